@@ -1,0 +1,56 @@
+"""recoup backfills data pipelines and recovers them when they fail."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from recoup.engine.context import Context
+from recoup.model.calendar import Calendar
+from recoup.model.errors import RecoupError
+from recoup.model.failure import Failure, FailureKind
+from recoup.model.pipeline import Pipeline, Source, Step, lookback, trailing, within
+from recoup.model.policy import Retry
+from recoup.model.sinks import DuckDB
+from recoup.model.static_partitioning import Static
+from recoup.model.time_partitionings import Daily, Hourly, Monthly
+
+if TYPE_CHECKING:
+    from recoup.app.api import plan, read, run, status
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Calendar",
+    "Context",
+    "Daily",
+    "DuckDB",
+    "Failure",
+    "FailureKind",
+    "Hourly",
+    "Monthly",
+    "Pipeline",
+    "RecoupError",
+    "Retry",
+    "Source",
+    "Static",
+    "Step",
+    "lookback",
+    "plan",
+    "read",
+    "run",
+    "status",
+    "trailing",
+    "within",
+]
+
+_VERBS = ("plan", "read", "run", "status")
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401 - a verb
+    """The verbs, loaded when they are first used: a pipeline's module only needs the declarations."""
+    if name in _VERBS:
+        from recoup.app import api
+
+        return getattr(api, name)
+    message = f"module 'recoup' has no attribute {name!r}"
+    raise AttributeError(message)

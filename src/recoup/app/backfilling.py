@@ -1,0 +1,257 @@
+"""The verbs plan and run: a Request becomes a Plan, and the engine carries it out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from recoup.app.asof import as_of
+from recoup.app.plugins import open_executor
+from recoup.app.prepare import Prepared
+from recoup.app.signals import stop_on_signals
+from recoup.app.summary import summarise
+from recoup.app.workspace import Workspace
+from recoup.engine.machine import Counts, Machine
+from recoup.engine.publisher import Publisher
+from recoup.engine.reconcile import reconcile
+from recoup.engine.runner import Progress, Runner, Stopping
+from recoup.engine.runs import RunBook
+from recoup.engine.tasks import TaskMaker
+from recoup.lake.layout import summary as summary_path
+from recoup.ledger.backfills import open_backfill, set_state, take_up
+from recoup.ledger.facts import BackfillRow, Blocked
+from recoup.ledger.leases import ControllerLease
+from recoup.ledger.reader import LedgerReader
+from recoup.ledger.writer import Ledger
+from recoup.model.errors import ConfigError, ExitCode, UsageError
+from recoup.model.pipeline import Pipeline
+from recoup.plan.plan import Plan, Verb, read_plan
+from recoup.plan.planner import fingerprint, make_plan
+from recoup.plan.request import Request
+from recoup.ports import ObjectStore
+
+Observer = Callable[[Progress], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A plan with what it was made from."""
+
+    plan: Plan
+    prepared: Prepared
+
+
+@dataclass(frozen=True, slots=True)
+class RunReport:
+    """How a run ended; `state` is done, incomplete, nothing, interrupted or cancelled."""
+
+    state: str
+    backfill_id: str | None
+    planned: Planned
+    counts: Counts
+    seconds: float
+    exit_code: ExitCode
+    summary: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """How to carry it out; None means: as the settings say."""
+
+    max_parallel: int | None = None
+    executor: str | None = None
+    resume: bool = False
+    plan_file: Path | None = None
+
+
+def plan(workspace: Workspace, request: Request, pipeline: str | Pipeline) -> Planned:
+    """Decide, and do nothing."""
+    with workspace.ledger() as ledger:
+        return _planned(workspace.prepared(ledger, pipeline), request)
+
+
+def run(
+    workspace: Workspace,
+    request: Request,
+    pipeline: str | Pipeline,
+    options: RunOptions,
+    *,
+    on_plan: Callable[[Planned, str | None], None] = lambda _planned, _id: None,
+    observe: Observer = lambda _progress: None,
+) -> RunReport:
+    """Plan, and carry it out; `on_plan` sees the plan and the backfill's id before anything runs."""
+    with workspace.ledger() as ledger:
+        loaded, place = workspace.pipeline(pipeline)
+        store = workspace.own_store(ledger)
+        lease = ControllerLease(ledger, workspace.who, workspace.settings.lease_seconds)
+        try:
+            prepared = workspace.prepared(ledger, loaded)
+            if any(reconcile(ledger, lease, store, prepared.graph, prepared.node_ids)):
+                prepared = workspace.prepared(ledger, loaded)
+            planned = _saved(prepared, options.plan_file) if options.plan_file else _planned(prepared, request)
+            backfilling = _Backfilling(workspace, ledger, lease, store, planned, place, options)
+            report = backfilling.run(on_plan, observe)
+            with ledger.transaction() as tx:
+                lease.end(tx)
+            return report
+        finally:
+            lease.close()
+
+
+def _planned(prepared: Prepared, request: Request) -> Planned:
+    return Planned(make_plan(request, prepared.graph, prepared.snapshot), prepared)
+
+
+def _saved(prepared: Prepared, path: Path) -> Planned:
+    """Exactly as saved, or not at all."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        message = f"the saved plan {path} cannot be read: {error}"
+        raise UsageError(message, "make one with `recoup plan -o plan.json`") from error
+    saved = read_plan(text, prepared.graph)
+    saved.refuse_if_moved(fingerprint(saved.request, prepared.graph, prepared.snapshot))
+    return Planned(saved, prepared)
+
+
+@dataclass
+class _Backfilling:
+    workspace: Workspace
+    ledger: Ledger
+    lease: ControllerLease
+    store: ObjectStore
+    planned: Planned
+    place: str
+    options: RunOptions
+
+    def run(self, on_plan: Callable[[Planned, str | None], None], observe: Observer) -> RunReport:
+        """Open the backfill, run its machine, end it."""
+        clock, chosen = self.workspace.clock, self.planned.plan
+        began = clock.monotonic()
+        if not chosen.actions:
+            on_plan(self.planned, None)
+            return self._nothing_to_run(clock.monotonic() - began)
+        self._refuse_unknown_pools()
+        backfill, backfill_id, made_at = self._open()
+        on_plan(self.planned, backfill_id)
+        stopping = Stopping()
+        runner = self._runner(backfill, backfill_id, made_at, stopping, observe)
+        try:
+            with stop_on_signals(stopping) as signal:
+                runner.executor.open()
+                counts = runner.run(self._blocked())
+        finally:
+            runner.executor.close()
+            runner.publisher.close()
+        state = _state(stopping, counts, chosen)
+        return self._end(state, backfill, backfill_id, counts, clock.monotonic() - began, signal.number)
+
+    def _runner(self, backfill: int, backfill_id: str, made_at: float, stopping: Stopping, observe: Observer) -> Runner:
+        prepared, clock, chosen = self.planned.prepared, self.workspace.clock, self.planned.plan
+        pipeline = prepared.pipeline
+        pools = {**self.workspace.settings.pools, **pipeline.pools}
+        mode = chosen.request.as_of_mode
+        return Runner(
+            pipeline=pipeline.name,
+            backfill=backfill,
+            backfill_id=backfill_id,
+            graph=prepared.graph,
+            node_ids=prepared.node_ids,
+            code_versions=prepared.code_versions,
+            machine=Machine(prepared.graph, chosen, prepared.snapshot, pools),
+            ledger=self.ledger,
+            lease=self.lease,
+            executor=self._executor(chosen.actions),
+            publisher=Publisher(self.store),
+            tasks=TaskMaker(
+                graph=prepared.graph,
+                snapshot=prepared.snapshot,
+                node_ids=prepared.node_ids,
+                source_versions=prepared.source_versions,
+                clock=clock,
+                logs=self.workspace.settings.state / "logs",
+                backfill_id=backfill_id,
+                as_of_limits=mode != "now",
+            ),
+            runs=RunBook(pipeline.name, as_of(mode, pipeline, made_at), clock),
+            clock=clock,
+            stopping=stopping,
+            observe=observe,
+        )
+
+    def _executor(self, actions: int) -> Any:  # noqa: ANN401 - the port's Executor
+        settings = self.workspace.settings
+        workers = min(self.options.max_parallel or settings.max_parallel, actions)
+        setup = {"root": str(settings.root), "pipeline": self.place, "lake": self.store.describe()}
+        return open_executor(settings, self.options.executor or settings.executor, workers, setup)
+
+    def _refuse_unknown_pools(self) -> None:
+        known = {**self.workspace.settings.pools, **self.planned.prepared.pipeline.pools}
+        for node in self.planned.prepared.graph.nodes:
+            if node.step and node.step.pool and node.step.pool not in known:
+                message = f"step {node.step.name!r} uses the pool {node.step.pool!r}, which has no slots"
+                raise ConfigError(message, f"write `{node.step.pool} = 2` under [pools] in recoup.toml")
+
+    def _open(self) -> tuple[int, str, float]:
+        """A new backfill, or with `--resume` the newest unfinished one of the same request."""
+        request, who = self.planned.plan.request, self.workspace.who
+        with self.ledger.transaction() as tx:
+            if self.options.resume and (old := self._unfinished(request)):
+                take_up(tx, old.backfill, self.lease.controller, who)
+                return old.backfill, old.backfill_id, old.created_at
+            chance = self.workspace.clock.token_bytes(2).hex()
+            backfill_id = f"{request.pipeline}-{self.workspace.clock.now():%Y%m%d}-{chance}"
+            backfill = open_backfill(
+                tx,
+                self.ledger,
+                backfill_id=backfill_id,
+                pipeline=request.pipeline,
+                request=request.to_json(),
+                digest=request.digest,
+                controller=self.lease.controller,
+                actions=self.planned.plan.actions,
+                who=who,
+            )
+            return backfill, backfill_id, tx.now
+
+    def _unfinished(self, request: Request) -> BackfillRow | None:
+        reader = LedgerReader(self.ledger.path, self.ledger.db)
+        found = reader.backfills("WHERE digest = ? AND state = 'interrupted'", (request.digest,))
+        return found[0] if found else None
+
+    def _blocked(self) -> list[Blocked]:
+        ids = self.planned.prepared.node_ids
+        groups = [group for group in self.planned.plan.groups if group.verb is Verb.BLOCK]
+        return [Blocked(ids[group.node], ordinal, group.reason) for group in groups for ordinal in group.ordinals]
+
+    def _nothing_to_run(self, seconds: float) -> RunReport:
+        blocked = self._blocked()
+        if blocked:
+            with self.ledger.transaction() as tx:
+                tx.block(blocked, None)
+        state, code = ("incomplete", ExitCode.INCOMPLETE) if blocked else ("nothing", ExitCode.DONE)
+        return RunReport(state, None, self.planned, Counts(blocked=len(blocked)), seconds, code, {})
+
+    def _end(
+        self, state: str, backfill: int, backfill_id: str, counts: Counts, seconds: float, signal: int | None
+    ) -> RunReport:
+        reader = LedgerReader(self.ledger.path, self.ledger.db)
+        summary = summarise(self.planned, reader, backfill_id, state, counts, seconds)
+        self.store.put(summary_path(backfill_id), json.dumps(summary, indent=1, ensure_ascii=False).encode(), sync=True)
+        with self.ledger.transaction() as tx:
+            set_state(tx, backfill, state, {"counts": summary["counts"], "seconds": summary["seconds"]})
+        code = ExitCode.DONE if state == "done" else ExitCode.INCOMPLETE
+        if state == "interrupted":
+            code = ExitCode.INTERRUPTED if signal is None else ExitCode(128 + signal)
+        return RunReport(state, backfill_id, self.planned, counts, seconds, code, summary)
+
+
+def _state(stopping: Stopping, counts: Counts, chosen: Plan) -> str:
+    if stopping.cancelled:
+        return "cancelled"
+    if stopping.drain or stopping.at_once:
+        return "interrupted"
+    return "incomplete" if counts.failed or counts.blocked or chosen.blocked else "done"

@@ -1,0 +1,78 @@
+"""From a pipeline's name or place to the Pipeline; what goes wrong while importing it is told with its line."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+import traceback
+from pathlib import Path
+
+from recoup.app.settings import Settings
+from recoup.model.errors import PipelineError
+from recoup.model.pipeline import Pipeline
+
+
+def resolve(settings: Settings, name: str) -> str:
+    """The place of a pipeline: by its name in `[pipelines]`, else the place itself."""
+    if name in settings.pipelines:
+        return settings.pipelines[name]
+    if ":" in name or name.endswith(".py"):
+        return name
+    known = ", ".join(settings.pipelines) or "none"
+    message = f"there is no pipeline {name[:80]!r}"
+    raise PipelineError(message, f"recoup.toml names: {known}; or give a place such as flights.py:flights")
+
+
+def load_pipeline(place: str, root: Path) -> Pipeline:
+    """Import `file.py:variable` or `package.module:variable`; without a variable, the only Pipeline there."""
+    target, _, variable = place.partition(":")
+    if str(root) not in sys.path:
+        sys.path.insert(0, str(root))
+    try:
+        module = _import_file(root / target) if target.endswith(".py") else importlib.import_module(target)
+    except PipelineError:
+        raise
+    except Exception as error:
+        raise _import_failure(place, root, error) from error
+    found = {name: value for name, value in vars(module).items() if isinstance(value, Pipeline)}
+    if variable:
+        if variable not in found:
+            message = f"{target} has no pipeline {variable!r}"
+            raise PipelineError(message, f"it has: {', '.join(found) or 'none'}")
+        return found[variable]
+    if len(set(map(id, found.values()))) != 1:
+        message = f"{target} holds {len(found)} pipelines"
+        raise PipelineError(message, f"say which: {', '.join(f'{target}:{name}' for name in found) or 'declare one'}")
+    return next(iter(found.values()))
+
+
+def _import_file(path: Path) -> object:
+    if not path.is_file():
+        message = f"there is no pipeline file {path}"
+        raise PipelineError(message, "mend the place in recoup.toml's [pipelines]")
+    name = f"recoup_pipeline_{path.stem}"
+    if name in sys.modules and getattr(sys.modules[name], "__file__", None) == str(path):
+        return sys.modules[name]
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    if str(path.parent) not in sys.path:
+        sys.path.insert(0, str(path.parent))
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module
+
+
+def _import_failure(place: str, root: Path, error: Exception) -> PipelineError:
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename.startswith(str(root))]
+    where = f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""
+    if isinstance(error, SyntaxError):
+        where = f" ({Path(error.filename or place).name}, line {error.lineno})"
+    message = f"the pipeline {place} cannot be imported{where}: {type(error).__name__}: {error}"
+    return PipelineError(message, "mend that line, or install what it imports")

@@ -1,0 +1,20 @@
+"""What a worker is made of: the pipeline, the lake and the sinks, opened from plain JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from recoup.app.loading import load_pipeline
+from recoup.app.plugins import open_sink
+from recoup.engine.attempt import AttemptPerformer
+from recoup.lake.stores import from_description
+from recoup.model.graph import Graph
+
+
+def make(setup: Mapping[str, Any]) -> AttemptPerformer:
+    """Called once in each worker; an import that fails is told to the controller in one sentence."""
+    root = Path(setup["root"])
+    graph = Graph.of(load_pipeline(setup["pipeline"], root))
+    return AttemptPerformer(graph, from_description(setup["lake"]), open_sink, root)

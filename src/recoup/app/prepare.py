@@ -1,0 +1,120 @@
+"""A pipeline made ready to plan: registered in the ledger, its members bound, its facts taken at one moment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from recoup.app.code import code_version, same_code
+from recoup.app.observing import Presence, expected, presence
+from recoup.ledger import planes as plane_names
+from recoup.ledger.facts import NodeId
+from recoup.ledger.reader import LedgerReader
+from recoup.ledger.registry import record_expected, record_presence, register_members, register_node
+from recoup.ledger.writer import Ledger, Transaction
+from recoup.model.graph import Graph, Node, NodeKind
+from recoup.model.partition import PartitionSet
+from recoup.model.partitioning import Partitioning
+from recoup.model.pipeline import Pipeline
+from recoup.model.relation import children
+from recoup.model.static_partitioning import Static
+from recoup.plan.snapshot import NodeState, Snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """All that the planner and the engine need to know of a pipeline; lists go by the graph's node index."""
+
+    pipeline: Pipeline
+    graph: Graph
+    node_ids: Sequence[NodeId]
+    code_versions: Sequence[str]
+    source_versions: Mapping[int, Mapping[int, str]]
+    snapshot: Snapshot
+
+
+def prepare(ledger: Ledger, pipeline: Pipeline, root: Path, now: datetime) -> Prepared:
+    """Ask calendars and sources, record what they say, and read the planes; unchanged facts are not written again."""
+    graph = Graph.of(pipeline)
+    calendars = {node.index: expected(node.partitions, now, root) for node in graph.nodes if not _is_static(node)}
+    sources = {n.index: presence(n, n.partitions.universe(now), root) for n in graph.nodes if n.kind is NodeKind.SOURCE}
+    with ledger.transaction() as tx:
+        graph = graph.bind(lambda partitioning: _bound(tx, pipeline.name, partitioning))
+        node_ids = [_register(tx, ledger, pipeline.name, node) for node in graph.nodes]
+        for node in graph.nodes:
+            mask = calendars.get(node.index, node.partitions.universe(now))
+            calendars[node.index] = mask
+            record_expected(tx, node_ids[node.index], mask)
+        for index, seen in sources.items():
+            readers = _readers(graph, node_ids, index, seen)
+            record_presence(tx, node_ids[index], seen.present, seen.versions, readers)
+    versions = [code_version(node) for node in graph.nodes]
+    reader = LedgerReader(ledger.path, ledger.db)
+    planes, durations = reader.planes(node_ids), reader.durations()
+    states = tuple(
+        _state(planes[node_id], calendars[node.index], versions[node.index], durations.get(node_id))
+        for node, node_id in zip(graph.nodes, node_ids, strict=True)
+    )
+    observed = {index: seen.versions for index, seen in sources.items()}
+    return Prepared(pipeline, graph, node_ids, versions, observed, Snapshot(states, now))
+
+
+def _register(tx: Transaction, ledger: Ledger, pipeline: str, node: Node) -> NodeId:
+    label = node.step.label if node.step and node.kind is NodeKind.STEP else ""
+    return register_node(
+        tx,
+        ledger,
+        name=node.name,
+        pipeline=pipeline,
+        kind=node.kind.value,
+        label=label or node.name,
+        partitioning=node.partitions.identity(),
+    )
+
+
+def _is_static(node: Node) -> bool:
+    return isinstance(node.partitions, Static)
+
+
+def _bound(tx: Transaction, pipeline: str, partitioning: Partitioning) -> Partitioning:
+    if not isinstance(partitioning, Static):
+        return partitioning
+    return partitioning.bind(register_members(tx, f"{pipeline}/{partitioning.key}", partitioning.members))
+
+
+def _readers(
+    graph: Graph, node_ids: Sequence[NodeId], index: int, seen: Presence
+) -> Mapping[int, list[tuple[NodeId, range]]]:
+    """Who would become stale, for each partition of a source that knows versions."""
+    source = graph.nodes[index]
+    return {
+        ordinal: [
+            (node_ids[reader], children(edge.relation, graph.nodes[reader].partitions, source.partitions, ordinal))
+            for reader, edge in graph.readers[index]
+        ]
+        for ordinal in seen.versions
+    }
+
+
+def _state(
+    planes: Mapping[str, PartitionSet], expected_now: PartitionSet, version: str, mean_seconds: float | None
+) -> NodeState:
+    nothing = PartitionSet(0)
+    failed = {
+        name.removeprefix(plane_names.FAILED): ordinals
+        for name, ordinals in planes.items()
+        if name.startswith(plane_names.FAILED) and ordinals
+    }
+    return NodeState(
+        expected=expected_now,
+        published=planes.get(plane_names.PUBLISHED, nothing),
+        stale=planes.get(plane_names.STALE, nothing),
+        same_code=same_code(version, planes),
+        blocked=planes.get(plane_names.BLOCKED, nothing),
+        running=planes.get(plane_names.RUNNING, nothing),
+        failed=failed,
+        code_version=version,
+        mean_seconds=mean_seconds,
+    )

@@ -1,0 +1,61 @@
+"""What `summary.json` says of a backfill: each partition's outcome as ranges, counts and a verdict."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from recoup.engine.machine import Counts
+from recoup.ledger import planes
+from recoup.ledger.reader import LedgerReader
+from recoup.model.graph import NodeKind
+from recoup.model.partition import PartitionSet
+
+if TYPE_CHECKING:
+    from recoup.app.backfilling import Planned
+
+SUMMARY_VERSION = 1
+
+
+def summarise(
+    planned: Planned, reader: LedgerReader, backfill_id: str, state: str, counts: Counts, seconds: float
+) -> dict[str, Any]:
+    """The outcome of every partition that the plan names, as the ledger holds it now."""
+    prepared, nothing = planned.prepared, PartitionSet(0)
+    now = reader.planes(prepared.node_ids)
+    steps: dict[str, Any] = {}
+    for node in prepared.graph.nodes:
+        named = nothing
+        for group in planned.plan.groups:
+            if group.node == node.index:
+                named |= group.ordinals
+        if node.kind is NodeKind.SOURCE or not named:
+            continue
+        facts = now[prepared.node_ids[node.index]]
+        published = facts.get(planes.PUBLISHED, nothing) - facts.get(planes.STALE, nothing)
+        outcomes = {"published": published & named, "blocked": facts.get(planes.BLOCKED, nothing) & named}
+        for plane, ordinals in facts.items():
+            if plane.startswith(planes.FAILED):
+                outcomes[f"failed({plane.removeprefix(planes.FAILED)})"] = ordinals & named
+        rest = named
+        for ordinals in outcomes.values():
+            rest -= ordinals
+        outcomes["missing"] = rest
+        steps[node.name] = {
+            outcome: node.partitions.ranges_text(ordinals) for outcome, ordinals in outcomes.items() if ordinals
+        }
+    return {
+        "summary_version": SUMMARY_VERSION,
+        "backfill_id": backfill_id,
+        "request": planned.plan.request.to_json(),
+        "state": state,
+        "verdict": "complete" if state == "done" else "incomplete",
+        "seconds": round(seconds, 3),
+        "counts": {
+            "actions": counts.total,
+            "succeeded": counts.succeeded,
+            "failed": counts.failed,
+            "blocked": counts.blocked + planned.plan.blocked,
+            "done_before": planned.plan.done,
+        },
+        "partitions": steps,
+    }

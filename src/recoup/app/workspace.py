@@ -1,0 +1,98 @@
+"""Where everything is wired: settings, clock, ledger and lake of one project."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from recoup.app.clock import SystemClock
+from recoup.app.loading import load_pipeline, resolve
+from recoup.app.prepare import Prepared, prepare
+from recoup.app.settings import Settings, load_settings
+from recoup.lake.owner import claim_owner
+from recoup.lake.stores import open_store
+from recoup.ledger.connection import refuse_network_file_system
+from recoup.ledger.reader import LedgerReader
+from recoup.ledger.writer import Ledger
+from recoup.model.pipeline import Pipeline
+from recoup.ports import Clock, ObjectStore
+
+
+@dataclass
+class Workspace:
+    """One project; ledger and lake are opened when they are first asked for."""
+
+    settings: Settings
+    clock: Clock = field(default_factory=SystemClock)
+
+    @classmethod
+    def here(cls, config: Path | None = None) -> Workspace:
+        """The project around the current folder."""
+        return cls(load_settings(config))
+
+    @property
+    def who(self) -> str:
+        """Who is at the keyboard, for the history."""
+        try:
+            user = getpass.getuser()
+        except (KeyError, OSError):  # a container's user without a name
+            user = str(os.getuid())
+        return f"{user}@{socket.gethostname()}"
+
+    def pipeline(self, name: str | Pipeline) -> tuple[Pipeline, str]:
+        """A pipeline by name or place, with the place that workers import it from."""
+        if isinstance(name, Pipeline):
+            return name, _place_of(name)
+        place = resolve(self.settings, name)
+        return load_pipeline(place, self.settings.root), place
+
+    @contextmanager
+    def ledger(self) -> Iterator[Ledger]:
+        """The ledger for writing; made on first use."""
+        mounts = Path("/proc/mounts")
+        if mounts.exists():
+            refuse_network_file_system(self.settings.ledger, mounts.read_text(errors="replace"))
+        ledger = Ledger(self.settings.ledger, self.clock)
+        try:
+            yield ledger
+        finally:
+            ledger.close()
+
+    @contextmanager
+    def reader(self) -> Iterator[LedgerReader]:
+        """The ledger for reading only."""
+        with LedgerReader(self.settings.ledger) as reader:
+            yield reader
+
+    def store(self) -> ObjectStore:
+        """The lake as it is, for reading."""
+        return open_store(self.settings.lake)
+
+    def own_store(self, ledger: Ledger) -> ObjectStore:
+        """The lake, once it is certain that it is this ledger's."""
+        store = self.store()
+        claim_owner(store, ledger.ledger_id, ledger.epoch)
+        return store
+
+    def prepared(self, ledger: Ledger, name: str | Pipeline) -> Prepared:
+        """A pipeline, ready to plan."""
+        return prepare(ledger, self.pipeline(name)[0], self.settings.root, self.clock.now())
+
+
+def _place_of(pipeline: Pipeline) -> str:
+    """Where a worker finds a pipeline that Python handed over: the module that its first step was written in."""
+    first = next(iter(pipeline.steps.values()))
+    file = first.fn.__code__.co_filename
+    return f"{file}:{_variable(pipeline, first.fn.__module__)}"
+
+
+def _variable(pipeline: Pipeline, module: str) -> str:
+    import sys
+
+    names = vars(sys.modules[module]) if module in sys.modules else {}
+    return next((name for name, value in names.items() if value is pipeline), "")

@@ -1,0 +1,1 @@
+"""Carries plans out: the machine decides, the runner acts, insight reads."""

@@ -1,0 +1,156 @@
+"""One attempt, on the worker's side: read the pinned inputs, call the step, stage what it returns.
+
+Nothing here opens the ledger, and nothing is raised: a failure is part of the result.
+"""
+
+from __future__ import annotations
+
+import glob
+import inspect
+import time
+import traceback
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from recoup.engine.context import Context
+from recoup.model.failure import Failure
+from recoup.model.graph import Graph, Node
+from recoup.model.pipeline import Source, Step
+from recoup.model.relation import Same
+from recoup.ports import Delivery, ObjectStore, Sink
+from recoup.recovery.classify import classify
+
+SinkOpener = Callable[[Mapping[str, Any]], Sink]
+
+
+class AttemptPerformer:
+    """What a worker does with a task: a step's attempt, or a delivery."""
+
+    def __init__(self, graph: Graph, store: ObjectStore, open_sink: SinkOpener, root: Path) -> None:
+        self._root = root
+        self._graph = graph
+        self._store = store
+        self._open_sink = open_sink
+        self._sinks: dict[str, Sink] = {}
+        self._eager = {node.index: _eager_arguments(node.step) for node in graph.nodes if node.step}
+
+    def __call__(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Carry one task out; the result says when it ran, what it made or why it failed."""
+        node = self._graph.nodes[body["node"]]
+        started = time.time()
+        try:
+            result = self._deliver(node, body) if "delivery" in body else self._step(node, body)
+        except Exception as error:  # noqa: BLE001 - whatever a step raises is a failure of this attempt, never of the worker
+            traceback.print_exc()
+            result = {"failure": _failure(error, node).to_json()}
+        except SystemExit as error:
+            result = {"failure": classify(RuntimeError(f"the step called sys.exit({error.code!r})")).to_json()}
+        result["started"], result["ended"] = started, time.time()
+        return result
+
+    def idle(self) -> None:
+        """Nothing waits: let go of embedded databases, so that people can query them."""
+        for sink in self._sinks.values():
+            sink.close()
+
+    def _step(self, node: Node, body: Mapping[str, Any]) -> dict[str, Any]:
+        step = node.step
+        assert step is not None
+        context = _context(self._graph.pipeline, node, body)
+        arguments = {name: self._argument(node, name, given) for name, given in body.get("inputs", {}).items()}
+        returned = step.fn(context, **arguments)
+        result: dict[str, Any] = {}
+        if returned is not None:
+            result = self._stage(node, body, returned)
+        if context.counters:
+            result["counters"] = context.counters
+        return result
+
+    def _stage(self, node: Node, body: Mapping[str, Any], returned: object) -> dict[str, Any]:
+        from recoup.lake.staging import stage  # polars is heavy: a pipeline without tables never loads it
+
+        staged = stage(
+            self._store,
+            returned,
+            dataset=node.name,
+            key=node.partitions.key,
+            partition=body["partition"],
+            run_id=body["run_id"],
+            attempt=body["attempt"],
+            nonce=body["nonce"],
+            sync=True,
+        )
+        files = [[f.path, f.rows, f.size_bytes, f.digest] for f in staged.files]
+        return {"files": files, "columns": dict(staged.columns), "rows": staged.rows}
+
+    def _argument(self, node: Node, name: str, given: Mapping[str, Any]) -> Any:  # noqa: ANN401 - whatever the step reads
+        """A lazy frame of the pinned files; a source's own way to load; None for what makes no table."""
+        edge = next(edge for edge in node.edges if edge.argument == name)
+        parent = self._graph.nodes[edge.parent]
+        if parent.source is not None:
+            return _load_source(parent.source, given["partitions"], self._root)
+        if not given["files"]:
+            return None
+        from recoup.lake.scan import scan
+
+        key = None if isinstance(edge.relation, Same) else parent.partitions.key
+        frame = scan(self._store, given["files"], key=key)
+        return frame.collect() if name in self._eager[node.index] else frame
+
+    def _deliver(self, node: Node, body: Mapping[str, Any]) -> dict[str, Any]:
+        assert node.sink is not None
+        if node.name not in self._sinks:
+            self._sinks[node.name] = self._open_sink(node.sink.to_json())
+        given = body["delivery"]
+        held = self._sinks[node.name].deliver(
+            Delivery(
+                dataset=given["dataset"],
+                key=node.partitions.key,
+                partition=body["partition"],
+                run_id=given["run_id"],
+                token=given["token"],
+                digest=given["digest"],
+                files=tuple(self._store.uri(path) for path in given["files"]),
+                storage_options=self._store.storage_options(),
+            )
+        )
+        return {"rows": held.rows}
+
+
+def _context(pipeline: str, node: Node, body: Mapping[str, Any]) -> Context:
+    partitions = node.partitions
+    return Context(
+        pipeline=pipeline,
+        step=node.name,
+        partition=body["partition"],
+        run_id=body["run_id"],
+        run_as_of=datetime.fromtimestamp(body["run_as_of"], UTC),
+        attempt=body["attempt"],
+        span=partitions.span(body["ordinal"]) if partitions.is_time else None,
+        backfill_id=body.get("backfill_id"),
+        there={name: tuple(given["partitions"]) for name, given in body.get("inputs", {}).items()},
+    )
+
+
+def _load_source(source: Source, partitions: list[str], root: Path) -> Any:  # noqa: ANN401 - whatever the source gives
+    if source.load is not None:
+        return source.load(partitions)
+    if source.files is None:
+        return partitions
+    patterns = [source.files.replace("{partition}", partition) for partition in partitions]
+    return [path for pattern in patterns for path in sorted(glob.glob(str(root / pattern)))]
+
+
+def _eager_arguments(step: Step[..., Any]) -> frozenset[str]:
+    """Arguments that are declared as `DataFrame`: they get one, not a lazy frame."""
+    parameters = inspect.signature(step.fn).parameters.values()
+    return frozenset(p.name for p in parameters if str(p.annotation).rstrip("'>").endswith(".DataFrame"))
+
+
+def _failure(error: Exception, node: Node) -> Failure:
+    """Classified, with the innermost line of the step's own module as its place."""
+    own = inspect.getsourcefile(node.step.fn) if node.step else None
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename == own]
+    return classify(error, f"{frames[-1].name}:{frames[-1].lineno}" if frames else "")

@@ -1,0 +1,138 @@
+"""An attempt between its claim and its end, and the facts that its result becomes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from recoup.lake.pointers import PublishIntent
+from recoup.ledger.facts import Claimed, Measured, NodeId, Publication
+from recoup.model.failure import Failure
+from recoup.model.graph import Node, NodeKind
+from recoup.model.manifest import DataFile, InputRead, Manifest, output_digest
+
+
+@dataclass(slots=True)
+class Inflight:
+    """What the controller remembers of an attempt that it has claimed; the ledger knows all that matters."""
+
+    claimed: Claimed
+    node: Node
+    partition: str
+    inputs: tuple[InputRead, ...]
+    input_version: str
+    files: Mapping[str, list[tuple[str, str]]]
+    present: Mapping[str, list[str]]
+    delivery: Mapping[str, Any] | None
+    nonce: str
+    log: str
+    publication: Publication | None = None
+    measured: Measured | None = None
+    result: Mapping[str, Any] | None = None
+    killed: Failure | None = None
+
+    @property
+    def token(self) -> int:
+        """The fencing token."""
+        return self.claimed.token
+
+    def measure(self, result: Mapping[str, Any], now: float) -> Measured:
+        """When it ran and what it took, as the worker measured it."""
+        resources = result.get("resources") or {}
+        return Measured(
+            started_at=result.get("started", now),
+            ended_at=result.get("ended", now),
+            rows=result.get("rows"),
+            log=result.get("log"),
+            peak_memory_bytes=resources.get("peak_memory_bytes"),
+            cpu_seconds=resources.get("cpu_seconds"),
+        )
+
+
+    def publish(self, result: Mapping[str, Any], node_id: NodeId) -> Publication:
+        """What its partition will show: its files, the run that a table holds, or the fact that it was done."""
+        files = tuple(DataFile(*f) for f in result["files"]) if "files" in result else ()
+        claim = self.claimed.claim
+        run: int | None = claim.run.run
+        digest = f"attempt:{self.token}"
+        if self.node.kind is NodeKind.DELIVERY and self.delivery is not None:
+            digest = self.delivery["digest"]
+            run = run if self.delivery["run_id"] is not None else None
+        elif "files" in result:
+            digest = output_digest(files)
+        return Publication(
+            token=self.claimed.token,
+            node=node_id,
+            ordinal=claim.ordinal,
+            run=run,
+            digest=digest,
+            code_version=claim.code_version,
+            input_version=self.input_version,
+            run_as_of=claim.run.run_as_of,
+            nonce=self.nonce if "files" in result else "",
+            reason=claim.decision,
+            rows=result.get("rows"),
+            files=files,
+            columns=result.get("columns", {}),
+        )
+
+
+def iso(moment: float) -> str:
+    """ISO 8601, UTC, to the microsecond."""
+    return datetime.fromtimestamp(moment, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def manifest_of(
+    pipeline: str, backfill_id: str | None, inflight: Inflight, measured: Measured, outcome: str, failure: Failure | None
+) -> Manifest:
+    """The artifact of this attempt, good or bad."""
+    claim, publication = inflight.claimed.claim, inflight.publication
+    result = inflight.result or {}
+    return Manifest(
+        pipeline=pipeline,
+        dataset=inflight.node.name,
+        partition=inflight.partition,
+        run_id=claim.run.run_id,
+        run_as_of=iso(claim.run.run_as_of),
+        attempt=inflight.claimed.number,
+        token=inflight.token,
+        outcome=outcome,
+        started_at=iso(measured.started_at),
+        ended_at=iso(measured.ended_at),
+        duration_seconds=round(measured.ended_at - measured.started_at, 6),
+        code_version=claim.code_version,
+        input_version=inflight.input_version,
+        inputs=inflight.inputs,
+        outputs=publication.files if publication else (),
+        columns=publication.columns if publication else {},
+        rows=measured.rows,
+        digest=publication.digest if publication else "",
+        counters=result.get("counters", {}),
+        failure={**failure.to_json(), "advice": failure.advice} if failure else None,
+        backfill_id=backfill_id,
+        peak_memory_bytes=measured.peak_memory_bytes,
+        cpu_seconds=measured.cpu_seconds,
+    )
+
+
+def intent_of(
+    node: Node, partition: str, run_id: str | None, publication: Publication, ledger_id: str, epoch: int, now: float
+) -> PublishIntent:
+    """The pointer's move, as the lake needs it."""
+    return PublishIntent(
+        dataset=node.name,
+        key=node.partitions.key,
+        partition=partition,
+        run_id=run_id,
+        token=publication.token,
+        seq=publication.token,
+        digest=publication.digest,
+        published_at=iso(now),
+        run_as_of=iso(publication.run_as_of),
+        nonce=publication.nonce,
+        reason=publication.reason,
+        ledger_id=ledger_id,
+        epoch=epoch,
+    )

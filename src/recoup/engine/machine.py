@@ -1,0 +1,486 @@
+"""The engine's decisions: events go in, instructions come out. No clock, no ledger, no worker.
+
+Readiness is by counters: when a partition settles, only what waits for it is touched, so that the cost of a
+completion does not grow with the plan.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import assert_never
+
+from recoup.model.failure import RETRYABLE, Failure, FailureKind
+from recoup.model.graph import Graph, Node, NodeKind
+from recoup.model.partition import PartitionSet
+from recoup.model.relation import Edge, Relation, Same, children, parents
+from recoup.plan.plan import Plan, Verb
+from recoup.plan.request import Order
+from recoup.plan.shortfall import shortfall
+from recoup.plan.snapshot import Snapshot
+
+
+class Status(IntEnum):
+    """Where an action stands; the order matters: from SUCCEEDED on it has settled."""
+
+    ABSENT = 0
+    WAITING = 1
+    READY = 2
+    RUNNING = 3
+    DELAYED = 4
+    ELSEWHERE = 5
+    SUCCEEDED = 6
+    FAILED = 7
+    BLOCKED = 8
+
+
+# --- events
+
+
+@dataclass(frozen=True, slots=True)
+class Succeeded:
+    """It is published, by us or by somebody else; for a delivery: the table holds it."""
+
+    node: int
+    ordinal: int
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """An attempt did not make it; `now` is monotonic, `chance` from [0, 1)."""
+
+    node: int
+    ordinal: int
+    failure: Failure
+    now: float
+    chance: float
+
+
+@dataclass(frozen=True, slots=True)
+class Released:
+    """It was taken but never begun: as if it had not been taken."""
+
+    node: int
+    ordinal: int
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """Another controller runs it: wait for how it ends."""
+
+    node: int
+    ordinal: int
+
+
+@dataclass(frozen=True, slots=True)
+class Unready:
+    """When it was claimed, an input turned out not to be there, or to have been made too late to be used."""
+
+    node: int
+    ordinal: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class FailedElsewhere:
+    """Another controller ran it, and it did not make it."""
+
+    node: int
+    ordinal: int
+
+
+Event = Succeeded | Failed | Released | Taken | Unready | FailedElsewhere
+
+# --- instructions
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Claim this and run it."""
+
+    node: int
+    ordinal: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Record that this cannot be tried, and why."""
+
+    node: int
+    ordinal: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """It will be tried again, so many seconds from now."""
+
+    node: int
+    ordinal: int
+    delay_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class CloseRun:
+    """All steps of this partition are published: its run is complete."""
+
+    node: int
+    ordinal: int
+
+
+Instruction = Start | Block | Retry | CloseRun
+
+
+@dataclass(slots=True)
+class Counts:
+    """How many actions stand where; what progress shows."""
+
+    total: int = 0
+    succeeded: int = 0
+    failed: int = 0
+    blocked: int = 0
+
+    @property
+    def settled(self) -> int:
+        """Those that are over, well or not."""
+        return self.succeeded + self.failed + self.blocked
+
+
+class _Flags:
+    """One byte for each ordinal of a range; what lies outside is zero."""
+
+    __slots__ = ("bytes", "lo")
+
+    def __init__(self, ordinals: PartitionSet, lo: int, hi: int) -> None:
+        self.lo = lo
+        self.bytes = bytearray(max(hi - lo, 0))
+        for run in ordinals.within(lo, hi).ranges():
+            self.bytes[run.start - lo : run.stop - lo] = b"\x01" * len(run)
+
+    def __getitem__(self, ordinal: int) -> int:
+        place = ordinal - self.lo
+        return self.bytes[place] if 0 <= place < len(self.bytes) else 0
+
+    def __setitem__(self, ordinal: int, value: int) -> None:
+        place = ordinal - self.lo
+        if 0 <= place < len(self.bytes):
+            self.bytes[place] = value
+
+    def count(self, span: range) -> int:
+        """How many of the span are set."""
+        return self.bytes.count(1, max(span.start - self.lo, 0), max(span.stop - self.lo, 0))
+
+    def lacking(self, span: range, there: _Flags) -> PartitionSet:
+        """Those of the span that are set here and not there."""
+        return PartitionSet.of(o for o in span if self[o] and not there[o])
+
+
+class _Work:
+    """The actions of one node."""
+
+    __slots__ = ("attempts", "delivery", "grain", "lo", "pool", "reasons", "status", "waiting")
+
+    def __init__(self, node: Node, ordinals: PartitionSet, grain: int) -> None:
+        self.lo = ordinals.first or 0
+        size = (ordinals.last or 0) + 1 - self.lo if ordinals else 0
+        self.status = bytearray(size)
+        self.waiting: dict[int, int] = {}
+        self.attempts: dict[int, int] = {}
+        self.reasons: list[tuple[PartitionSet, str]] = []
+        self.pool = (node.step.pool or "") if node.step and node.kind is NodeKind.STEP else ""
+        self.delivery = node.kind is NodeKind.DELIVERY
+        self.grain = grain
+
+    @property
+    def span(self) -> range:
+        """From the first to behind the last action."""
+        return range(self.lo, self.lo + len(self.status))
+
+    def get(self, ordinal: int) -> int:
+        place = ordinal - self.lo
+        return self.status[place] if 0 <= place < len(self.status) else Status.ABSENT
+
+    def reason(self, ordinal: int) -> str:
+        if len(self.reasons) == 1:
+            return self.reasons[0][1]
+        return next((text for ordinals, text in self.reasons if ordinal in ordinals), "missing")
+
+
+class Machine:
+    """The state of one plan that is being carried out."""
+
+    def __init__(self, graph: Graph, plan: Plan, snapshot: Snapshot, pools: Mapping[str, int]) -> None:
+        self.graph = graph
+        self.counts = Counts()
+        self.slots = {pool: pools[pool] for pool in pools}
+        self.newest_first = plan.request.order is Order.NEWEST
+        self._grains = _grains(graph)
+        self._ready: dict[str, list[tuple[int, int, int]]] = {}
+        self._delayed: list[tuple[float, int, int]] = []
+        self._elsewhere: set[tuple[int, int]] = set()
+        self._running = 0
+        self._work = [_Work(node, plan.of(node.index), self._grains[node.index]) for node in graph.nodes]
+        self._there: list[_Flags] = []
+        self._expected: list[_Flags] = []
+        self._open: dict[tuple[int, int], int] = {}
+        self._peers: dict[int, list[int]] = {}
+        for node in graph.nodes:
+            if node.kind is not NodeKind.SOURCE:
+                self._peers.setdefault(self._grains[node.index], []).append(node.index)
+        self._load(plan, snapshot)
+
+    # --- what the runner asks
+
+    @property
+    def done(self) -> bool:
+        """Everything has settled."""
+        return self.counts.settled == self.counts.total
+
+    @property
+    def running(self) -> int:
+        """Actions that were taken and have not come back."""
+        return self._running
+
+    @property
+    def elsewhere(self) -> frozenset[tuple[int, int]]:
+        """Actions that another controller runs, to be looked at in the ledger."""
+        return frozenset(self._elsewhere)
+
+    def next_due(self) -> float | None:
+        """When the next delayed retry comes back, monotonic."""
+        return self._delayed[0][0] if self._delayed else None
+
+    def can_take(self, now: float) -> bool:
+        """Whether `take` would give something, if there is room."""
+        return self._best() is not None or bool(self._delayed and self._delayed[0][0] <= now)
+
+    def take(self, room: int, now: float) -> list[Start]:
+        """The next actions to start, at most `room`, as their pools have slots."""
+        self._wake(now)
+        starts: list[Start] = []
+        while len(starts) < room and (best := self._best()) is not None:
+            _, node, ordinal = heapq.heappop(self._ready[best])
+            if best in self.slots:
+                self.slots[best] -= 1
+            self._set(node, ordinal, Status.RUNNING)
+            self._running += 1
+            starts.append(Start(node, ordinal, self._work[node].reason(ordinal)))
+        return starts
+
+    def handle(self, event: Event) -> list[Instruction]:
+        """What follows from one event."""
+        match event:
+            case Succeeded(node, ordinal):
+                self._leave(node, ordinal)
+                self.counts.succeeded += 1
+                return self._settle(node, ordinal, Status.SUCCEEDED)
+            case Failed():
+                self._leave(event.node, event.ordinal)
+                return self._failed(event)
+            case Released(node, ordinal):
+                self._leave(node, ordinal)
+                self._make_ready(node, ordinal)
+                return []
+            case Taken(node, ordinal):
+                self._leave(node, ordinal)
+                self._set(node, ordinal, Status.ELSEWHERE)
+                self._elsewhere.add((node, ordinal))
+                return []
+            case Unready(node, ordinal, reason):
+                self._leave(node, ordinal)
+                self.counts.blocked += 1
+                return [Block(node, ordinal, reason), *self._settle(node, ordinal, Status.BLOCKED)]
+            case FailedElsewhere(node, ordinal):
+                self._leave(node, ordinal)
+                self.counts.failed += 1
+                return self._settle(node, ordinal, Status.FAILED)
+            case _:
+                assert_never(event)
+
+    # --- loading
+
+    def _load(self, plan: Plan, snapshot: Snapshot) -> None:
+        for node in self.graph.nodes:
+            for group in plan.groups:
+                if group.node == node.index and group.verb is Verb.RUN:
+                    work = self._work[node.index]
+                    work.reasons.append((group.ordinals, group.reason))
+                    for run in group.ordinals.ranges():
+                        work.status[run.start - work.lo : run.stop - work.lo] = bytes([Status.WAITING]) * len(run)
+        for node in self.graph.nodes:
+            state, ordinals = snapshot.states[node.index], plan.of(node.index)
+            lo, hi = self._reach(node)
+            self._there.append(_Flags(state.published - ordinals, lo, hi))
+            self._expected.append(_Flags(state.expected, lo, hi))
+            self.counts.total += len(ordinals)
+        for node in self.graph.nodes:
+            self._count_waits(node, plan.of(node.index))
+        for heap in self._ready.values():
+            heapq.heapify(heap)
+
+    def _reach(self, node: Node) -> tuple[int, int]:
+        """The ordinals of this node that anything in the plan may look at: its readers, and its run's other steps."""
+        grain = self._grains[node.index]
+        spans = [work.span for work in self._work if work.grain == grain and work.status]
+        for reader, edge in self.graph.readers[node.index]:
+            if span := self._work[reader].span:
+                child = self.graph.nodes[reader].partitions
+                first = parents(edge.relation, child, node.partitions, span.start)
+                last = parents(edge.relation, child, node.partitions, span.stop - 1)
+                spans.append(range(first.start, last.stop))
+        return (min(s.start for s in spans), max(s.stop for s in spans)) if spans else (0, 0)
+
+    def _count_waits(self, node: Node, ordinals: PartitionSet) -> None:
+        """How many inputs of each action are in the plan too, and have not settled."""
+        work = self._work[node.index]
+        inner = [edge for edge in node.edges if self._work[edge.parent].status]
+        only_same = all(isinstance(edge.relation, Same) for edge in inner)
+        heap = self._ready.setdefault(work.pool, [])
+        for ordinal in ordinals:
+            if only_same:
+                waits = sum(1 for edge in inner if self._work[edge.parent].get(ordinal))
+            else:
+                waits = sum(self._unsettled(edge, node, ordinal) for edge in inner)
+            key = (work.grain, ordinal)
+            self._open[key] = self._open.get(key, 0) + 1
+            if waits:
+                work.waiting[ordinal] = waits
+            else:
+                work.status[ordinal - work.lo] = Status.READY
+                heap.append(self._key(node.index, ordinal))
+
+    def _unsettled(self, edge: Edge, node: Node, ordinal: int) -> int:
+        parent = self._work[edge.parent]
+        span = parents(edge.relation, node.partitions, self.graph.nodes[edge.parent].partitions, ordinal)
+        known = parent.status[max(span.start - parent.lo, 0) : max(span.stop - parent.lo, 0)]
+        return len(known) - known.count(Status.ABSENT)
+
+    # --- settling
+
+    def _settle(self, node: int, ordinal: int, status: Status) -> list[Instruction]:
+        """Record an end, and go on to what waited for it; blocks cascade."""
+        instructions: list[Instruction] = []
+        todo = [(node, ordinal, status)]
+        while todo:
+            at, which, end = todo.pop()
+            self._set(at, which, end)
+            if end is Status.SUCCEEDED:
+                self._there[at][which] = 1
+            self._close(at, which, instructions)
+            for reader, edge in self.graph.readers[at]:
+                for child in self._waiting_children(reader, edge, at, which):
+                    reason = self._shortfall(reader, child)
+                    if reason is None:
+                        self._make_ready(reader, child)
+                    else:
+                        self.counts.blocked += 1
+                        instructions.append(Block(reader, child, reason))
+                        todo.append((reader, child, Status.BLOCKED))
+        return instructions
+
+    def _waiting_children(self, reader: int, edge: Edge, at: int, ordinal: int) -> Sequence[int]:
+        """The actions for which this was the last thing that they waited for."""
+        work = self._work[reader]
+        if not work.waiting:
+            return ()
+        last_waits = []
+        for child in self._children(edge.relation, reader, at, ordinal):
+            waits = work.waiting.get(child)
+            if waits is None:
+                continue
+            if waits == 1:
+                del work.waiting[child]
+                last_waits.append(child)
+            else:
+                work.waiting[child] = waits - 1
+        return last_waits
+
+    def _children(self, relation: Relation, reader: int, at: int, ordinal: int) -> range:
+        return children(relation, self.graph.nodes[reader].partitions, self.graph.nodes[at].partitions, ordinal)
+
+    def _shortfall(self, node: int, ordinal: int) -> str | None:
+        """Whether an input is not enough: a share only counts once all of it has settled."""
+        if self._work[node].delivery:
+            parent = self.graph.nodes[node].edges[0].parent
+            status = self._work[parent].get(ordinal)
+            return None if status in (Status.ABSENT, Status.SUCCEEDED) else f"{self.graph.nodes[parent].name} is not there"
+        for edge in self.graph.nodes[node].edges:
+            there, expected = self._there[edge.parent], self._expected[edge.parent]
+            parent_node = self.graph.nodes[edge.parent]
+            span = parents(edge.relation, self.graph.nodes[node].partitions, parent_node.partitions, ordinal)
+            need = len(span) if isinstance(edge.relation, Same) else expected.count(span)
+            have = there.count(span)
+            if have < edge.needed(need):
+                lacking = PartitionSet.of_range(span) if isinstance(edge.relation, Same) else expected.lacking(span, there)
+                return shortfall(edge, parent_node, lacking, have, need)
+        return None
+
+    def _failed(self, event: Failed) -> list[Instruction]:
+        """Try again if that is safe and allowed, else it has settled."""
+        work, step = self._work[event.node], self.graph.nodes[event.node].step
+        tries = work.attempts.get(event.ordinal, 0) + 1
+        work.attempts[event.ordinal] = tries
+        if step is not None and event.failure.kind in RETRYABLE and tries < step.retry.max_attempts:
+            lost = event.failure.kind is FailureKind.LOST
+            delay = 0.0 if lost and tries == 1 else step.retry.delay(tries, event.chance)
+            self._set(event.node, event.ordinal, Status.DELAYED)
+            heapq.heappush(self._delayed, (event.now + delay, event.node, event.ordinal))
+            return [Retry(event.node, event.ordinal, delay)]
+        self.counts.failed += 1
+        return self._settle(event.node, event.ordinal, Status.FAILED)
+
+    def _close(self, node: int, ordinal: int, instructions: list[Instruction]) -> None:
+        grain = self._work[node].grain
+        key = (grain, ordinal)
+        self._open[key] -= 1
+        if self._open[key]:
+            return
+        del self._open[key]
+        if all(self._there[peer][ordinal] for peer in self._peers[grain]):
+            instructions.append(CloseRun(node, ordinal))
+
+    # --- queues
+
+    def _key(self, node: int, ordinal: int) -> tuple[int, int, int]:
+        """By partition first, so that one is finished before the next one is begun; then along the graph."""
+        rank = self.graph.nodes[node].partitions.rank(ordinal)
+        return (-rank if self.newest_first else rank, node, ordinal)
+
+    def _make_ready(self, node: int, ordinal: int) -> None:
+        self._set(node, ordinal, Status.READY)
+        heapq.heappush(self._ready.setdefault(self._work[node].pool, []), self._key(node, ordinal))
+
+    def _best(self) -> str | None:
+        """The pool whose next action comes first, among those with a free slot."""
+        best: str | None = None
+        for pool, heap in self._ready.items():
+            if heap and self.slots.get(pool, 1) > 0 and (best is None or heap[0] < self._ready[best][0]):
+                best = pool
+        return best
+
+    def _leave(self, node: int, ordinal: int) -> None:
+        """It no longer runs, here or elsewhere."""
+        work = self._work[node]
+        if work.get(ordinal) == Status.RUNNING:
+            self._running -= 1
+            if work.pool in self.slots:
+                self.slots[work.pool] += 1
+        self._elsewhere.discard((node, ordinal))
+
+    def _wake(self, now: float) -> None:
+        while self._delayed and self._delayed[0][0] <= now:
+            _, node, ordinal = heapq.heappop(self._delayed)
+            self._make_ready(node, ordinal)
+
+    def _set(self, node: int, ordinal: int, status: Status) -> None:
+        work = self._work[node]
+        work.status[ordinal - work.lo] = status
+
+
+def _grains(graph: Graph) -> list[int]:
+    """Which nodes share runs: those of the same partitioning."""
+    seen: dict[str, int] = {}
+    return [seen.setdefault(repr(node.partitions.identity()), len(seen)) for node in graph.nodes]

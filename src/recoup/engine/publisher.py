@@ -1,0 +1,104 @@
+"""Moves pointers beside the engine's loop: threads that wait for the disk or the network, and report back."""
+
+from __future__ import annotations
+
+import os
+import queue
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from recoup.lake.manifests import write_manifest
+from recoup.lake.pointers import PublishIntent, Superseded, publish
+from recoup.model.errors import ConflictError
+from recoup.model.manifest import Manifest
+from recoup.ports import ObjectStore
+
+THREADS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class PublishOutcome:
+    """A pointer that moved (`error` None), or why it did not."""
+
+    token: int
+    error: Exception | None
+
+
+class Publisher:
+    """Manifests and pointers of one lake."""
+
+    def __init__(self, store: ObjectStore) -> None:
+        self._store = store
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="publish")
+        self._outcomes: queue.SimpleQueue[PublishOutcome] = queue.SimpleQueue()
+        self._wake_read, self._wake_write = os.pipe()
+        os.set_blocking(self._wake_read, False)
+        os.set_blocking(self._wake_write, False)
+        self._error: Exception | None = None
+        self.pending = 0
+
+    @property
+    def fileno(self) -> int:
+        """Readable when there is an outcome."""
+        return self._wake_read
+
+    def publish(self, intent: PublishIntent, manifest: Manifest, key: str) -> None:
+        """Make the manifest durable, then swap the pointer."""
+        self.pending += 1
+        self._threads.submit(self._publish, intent, manifest, key)
+
+    def write_manifests(self, manifests: list[tuple[Manifest, str]]) -> None:
+        """Those of steps without a table, and of failures: they follow unsynced, the ledger already knows."""
+        if manifests:
+            self._threads.submit(self._guarded, lambda: self._write(manifests))
+
+    def outcomes(self) -> list[PublishOutcome]:
+        """What has happened since the last call."""
+        try:
+            os.read(self._wake_read, 4096)
+        except BlockingIOError:
+            pass
+        done = []
+        while not self._outcomes.empty():
+            done.append(self._outcomes.get())
+        self.pending -= len(done)
+        if self._error is not None:
+            raise self._error
+        return done
+
+    def close(self) -> None:
+        """Finish what was begun; a manifest that could not be written is told now."""
+        self._threads.shutdown(wait=True)
+        os.close(self._wake_read)
+        os.close(self._wake_write)
+        if self._error is not None:
+            error, self._error = self._error, None
+            raise error
+
+    def _publish(self, intent: PublishIntent, manifest: Manifest, key: str) -> None:
+        error: Exception | None = None
+        try:
+            write_manifest(self._store, key, manifest, sync=True)
+            outcome = publish(self._store, intent)
+            if isinstance(outcome, Superseded):
+                message = f"{intent.dataset} {intent.partition}: a newer run is current already"
+                error = ConflictError(message, "nothing to do: what is newer stays")
+        except Exception as caught:  # noqa: BLE001 - carried to the engine's loop, which decides
+            error = caught
+        self._outcomes.put(PublishOutcome(intent.token, error))
+        try:
+            os.write(self._wake_write, b"!")
+        except BlockingIOError:
+            pass  # the pipe is full of wake-ups already
+
+    def _write(self, manifests: list[tuple[Manifest, str]]) -> None:
+        for manifest, key in manifests:
+            write_manifest(self._store, key, manifest, sync=False)
+
+    def _guarded(self, work: Callable[[], None]) -> None:
+        try:
+            work()
+        except Exception as error:  # noqa: BLE001 - raised again in the engine's loop
+            self._error = error
+

@@ -1,0 +1,364 @@
+"""Carries a plan out: asks the machine, writes the ledger, hands tasks to workers, moves pointers.
+
+One thread. While a transaction is being committed, results gather in the workers' sockets; the next turn of the loop
+takes all of them into one transaction. That is the whole group commit: nothing waits for a timer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+
+from recoup.engine import machine as events
+from recoup.engine.inflight import Inflight, intent_of, manifest_of
+from recoup.engine.machine import Block, CloseRun, Counts, Instruction, Machine
+from recoup.engine.publisher import Publisher, PublishOutcome
+from recoup.engine.runs import RunBook
+from recoup.engine.tasks import TaskMaker
+from recoup.ledger import planes
+from recoup.ledger.backfills import set_state, wish_of
+from recoup.ledger.facts import Blocked, Claim, Claimed, Failed, Measured, NodeId, Publication, Succeeded
+from recoup.ledger.leases import ControllerLease, void_dead
+from recoup.ledger.writer import Ledger, Transaction
+from recoup.model.errors import CommitUnknownError
+from recoup.model.failure import Failure, FailureKind
+from recoup.model.graph import Graph
+from recoup.model.manifest import Manifest
+from recoup.model.relation import children
+from recoup.ports import Clock, Executor, Lost, TaskEvent
+from recoup.recovery.classify import classify, lost, timed_out
+
+LOOK_SECONDS = 0.2
+"""How often the loop looks at wishes and at other controllers when nothing else wakes it."""
+MANIFESTS_AT_ONCE = 256
+
+
+@dataclass
+class Stopping:
+    """Set by signal handlers and by wishes; the loop looks at it each turn."""
+
+    drain: bool = False
+    at_once: bool = False
+    paused: bool = False
+    cancelled: bool = False
+
+    @property
+    def claims(self) -> bool:
+        """Whether new work may be taken."""
+        return not (self.drain or self.at_once or self.paused or self.cancelled)
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """What an observer is told after a turn in which something happened."""
+
+    counts: Counts
+    running: int
+    paused: bool
+    failures: tuple[Failed, ...] = ()
+    blocked: tuple[Block, ...] = ()
+    retries: tuple[events.Retry, ...] = ()
+
+
+@dataclass(slots=True)
+class _Turn:
+    """What one transaction records, and what is to be done once it is durable."""
+
+    succeeded: list[Succeeded] = field(default_factory=list)
+    failed: list[Failed] = field(default_factory=list)
+    intents: list[tuple[Inflight, Publication]] = field(default_factory=list)
+    instructions: list[Instruction] = field(default_factory=list)
+    over: list[int] = field(default_factory=list)
+
+
+@dataclass
+class Runner:
+    """One backfill, from its plan to its end."""
+
+    pipeline: str
+    backfill: int
+    backfill_id: str
+    graph: Graph
+    node_ids: Sequence[NodeId]
+    code_versions: Sequence[str]
+    machine: Machine
+    ledger: Ledger
+    lease: ControllerLease
+    executor: Executor
+    publisher: Publisher
+    tasks: TaskMaker
+    runs: RunBook
+    clock: Clock
+    stopping: Stopping
+    observe: Callable[[Progress], None]
+    _inflight: dict[int, Inflight] = field(default_factory=dict)
+    _manifests: list[tuple[Manifest, str]] = field(default_factory=list)
+    _looked_at: float = 0.0
+
+    def __post_init__(self) -> None:
+        self._ledger_id, self._epoch = self.ledger.ledger_id, self.ledger.epoch
+
+    def run(self, blocked: Iterable[Blocked]) -> Counts:
+        """Until everything has settled, or somebody stops it."""
+        if first_blocks := list(blocked):
+            with self.ledger.transaction() as tx:
+                tx.block(first_blocks, self.backfill)
+        self.executor.watch(self.publisher.fileno)
+        while not self._over():
+            self._look()
+            if self.stopping.at_once:
+                break
+            self._turn(self.executor.wait(self._patience()))
+        self._write_manifests(at_least=1)
+        self._abandon()
+        return self.machine.counts
+
+    def _over(self) -> bool:
+        stopped = self.stopping.drain or self.stopping.cancelled
+        return self.machine.done or (stopped and not self.machine.running)
+
+    def _patience(self) -> float:
+        """How long the loop may sleep: not at all while there is room and work."""
+        now = self.clock.monotonic()
+        if self._can_start(now):
+            return 0.0
+        due = self.machine.next_due()
+        return LOOK_SECONDS if due is None else min(LOOK_SECONDS, max(due - now, 0.0))
+
+    def _can_start(self, now: float) -> bool:
+        return self.stopping.claims and self.machine.can_take(now) and self.executor.room() > 0
+
+    # --- one turn of the loop
+
+    def _turn(self, happened: Sequence[TaskEvent]) -> None:
+        outcomes = self.publisher.outcomes()
+        now = self.clock.monotonic()
+        if not (happened or outcomes or self._can_start(now) or self.lease.renewal_due):
+            return
+        self.lease.check()
+        turn = _Turn()
+        with self.ledger.transaction() as tx:
+            for event in happened:
+                self._take_result(tx, turn, event)
+            for outcome in outcomes:
+                self._take_outcome(tx, turn, outcome)
+            self._record(tx, turn)
+            started = self._claim(tx, turn, now)
+            self._carry_out(tx, turn)
+            if self.lease.renewal_due:
+                self.lease.renew(tx)
+        self._act(turn, started)
+
+    def _take_result(self, tx: Transaction, turn: _Turn, event: TaskEvent) -> None:
+        inflight = self._inflight[event.token]
+        if isinstance(event, Lost):
+            failure = inflight.killed or _lost(inflight, event)
+            self._fail(turn, inflight, failure, Measured(tx.now, tx.now))
+            return
+        inflight.result = event.body
+        inflight.measured = inflight.measure(event.body, tx.now)
+        if "failure" in event.body:
+            self._fail(turn, inflight, Failure.from_json(event.body["failure"]), inflight.measured)
+            return
+        self.tasks.learn(inflight.node.index, inflight.measured.ended_at - inflight.measured.started_at)
+        inflight.publication = inflight.publish(event.body, self.node_ids[inflight.node.index])
+        if inflight.publication.nonce:
+            turn.intents.append((inflight, inflight.publication))
+        else:
+            self._succeed(turn, inflight, inflight.publication, inflight.measured)
+            self._keep_manifest(inflight, inflight.measured, "success", None)
+
+    def _take_outcome(self, tx: Transaction, turn: _Turn, outcome: PublishOutcome) -> None:
+        inflight = self._inflight[outcome.token]
+        assert inflight.publication is not None
+        assert inflight.measured is not None
+        if outcome.error is None:
+            self._succeed(turn, inflight, inflight.publication, inflight.measured)
+            return
+        if not isinstance(outcome.error, CommitUnknownError):
+            tx.forget_intents([inflight.claimed.token])
+        self._fail(turn, inflight, classify(outcome.error), inflight.measured)
+
+    def _succeed(self, turn: _Turn, inflight: Inflight, publication: Publication, measured: Measured) -> None:
+        node, ordinal = inflight.node, publication.ordinal
+        readers = tuple(
+            (
+                self.node_ids[reader],
+                children(edge.relation, self.graph.nodes[reader].partitions, node.partitions, ordinal),
+            )
+            for reader, edge in self.graph.readers[node.index]
+        )
+        turn.succeeded.append(Succeeded(publication, measured, readers))
+        turn.instructions += self.machine.handle(events.Succeeded(node.index, ordinal))
+        turn.over.append(inflight.token)
+
+    def _fail(self, turn: _Turn, inflight: Inflight, failure: Failure, measured: Measured) -> None:
+        node, claim = inflight.node, inflight.claimed.claim
+        state = {FailureKind.LOST: "lost", FailureKind.CANCELLED: "cancelled"}.get(failure.kind, "failed")
+        token = inflight.claimed.token
+        turn.failed.append(Failed(token, self.node_ids[node.index], claim.ordinal, failure, measured, state))
+        turn.over.append(token)
+        now, chance = self.clock.monotonic(), self.clock.random()
+        turn.instructions += self.machine.handle(events.Failed(node.index, claim.ordinal, failure, now, chance))
+        inflight.publication = None
+        self._keep_manifest(inflight, measured, "failed", failure)
+
+    def _record(self, tx: Transaction, turn: _Turn) -> None:
+        tx.succeed(turn.succeeded)
+        tx.fail(turn.failed)
+        tx.intend([publication for _, publication in turn.intents])
+
+    def _claim(self, tx: Transaction, turn: _Turn, now: float) -> list[Inflight]:
+        """Take what is ready; what another controller runs is awaited, what cannot be pinned is blocked."""
+        room = self.executor.room() if self.stopping.claims else 0
+        starts = self.machine.take(room, now) if room > 0 else []
+        if not starts:
+            return []
+        claims = []
+        for start in starts:
+            node_id, code = self.node_ids[start.node], self.code_versions[start.node]
+            run = self.runs.open(tx, self.graph.nodes[start.node], start.ordinal)
+            claims.append(Claim(node_id, start.ordinal, run, start.reason, code))
+        ours = {(c.claim.node, c.claim.ordinal): c for c in tx.claim(claims, self.lease.controller, self.backfill)}
+        started = []
+        for start in starts:
+            claimed = ours.get((self.node_ids[start.node], start.ordinal))
+            if claimed is None:
+                turn.instructions += self.machine.handle(events.Taken(start.node, start.ordinal))
+            elif inflight := self._pin(tx, turn, claimed, start.node):
+                started.append(inflight)
+        return started
+
+    def _pin(self, tx: Transaction, turn: _Turn, claimed: Claimed, node: int) -> Inflight | None:
+        pinned = self.tasks.pin(tx, claimed, self.graph.nodes[node])
+        if isinstance(pinned, Inflight):
+            self._inflight[pinned.token] = pinned
+            return pinned
+        tx.release([(claimed.token, claimed.claim.node, claimed.claim.ordinal)])
+        turn.instructions += self.machine.handle(events.Unready(node, claimed.claim.ordinal, pinned))
+        return None
+
+    def _carry_out(self, tx: Transaction, turn: _Turn) -> None:
+        blocks = [i for i in turn.instructions if isinstance(i, Block)]
+        tx.block([Blocked(self.node_ids[b.node], b.ordinal, b.reason) for b in blocks], self.backfill)
+        closed = [i for i in turn.instructions if isinstance(i, CloseRun)]
+        tx.close_runs(self.runs.close((self.graph.nodes[i.node], i.ordinal) for i in closed))
+
+    def _act(self, turn: _Turn, started: Sequence[Inflight]) -> None:
+        """Everything that had to wait until the transaction was durable."""
+        self.executor.submit([self.tasks.task(inflight) for inflight in started])
+        now = self.clock.now().timestamp()
+        for inflight, publication in turn.intents:
+            assert inflight.measured is not None
+            manifest = manifest_of(self.pipeline, self.backfill_id, inflight, inflight.measured, "success", None)
+            run_id = inflight.claimed.claim.run.run_id
+            intent = intent_of(
+                inflight.node, inflight.partition, run_id, publication, self._ledger_id, self._epoch, now
+            )
+            self.publisher.publish(intent, manifest, inflight.node.partitions.key)
+        for token in turn.over:
+            del self._inflight[token]
+        self._write_manifests(at_least=MANIFESTS_AT_ONCE)
+        if turn.over or turn.instructions:
+            self._tell(turn)
+
+    def _tell(self, turn: _Turn) -> None:
+        blocks = tuple(i for i in turn.instructions if isinstance(i, Block))
+        retries = tuple(i for i in turn.instructions if isinstance(i, events.Retry))
+        running, paused = self.machine.running, self.stopping.paused
+        self.observe(Progress(self.machine.counts, running, paused, tuple(turn.failed), blocks, retries))
+
+    # --- manifests that follow
+
+    def _keep_manifest(self, inflight: Inflight, measured: Measured, outcome: str, failure: Failure | None) -> None:
+        manifest = manifest_of(self.pipeline, self.backfill_id, inflight, measured, outcome, failure)
+        self._manifests.append((manifest, inflight.node.partitions.key))
+
+    def _write_manifests(self, at_least: int) -> None:
+        if len(self._manifests) >= at_least:
+            self.publisher.write_manifests(self._manifests)
+            self._manifests = []
+
+    # --- wishes, signals, other controllers
+
+    def _look(self) -> None:
+        self._heed(wish_of(self.ledger, self.backfill))
+        if not self.stopping.claims:
+            self._give_back()
+        now = self.clock.monotonic()
+        if self.machine.elsewhere and now - self._looked_at >= LOOK_SECONDS:
+            self._looked_at = now
+            self._look_elsewhere()
+
+    def _heed(self, wish: str) -> None:
+        stopping = self.stopping
+        if wish == "cancel" and not stopping.cancelled:
+            stopping.cancelled = True
+            self._kill_all(Failure(FailureKind.CANCELLED, "the backfill was cancelled"))
+        elif (wish == "pause") != stopping.paused:
+            stopping.paused = wish == "pause"
+            with self.ledger.transaction() as tx:
+                set_state(tx, self.backfill, "paused" if stopping.paused else "running")
+            self.observe(Progress(self.machine.counts, self.machine.running, stopping.paused))
+
+    def _give_back(self) -> None:
+        """What was claimed ahead and has not begun is as if it had not been claimed."""
+        tokens = self.executor.take_back()
+        if not tokens:
+            return
+        given = [self._inflight.pop(token) for token in tokens]
+        with self.ledger.transaction() as tx:
+            tx.release([(i.claimed.token, i.claimed.claim.node, i.claimed.claim.ordinal) for i in given])
+        for inflight in given:
+            self.machine.handle(events.Released(inflight.node.index, inflight.claimed.claim.ordinal))
+
+    def _kill_all(self, why: Failure) -> None:
+        self._give_back()
+        for inflight in self._inflight.values():
+            if inflight.publication is None:
+                inflight.killed = why
+                self.executor.kill(inflight.token)
+
+    def _abandon(self) -> None:
+        """Stopped at once: what still runs is ended with us, and the ledger says so."""
+        rest = [i for i in self._inflight.values() if i.publication is None]
+        if not rest:
+            return
+        self.executor.close()
+        why = Failure(FailureKind.CANCELLED, "the backfill was stopped")
+        with self.ledger.transaction() as tx:
+            now = Measured(tx.now, tx.now)
+            tx.fail(
+                [
+                    Failed(i.claimed.token, i.claimed.claim.node, i.claimed.claim.ordinal, why, now, "cancelled")
+                    for i in rest
+                ]
+            )
+
+    def _look_elsewhere(self) -> None:
+        """How the actions stand that other controllers took; those of a dead one are ours to take."""
+        with self.ledger.transaction() as tx:
+            void_dead(tx, self.ledger.path, self.lease.controller)
+            turn = _Turn()
+            for node, ordinal in self.machine.elsewhere:
+                node_id = self.node_ids[node]
+                if tx.plane_has(node_id, planes.RUNNING, ordinal):
+                    continue
+                turn.instructions += self.machine.handle(self._ended_elsewhere(tx, node_id, node, ordinal))
+            self._carry_out(tx, turn)
+        if turn.instructions:
+            self._tell(turn)
+
+    def _ended_elsewhere(self, tx: Transaction, node_id: NodeId, node: int, ordinal: int) -> events.Event:
+        if any(tx.plane_has(node_id, plane, ordinal) for plane in tx.planes_of(node_id, planes.FAILED)):
+            return events.FailedElsewhere(node, ordinal)
+        published = tx.plane_has(node_id, planes.PUBLISHED, ordinal) and not tx.plane_has(node_id, planes.STALE, ordinal)
+        return events.Succeeded(node, ordinal) if published else events.Released(node, ordinal)
+
+
+def _lost(inflight: Inflight, event: Lost) -> Failure:
+    step = inflight.node.step
+    if event.timed_out and step is not None and step.timeout_seconds is not None:
+        return timed_out(step.timeout_seconds, event.evidence)
+    return lost(event.evidence)
+

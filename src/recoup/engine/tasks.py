@@ -1,0 +1,126 @@
+"""From a claim to a task: the inputs are pinned in the claim's own transaction, so that nothing can slip in between."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from recoup.engine.inflight import Inflight
+from recoup.ledger.facts import Claimed, NodeId, Published
+from recoup.ledger.writer import Transaction
+from recoup.model.graph import Graph, Node, NodeKind
+from recoup.model.keys import encoded_member
+from recoup.model.manifest import InputRead, input_version
+from recoup.model.partition import PartitionSet
+from recoup.model.relation import Edge, Same, parents
+from recoup.plan.shortfall import shortfall
+from recoup.plan.snapshot import Snapshot
+from recoup.ports import Clock, Task
+
+FIRST_GUESS_SECONDS = 1.0
+MEMORY_OF_DURATIONS = 0.2
+
+
+@dataclass
+class TaskMaker:
+    """Knows what a worker must be told."""
+
+    graph: Graph
+    snapshot: Snapshot
+    node_ids: Sequence[NodeId]
+    source_versions: Mapping[int, Mapping[int, str]]
+    clock: Clock
+    logs: Path
+    backfill_id: str
+    as_of_limits: bool
+    _seconds: dict[int, float] = field(default_factory=dict)
+
+    def pin(self, tx: Transaction, claimed: Claimed, node: Node) -> Inflight | str:
+        """The attempt with what it will read; or why it cannot run after all."""
+        partition = claimed.claim.run.partition
+        reads: list[InputRead] = []
+        files: dict[str, list[tuple[str, str]]] = {}
+        present: dict[str, list[str]] = {}
+        delivery = None
+        for edge in node.edges:
+            parent = self.graph.nodes[edge.parent]
+            span = parents(edge.relation, node.partitions, parent.partitions, claimed.claim.ordinal)
+            if parent.kind is NodeKind.SOURCE:
+                read, keys = self._source(parent, span)
+                present[edge.argument] = keys
+                reads += read
+                continue
+            found = tx.pins(self.node_ids[parent.index], span, claimed.claim.run.run_as_of if self.as_of_limits else None)
+            if node.kind is NodeKind.DELIVERY:
+                delivery = _delivery(parent, found)
+            elif reason := self._too_late(edge, parent, span, found):
+                return reason
+            names = [(p, parent.partitions.name(p.publication.ordinal)) for p in found]
+            reads += [InputRead(parent.name, name, p.run_id or "", p.publication.digest) for p, name in names]
+            present[edge.argument] = [name for _, name in names]
+            files[edge.argument] = [(name, file.path) for p, name in names for file in p.publication.files]
+        version = input_version(reads) if reads else ""
+        nonce = self.clock.token_bytes(4).hex()
+        log = str(self.logs / self.backfill_id / node.name / f"{encoded_member(partition)}.{claimed.token}.log")
+        return Inflight(claimed, node, partition, tuple(reads), version, files, present, delivery, nonce, log)
+
+    def task(self, inflight: Inflight) -> Task:
+        """What travels to the worker: ids, a token and paths, as JSON."""
+        claim, node = inflight.claimed.claim, inflight.node
+        body: dict[str, object] = {
+            "node": node.index,
+            "partition": inflight.partition,
+            "ordinal": claim.ordinal,
+            "run_id": claim.run.run_id,
+            "run_as_of": claim.run.run_as_of,
+            "attempt": inflight.claimed.number,
+            "nonce": inflight.nonce,
+            "log": inflight.log,
+            "backfill_id": self.backfill_id,
+        }
+        if inflight.delivery is not None:
+            body["delivery"] = {**inflight.delivery, "token": inflight.token}
+        elif inflight.present:
+            body["inputs"] = {
+                name: {"partitions": keys, "files": inflight.files.get(name, [])} for name, keys in inflight.present.items()
+            }
+        return Task(
+            token=inflight.token,
+            body=body,
+            lane=node.sink.lane if node.kind is NodeKind.DELIVERY and node.sink else None,
+            expected_seconds=self._seconds.get(node.index, FIRST_GUESS_SECONDS),
+            timeout_seconds=node.step.timeout_seconds if node.step and node.kind is NodeKind.STEP else None,
+        )
+
+    def learn(self, node: int, seconds: float) -> None:
+        """How long this step takes lately: short ones are queued ahead of the workers."""
+        old = self._seconds.get(node, seconds)
+        self._seconds[node] = old + MEMORY_OF_DURATIONS * (seconds - old)
+
+    def _source(self, source: Node, span: range) -> tuple[list[InputRead], list[str]]:
+        """What the source had when the plan was made."""
+        there = self.snapshot.states[source.index].published.within(span.start, span.stop)
+        versions = self.source_versions.get(source.index, {})
+        named = [(ordinal, source.partitions.name(ordinal)) for ordinal in there]
+        return [InputRead(source.name, name, "", versions.get(o, "")) for o, name in named], [name for _, name in named]
+
+    def _too_late(self, edge: Edge, parent: Node, span: range, found: Sequence[Published]) -> str | None:
+        """The machine counted what is published; of that, some may have been made from later knowledge."""
+        if not self.as_of_limits:
+            return None
+        expected = self.snapshot.states[parent.index].expected.within(span.start, span.stop)
+        need = len(span) if isinstance(edge.relation, Same) else len(expected)
+        if len(found) >= edge.needed(need):
+            return None
+        lacking = PartitionSet.of_range(span) - PartitionSet.of(p.publication.ordinal for p in found)
+        return f"{shortfall(edge, parent, lacking & expected, len(found), need)} (what is there was made later than run_as_of)"
+
+
+def _delivery(parent: Node, found: Sequence[Published]) -> dict[str, object]:
+    """What the table should hold: the current run, or nothing where nothing is published."""
+    if not found:
+        return {"dataset": parent.name, "run_id": None, "digest": "", "files": []}
+    current = found[0]
+    files = [file.path for file in current.publication.files]
+    return {"dataset": parent.name, "run_id": current.run_id, "digest": current.publication.digest, "files": files}

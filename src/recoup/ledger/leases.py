@@ -1,0 +1,109 @@
+"""Who may write for which attempts: a controller's lease, and what happens to the attempts of one that is gone.
+
+Every attempt holds the lease of its controller. A controller also holds a file lock: when that is free it is dead and
+its lease is void at once; while it is held (the process may be stopped) the lease's expiry decides.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+
+from recoup.ledger.connection import FileLock
+from recoup.ledger.facts import NodeId, Publication, Token
+from recoup.ledger.reader import intents
+from recoup.ledger.writer import Ledger, Transaction
+from recoup.model.errors import FencedError
+
+LEASE_SECONDS = 60.0
+
+
+class ControllerLease:
+    """This process's right to claim; renewed by whatever it commits, and lost for good when it runs out."""
+
+    def __init__(self, ledger: Ledger, who: str, lease_seconds: float = LEASE_SECONDS) -> None:
+        self._ledger = ledger
+        self._seconds = lease_seconds
+        self._lock: FileLock | None = None
+        with ledger.transaction() as tx:
+            self.controller = ledger.next_row("controllers", "controller")
+            self._lock = FileLock(_lock_path(ledger.path, self.controller))
+            self._lock.acquire()
+            tx.execute(
+                "INSERT INTO controllers VALUES (?, ?, ?, ?, ?, ?, NULL)",
+                (self.controller, socket.gethostname(), os.getpid(), who, tx.now, tx.now + lease_seconds),
+            )
+        self._renewed_at = ledger.clock.boottime()
+
+    @property
+    def renewal_due(self) -> bool:
+        """A third of the lease has gone by."""
+        return self._ledger.clock.boottime() - self._renewed_at > self._seconds / 3
+
+    def check(self) -> None:
+        """Fence ourselves: after a long stop somebody else may have taken over, so nothing may be written any more."""
+        if self._ledger.clock.boottime() - self._renewed_at > self._seconds:
+            message = f"this process stood still for longer than its lease of {self._seconds:g} s and gave up its work"
+            raise FencedError(message, "run the same command again; only what was in flight is done again")
+
+    def renew(self, tx: Transaction) -> None:
+        """Within any transaction; refused when somebody has voided it."""
+        self.check()
+        changed = tx.execute(
+            "UPDATE controllers SET lease_until = ? WHERE controller = ? AND ended_at IS NULL",
+            (tx.now + self._seconds, self.controller),
+        ).rowcount
+        if not changed:
+            message = "another controller has taken over the work of this one"
+            raise FencedError(message, "look at `recoup backfill ls`; nothing of this one was written after that")
+        self._renewed_at = self._ledger.clock.boottime()
+
+    def end(self, tx: Transaction) -> None:
+        """An orderly end: nothing of ours is running any more."""
+        tx.execute("UPDATE controllers SET ended_at = ? WHERE controller = ?", (tx.now, self.controller))
+
+    def close(self) -> None:
+        """Let go of the file lock, and tidy it away."""
+        if self._lock is not None:
+            self._lock.path.unlink(missing_ok=True)
+            self._lock.close()
+            self._lock = None
+
+
+def void_dead(tx: Transaction, ledger_path: Path, me: int) -> list[Publication]:
+    """Release what dead or expired controllers were running; the answer is the intents that they left open."""
+    for (controller, lease_until) in tx.execute(
+        "SELECT controller, lease_until FROM controllers WHERE ended_at IS NULL AND controller <> ?", (me,)
+    ).fetchall():
+        if lease_until >= tx.now and _alive(ledger_path, controller):
+            continue
+        tx.execute("UPDATE controllers SET ended_at = ? WHERE controller = ?", (tx.now, controller))
+        rows = tx.execute(
+            "SELECT token, node, ordinal FROM attempts WHERE controller = ? AND state = 'running'", (controller,)
+        ).fetchall()
+        tx.release([(Token(token), NodeId(node), ordinal) for token, node, ordinal in rows], state="lost")
+        tx.execute(
+            "UPDATE backfills SET state = 'interrupted', ended_at = ? WHERE controller = ? AND state IN ('running', 'paused')",
+            (tx.now, controller),
+        )
+    return intents(tx)
+
+
+def _alive(ledger_path: Path, controller: int) -> bool:
+    path = _lock_path(ledger_path, controller)
+    if not path.exists():
+        return False
+    lock = FileLock(path)
+    try:
+        if lock.try_acquire():
+            lock.release()
+            path.unlink(missing_ok=True)
+            return False
+        return True
+    finally:
+        lock.close()
+
+
+def _lock_path(ledger_path: Path, controller: int) -> Path:
+    return ledger_path.parent / "controllers" / f"{controller}.lock"

@@ -1,0 +1,101 @@
+"""The planes as the writer keeps them: chunks of bits, read once, written back with the fact that they show."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+
+from recoup.model.partition import CHUNK_BITS
+
+CHUNK_BYTES = CHUNK_BITS // 8
+_SHIFT = CHUNK_BITS.bit_length() - 1
+_MASK = CHUNK_BITS - 1
+
+PUBLISHED = "published"
+STALE = "stale"
+RUNNING = "running"
+BLOCKED = "blocked"
+EXPECTED = "expected"
+TRIED = "tried"
+POINTED = "pointed"
+FAILED = "failed:"
+CODE = "code:"
+
+
+class PlaneCache:
+    """Chunks of planes by (node, plane), with those that changed."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+        self._planes: dict[tuple[int, str], dict[int, int]] = {}
+        self._dirty: set[tuple[int, str, int]] = set()
+        self._names: dict[int, set[str]] = {}
+
+    def forget(self) -> None:
+        """Somebody else has written, or our transaction was undone: read again when asked."""
+        self._planes.clear()
+        self._dirty.clear()
+        self._names.clear()
+
+    def has(self, node: int, plane: str, ordinal: int) -> bool:
+        """Whether the bit is set."""
+        return bool(self._chunks(node, plane).get(ordinal >> _SHIFT, 0) >> (ordinal & _MASK) & 1)
+
+    def set(self, node: int, plane: str, ordinal: int) -> None:
+        """Set one bit."""
+        chunks = self._chunks(node, plane)
+        chunk = ordinal >> _SHIFT
+        chunks[chunk] = chunks.get(chunk, 0) | 1 << (ordinal & _MASK)
+        self._dirty.add((node, plane, chunk))
+
+    def clear(self, node: int, plane: str, ordinal: int) -> None:
+        """Clear one bit; nothing is written when it was not set."""
+        if self.has(node, plane, ordinal):
+            chunk = ordinal >> _SHIFT
+            self._chunks(node, plane)[chunk] &= ~(1 << (ordinal & _MASK))
+            self._dirty.add((node, plane, chunk))
+
+    def clear_family(self, node: int, prefix: str, ordinal: int, but: str = "") -> None:
+        """Clear the bit in every plane of the node whose name begins with the prefix."""
+        for plane in self.names(node):
+            if plane != but and plane.startswith(prefix):
+                self.clear(node, plane, ordinal)
+
+    def replace(self, node: int, plane: str, chunks: dict[int, int]) -> None:
+        """Make the whole plane these chunks."""
+        old = self._chunks(node, plane)
+        for chunk in old.keys() | chunks.keys():
+            if old.get(chunk, 0) != chunks.get(chunk, 0):
+                self._dirty.add((node, plane, chunk))
+        self._planes[node, plane] = {chunk: chunks.get(chunk, 0) for chunk in old.keys() | chunks.keys()}
+
+    def names(self, node: int) -> set[str]:
+        """The planes that the node has."""
+        if node not in self._names:
+            rows = self._db.execute("SELECT DISTINCT plane FROM planes WHERE node = ?", (node,))
+            self._names[node] = {row[0] for row in rows}
+        return self._names[node]
+
+    def flush(self) -> None:
+        """Write what changed, within the caller's transaction."""
+        if self._dirty:
+            rows = [
+                (node, plane, chunk, self._planes[node, plane][chunk].to_bytes(CHUNK_BYTES, "little"))
+                for node, plane, chunk in self._dirty
+            ]
+            self._db.executemany("INSERT OR REPLACE INTO planes VALUES (?, ?, ?, ?)", rows)
+            self._dirty.clear()
+
+    def _chunks(self, node: int, plane: str) -> dict[int, int]:
+        chunks = self._planes.get((node, plane))
+        if chunks is None:
+            chunks = dict(load_plane(self._db, node, plane))
+            self._planes[node, plane] = chunks
+            self.names(node).add(plane)
+        return chunks
+
+
+def load_plane(db: sqlite3.Connection, node: int, plane: str) -> Iterator[tuple[int, int]]:
+    """The chunks of one plane."""
+    rows = db.execute("SELECT chunk, bits FROM planes WHERE node = ? AND plane = ?", (node, plane))
+    return ((chunk, int.from_bytes(bits, "little")) for chunk, bits in rows)

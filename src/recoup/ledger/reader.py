@@ -1,0 +1,184 @@
+"""Reading the ledger: facts as values. A reader opens the file read-only and cannot change it."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from recoup.ledger.connection import connect, explain
+from recoup.ledger.facts import BackfillRow, BlockRow, NodeId, NodeRow, Publication, Published, RunRow, Token
+from recoup.model.manifest import DataFile
+from recoup.model.partition import PartitionSet
+
+_PUBLICATION = (
+    "SELECT p.token, p.node, p.ordinal, p.run, p.digest, p.code_version, p.input_version, p.run_as_of, p.nonce,"
+    " p.reason, p.rows, p.files, p.columns, p.manifest, r.run_id, p.generation, p.state, p.published_at, p.superseded_at"
+    " FROM publications p LEFT JOIN runs r ON r.run = p.run "
+)
+_BACKFILL = (
+    "SELECT backfill, backfill_id, pipeline, state, wish, actions, created_at, ended_at, who, request, controller, summary"
+    " FROM backfills "
+)
+
+
+class Executes(Protocol):
+    """A connection, or a transaction on one."""
+
+    def execute(self, sql: str, parameters: Sequence[Any] = ..., /) -> sqlite3.Cursor:
+        """One statement."""
+
+
+class LedgerReader:
+    """What the planner and the commands ask; every answer is one consistent snapshot of its own."""
+
+    def __init__(self, path: Path, db: sqlite3.Connection | None = None) -> None:
+        self.path = path
+        self.db = db or connect(path, write=False)
+
+    def __enter__(self) -> LedgerReader:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self.db.close()
+
+    def query(self, sql: str, parameters: Sequence[Any] | Mapping[str, Any] = ()) -> list[tuple[Any, ...]]:
+        """Rows of a statement of recoup's own; parameters are bound."""
+        try:
+            return self.db.execute(sql, parameters).fetchall()
+        except sqlite3.Error as error:
+            raise explain(error, self.path) from error
+
+    def meta(self, key: str) -> str | None:
+        """A value of the ledger about itself."""
+        rows = self.query("SELECT value FROM meta WHERE key = ?", (key,))
+        return str(rows[0][0]) if rows else None
+
+    def nodes(self, pipeline: str | None = None) -> dict[str, NodeRow]:
+        """The datasets by name."""
+        rows = self.query("SELECT node, name, pipeline, kind, label, partitioning FROM nodes ORDER BY node")
+        known = (NodeRow(r[0], r[1], r[2], r[3], r[4], json.loads(r[5])) for r in rows)
+        return {row.name: row for row in known if pipeline in (None, row.pipeline)}
+
+    def planes(self, nodes: Iterable[NodeId]) -> dict[NodeId, dict[str, PartitionSet]]:
+        """All planes of these nodes, as sets."""
+        wanted = set(nodes)
+        chunks: dict[tuple[NodeId, str], list[tuple[int, bytes]]] = {}
+        for node, plane, chunk, bits in self.query("SELECT node, plane, chunk, bits FROM planes"):
+            if node in wanted:
+                chunks.setdefault((node, plane), []).append((chunk, bits))
+        planes: dict[NodeId, dict[str, PartitionSet]] = {node: {} for node in wanted}
+        for (node, plane), parts in chunks.items():
+            planes[node][plane] = PartitionSet.from_chunks(parts)
+        return planes
+
+    def durations(self) -> dict[NodeId, float]:
+        """Mean seconds of each node's successes."""
+        return dict(self.query("SELECT node, seconds / successes FROM durations WHERE successes > 0"))
+
+    def blocks(self, nodes: Iterable[NodeId]) -> list[BlockRow]:
+        """What could not be tried, and why."""
+        wanted = set(nodes)
+        rows = self.query("SELECT node, ordinal, reason, at FROM blocks ORDER BY node, ordinal")
+        return [BlockRow(*row) for row in rows if row[0] in wanted]
+
+    def members(self, scope: str) -> dict[str, int]:
+        """The ids of a static partitioning's members."""
+        return dict(self.query("SELECT member, id FROM members WHERE scope = ? ORDER BY id", (scope,)))
+
+    def observations(self, node: NodeId) -> dict[int, str]:
+        """The versions that a source had when it was last asked."""
+        return dict(self.query("SELECT ordinal, version FROM observations WHERE node = ?", (node,)))
+
+    def open_runs(self, pipeline: str, grain: str) -> dict[int, RunRow]:
+        """Runs that still have work, by ordinal."""
+        rows = self.query(
+            "SELECT ordinal, run, run_id, partition, run_as_of FROM runs WHERE pipeline = ? AND grain = ? AND closed_at IS NULL",
+            (pipeline, grain),
+        )
+        return {row[0]: RunRow(*row[1:]) for row in rows}
+
+    def current(self, node: NodeId, ordinals: range, as_of: float | None = None) -> Iterator[Published]:
+        """What these partitions show; with `as_of`, made from what was known by then."""
+        return published_rows(self.db, node, ordinals, as_of)
+
+    def current_at(self, node: NodeId, ordinals: range, moment: float) -> Iterator[Published]:
+        """What these partitions showed at that moment."""
+        rows = self.query(
+            _PUBLICATION + "WHERE p.node = ? AND p.ordinal >= ? AND p.ordinal < ? AND p.state IN ('current', 'past')"
+            " AND p.published_at <= ? AND (p.superseded_at IS NULL OR p.superseded_at > ?) ORDER BY p.ordinal",
+            (node, ordinals.start, ordinals.stop, moment, moment),
+        )
+        return (_published(row) for row in rows)
+
+    def history(self, node: NodeId, ordinal: int) -> list[Published]:
+        """Everything that this partition ever showed, newest first."""
+        rows = self.query(
+            _PUBLICATION + "WHERE p.node = ? AND p.ordinal = ? AND p.state IN ('current', 'past') ORDER BY p.token DESC",
+            (node, ordinal),
+        )
+        return [_published(row) for row in rows]
+
+    def backfills(self, where: str = "", parameters: Sequence[Any] = ()) -> list[BackfillRow]:
+        """Backfills, newest first; `where` is recoup's own text, its values are bound."""
+        rows = self.query(f"{_BACKFILL}{where} ORDER BY backfill DESC", parameters)
+        return [
+            BackfillRow(*row[:9], json.loads(row[9]), row[10], json.loads(row[11]) if row[11] else None) for row in rows
+        ]
+
+    def run_history(self, where: str = "", parameters: Sequence[Any] = (), limit: int = -1) -> list[dict[str, Any]]:
+        """Rows of the view `run_history`, newest first; `where` is recoup's own text, its values are bound."""
+        try:
+            cursor = self.db.execute(f"SELECT * FROM run_history {where} ORDER BY token DESC LIMIT ?", (*parameters, limit))  # noqa: S608 - as said above
+        except sqlite3.Error as error:
+            raise explain(error, self.path) from error
+        names = [column[0] for column in cursor.description]
+        return [dict(zip(names, row, strict=True)) for row in cursor]
+
+
+def published_rows(db: sqlite3.Connection, node: NodeId, ordinals: range, as_of: float | None) -> Iterator[Published]:
+    """Current publications that show something; one that was made too late for `as_of` gives way to an earlier one."""
+    rows = db.execute(
+        _PUBLICATION + "WHERE p.node = ? AND p.ordinal >= ? AND p.ordinal < ? AND p.state = 'current' ORDER BY p.ordinal",
+        (node, ordinals.start, ordinals.stop),
+    ).fetchall()
+    for row in rows:
+        found: Published | None = _published(row)
+        if found and as_of is not None and found.publication.run_as_of > as_of:
+            found = _known_by(db, node, found.publication.ordinal, as_of)
+        if found and found.publication.run is not None:
+            yield found
+
+
+def intents(tx: Executes) -> list[Publication]:
+    """Pointers that were about to move when their controller vanished: whether they did is for the lake to say."""
+    rows = tx.execute(
+        _PUBLICATION + "JOIN attempts a ON a.token = p.token WHERE p.state = 'intent' AND a.state <> 'running'"
+    ).fetchall()
+    return [_published(row).publication for row in rows]
+
+
+def _known_by(db: sqlite3.Connection, node: NodeId, ordinal: int, as_of: float) -> Published | None:
+    row = db.execute(
+        _PUBLICATION + "WHERE p.node = ? AND p.ordinal = ? AND p.state = 'past' AND p.run_as_of <= ?"
+        " ORDER BY p.token DESC LIMIT 1",
+        (node, ordinal, as_of),
+    ).fetchone()
+    return _published(row) if row else None
+
+
+def _published(row: Sequence[Any]) -> Published:
+    token, node, ordinal, run, digest, code, inputs, run_as_of, nonce, reason, rows, files, columns, manifest = row[:14]
+    publication = Publication(
+        Token(token), node, ordinal, run, digest, code, inputs, run_as_of, nonce, reason, rows,
+        tuple(DataFile(*f) for f in json.loads(files)) if files else (),
+        json.loads(columns) if columns else {},
+        manifest,
+    )  # fmt: skip
+    return Published(publication, *row[14:])

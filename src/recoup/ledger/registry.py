@@ -1,0 +1,70 @@
+"""What the ledger knows of a pipeline: its datasets, the ids of members, which partitions are expected or there."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from recoup.ledger import planes
+from recoup.ledger.facts import NodeId
+from recoup.ledger.writer import Ledger, Transaction
+from recoup.model.errors import PipelineError
+from recoup.model.partition import PartitionSet
+
+
+def register_node(
+    tx: Transaction, ledger: Ledger, *, name: str, pipeline: str, kind: str, label: str, partitioning: Mapping[str, Any]
+) -> NodeId:
+    """The id of a dataset; refused when it is another pipeline's, or was partitioned differently."""
+    row = tx.execute("SELECT node, pipeline, partitioning FROM nodes WHERE name = ?", (name,)).fetchone()
+    text = json.dumps(partitioning, sort_keys=True)
+    if row is None:
+        node = ledger.next_row("nodes", "node")
+        tx.execute("INSERT INTO nodes VALUES (?, ?, ?, ?, ?, ?)", (node, name, pipeline, kind, label, text))
+        return NodeId(node)
+    node, owner, known = row
+    if owner != pipeline and kind != "source":
+        message = f"dataset {name!r} belongs to pipeline {owner!r} already"
+        raise PipelineError(message, f"rename the step in {pipeline!r}: a dataset has one maker")
+    if known != text:
+        message = f"dataset {name!r} was partitioned as {known} and is now declared as {text}"
+        raise PipelineError(message, "give the step a new name: old and new partitions cannot share one dataset")
+    tx.execute("UPDATE nodes SET label = ? WHERE node = ? AND label <> ?", (label, node, label))
+    return NodeId(node)
+
+
+def register_members(tx: Transaction, scope: str, members: Iterable[str]) -> dict[str, int]:
+    """Ids by member; new ones are appended, ids are never given twice."""
+    known = dict(tx.execute("SELECT member, id FROM members WHERE scope = ?", (scope,)).fetchall())
+    for member in members:
+        if member not in known:
+            known[member] = len(known)
+            tx.execute("INSERT INTO members VALUES (?, ?, ?)", (scope, member, known[member]))
+    return known
+
+
+def record_expected(tx: Transaction, node: NodeId, expected: PartitionSet) -> None:
+    """The calendar's mask as it was when the plan was made."""
+    tx.set_plane(node, planes.EXPECTED, as_chunks(expected))
+
+
+def record_presence(
+    tx: Transaction, node: NodeId, present: PartitionSet, versions: Mapping[int, str], readers: Mapping[int, list[tuple[NodeId, range]]]
+) -> None:
+    """What a source has; dependents of a version that changed become stale."""
+    tx.set_plane(node, planes.PUBLISHED, as_chunks(present))
+    known = dict(tx.execute("SELECT ordinal, version FROM observations WHERE node = ?", (node,)).fetchall())
+    rows = []
+    for ordinal, version in versions.items():
+        if known.get(ordinal) != version:
+            rows.append((node, ordinal, version, tx.now))
+            for reader, ordinals in readers.get(ordinal, ()):
+                tx.mark_stale(reader, ordinals)
+    for row in rows:
+        tx.execute("INSERT OR REPLACE INTO observations VALUES (?, ?, ?, ?)", row)
+
+
+def as_chunks(ordinals: PartitionSet) -> dict[int, int]:
+    """A set as the plane cache keeps it."""
+    return {index: int.from_bytes(chunk, "little") for index, chunk in ordinals.chunks()}

@@ -1,0 +1,118 @@
+"""The ledger's tables, and the way from each older schema to this one.
+
+Times are seconds since 1970 UTC; `run_history` shows them as people write them. Rows of attempts, publications and
+events are never deleted: a token is a row number, and so it only grows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+SCHEMA_VERSION = 2
+
+TABLES = """
+CREATE TABLE meta (
+    key TEXT PRIMARY KEY, value TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- A dataset: what a step makes, what a source has, what a sink's table shows. The name is the dataset's in the lake.
+CREATE TABLE nodes (
+    node INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, pipeline TEXT NOT NULL, kind TEXT NOT NULL,
+    label TEXT NOT NULL, partitioning TEXT NOT NULL
+) STRICT;
+
+-- Append-only ids of the members of a static partitioning.
+CREATE TABLE members (
+    scope TEXT NOT NULL, member TEXT NOT NULL, id INTEGER NOT NULL, PRIMARY KEY (scope, member)
+) STRICT, WITHOUT ROWID;
+
+-- Facts as bitmaps, 4,096 ordinals a chunk: published, stale, running, blocked, failed:<kind>, code:<version>, expected.
+CREATE TABLE planes (
+    node INTEGER NOT NULL, plane TEXT NOT NULL, chunk INTEGER NOT NULL, bits BLOB NOT NULL,
+    PRIMARY KEY (node, plane, chunk)
+) STRICT, WITHOUT ROWID;
+
+-- What a source said about a partition when it was last asked; only sources that know versions have rows here.
+CREATE TABLE observations (
+    node INTEGER NOT NULL, ordinal INTEGER NOT NULL, version TEXT NOT NULL, observed_at REAL NOT NULL,
+    PRIMARY KEY (node, ordinal)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE controllers (
+    controller INTEGER PRIMARY KEY, host TEXT NOT NULL, pid INTEGER NOT NULL, who TEXT NOT NULL,
+    started_at REAL NOT NULL, lease_until REAL NOT NULL, ended_at REAL
+) STRICT;
+
+CREATE TABLE backfills (
+    backfill INTEGER PRIMARY KEY, backfill_id TEXT NOT NULL UNIQUE, pipeline TEXT NOT NULL, request TEXT NOT NULL,
+    digest TEXT NOT NULL, state TEXT NOT NULL, wish TEXT NOT NULL DEFAULT '', controller INTEGER,
+    actions INTEGER NOT NULL, created_at REAL NOT NULL, ended_at REAL, who TEXT NOT NULL, summary TEXT
+) STRICT;
+
+CREATE TABLE runs (
+    run INTEGER PRIMARY KEY, run_id TEXT NOT NULL, pipeline TEXT NOT NULL, grain TEXT NOT NULL, ordinal INTEGER NOT NULL,
+    partition TEXT NOT NULL, run_as_of REAL NOT NULL, opened_at REAL NOT NULL, closed_at REAL
+) STRICT;
+CREATE UNIQUE INDEX open_runs ON runs (pipeline, grain, ordinal) WHERE closed_at IS NULL;
+
+-- One try of (node, ordinal). The row number is the fencing token.
+CREATE TABLE attempts (
+    token INTEGER PRIMARY KEY, run INTEGER NOT NULL, node INTEGER NOT NULL, ordinal INTEGER NOT NULL,
+    number INTEGER NOT NULL, state TEXT NOT NULL, controller INTEGER NOT NULL, backfill INTEGER,
+    decision TEXT NOT NULL, code_version TEXT NOT NULL, claimed_at REAL NOT NULL, started_at REAL, ended_at REAL,
+    rows INTEGER, message TEXT, failure TEXT, log TEXT, peak_memory_bytes INTEGER, cpu_seconds REAL
+) STRICT;
+CREATE UNIQUE INDEX one_running ON attempts (node, ordinal) WHERE state = 'running';
+CREATE INDEX tries ON attempts (node, ordinal);
+
+-- What a node's partition shows, and showed. The key is the token of the attempt (or rollback) that made it so.
+CREATE TABLE publications (
+    token INTEGER PRIMARY KEY, node INTEGER NOT NULL, ordinal INTEGER NOT NULL, run INTEGER, generation INTEGER NOT NULL,
+    state TEXT NOT NULL, digest TEXT NOT NULL, rows INTEGER, files TEXT, columns TEXT, code_version TEXT NOT NULL,
+    input_version TEXT NOT NULL, run_as_of REAL NOT NULL, published_at REAL NOT NULL, superseded_at REAL,
+    nonce TEXT NOT NULL, reason TEXT NOT NULL, manifest TEXT
+) STRICT;
+CREATE UNIQUE INDEX current_publication ON publications (node, ordinal) WHERE state = 'current';
+CREATE INDEX past_publications ON publications (node, ordinal) WHERE state = 'past';
+CREATE INDEX open_intents ON publications (token) WHERE state = 'intent';
+
+CREATE TABLE blocks (
+    node INTEGER NOT NULL, ordinal INTEGER NOT NULL, reason TEXT NOT NULL, at REAL NOT NULL, backfill INTEGER,
+    PRIMARY KEY (node, ordinal)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE events (
+    seq INTEGER PRIMARY KEY, at REAL NOT NULL, kind TEXT NOT NULL, token INTEGER, backfill INTEGER, data TEXT
+) STRICT;
+
+-- The mean duration of a node's successes: what an estimate needs, without reading the history.
+CREATE TABLE durations (
+    node INTEGER PRIMARY KEY, successes INTEGER NOT NULL, seconds REAL NOT NULL
+) STRICT;
+"""
+
+VIEWS = """
+CREATE VIEW run_history AS
+SELECT n.pipeline AS layer, n.name AS step, n.label AS processor_name, r.partition AS partition, r.run_id AS run_id,
+       a.number AS attempt, a.state AS state, a.state = 'succeeded' AS success, a.rows AS rows_processed,
+       a.message AS error_message, json_extract(a.failure, '$.kind') AS failure_kind, a.decision AS decision,
+       a.code_version AS code_version, a.log AS log,
+       strftime('%Y-%m-%dT%H:%M:%fZ', a.claimed_at, 'unixepoch') AS created_at,
+       strftime('%Y-%m-%dT%H:%M:%fZ', a.started_at, 'unixepoch') AS started_at,
+       strftime('%Y-%m-%dT%H:%M:%fZ', a.ended_at, 'unixepoch') AS ended_at,
+       b.backfill_id AS backfill_id, a.token AS token
+FROM attempts a JOIN nodes n USING (node) JOIN runs r USING (run) LEFT JOIN backfills b ON b.backfill = a.backfill;
+"""
+
+MIGRATIONS: Mapping[int, str] = {
+    # From the schema that kept no mean durations: they are taken from the history once.
+    1: """
+    CREATE TABLE durations (
+        node INTEGER PRIMARY KEY, successes INTEGER NOT NULL, seconds REAL NOT NULL
+    ) STRICT;
+    INSERT INTO durations
+        SELECT node, count(*), sum(ended_at - started_at) FROM attempts
+        WHERE state = 'succeeded' AND started_at IS NOT NULL GROUP BY node;
+    """,
+}
+"""The step from each older version to the next one."""

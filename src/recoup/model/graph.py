@@ -1,0 +1,138 @@
+"""The pipeline as the planner and the engine walk it: nodes in an order that works, edges by index."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from enum import Enum
+from typing import Any
+
+from recoup.model.errors import PipelineError
+from recoup.model.partitioning import Partitioning
+from recoup.model.pipeline import Input, Pipeline, SinkSpec, Source, Step
+from recoup.model.relation import Edge, Same, check_relation
+
+
+class NodeKind(Enum):
+    """Who makes the dataset: a step's function, somebody else, or a sink's projection."""
+
+    STEP = "step"
+    SOURCE = "source"
+    DELIVERY = "delivery"
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One dataset of the graph; `index` is its place in topological order."""
+
+    index: int
+    kind: NodeKind
+    name: str
+    partitions: Partitioning
+    edges: tuple[Edge, ...] = ()
+    step: Step[..., Any] | None = None
+    source: Source | None = None
+    sink: SinkSpec | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Graph:
+    """All nodes, parents before children, and who reads whom; `anchor` is the pipeline's own partitioning."""
+
+    pipeline: str
+    anchor: Partitioning
+    nodes: tuple[Node, ...]
+    readers: tuple[tuple[tuple[int, Edge], ...], ...]
+    by_name: Mapping[str, Node] = field(repr=False)
+
+    @classmethod
+    def of(cls, pipeline: Pipeline) -> Graph:
+        """Order the pipeline's steps; refuse a cycle and an input that nobody makes.
+
+        A step with a sink gets a delivery node of its own: delivering is planned, tried again and recorded like
+        any other work.
+        """
+        if not pipeline.steps:
+            message = f"pipeline {pipeline.name!r} has no steps"
+            raise PipelineError(message, "declare one with @pipeline.step")
+        sources = _sources(pipeline)
+        nodes: list[Node] = []
+        index: dict[str, int] = {}
+
+        def add(kind: NodeKind, name: str, partitions: Partitioning, **more: Any) -> None:  # noqa: ANN401 - Node's own fields
+            index[name] = len(nodes)
+            nodes.append(Node(len(nodes), kind, name, partitions, **more))
+
+        for source in sources.values():
+            add(NodeKind.SOURCE, source.name, source.partitions, source=source)
+        for step in _ordered(pipeline, sources):
+            edges = tuple(_edge(step, argument, given, nodes, index) for argument, given in step.inputs.items())
+            add(NodeKind.STEP, step.name, step.partitions, edges=edges, step=step)
+            if step.sink is not None:
+                step.sink.check(step.partitions.key)
+                edge = Edge("", index[step.name], Same())
+                name = f"{step.name}@{step.sink.name}"
+                add(NodeKind.DELIVERY, name, step.partitions, edges=(edge,), step=step, sink=step.sink)
+        readers: list[list[tuple[int, Edge]]] = [[] for _ in nodes]
+        for node in nodes:
+            for edge in node.edges:
+                readers[edge.parent].append((node.index, edge))
+        return cls(pipeline.name, pipeline.partitions, tuple(nodes), tuple(map(tuple, readers)), {n.name: n for n in nodes})
+
+    def bind(self, bound: Callable[[Partitioning], Partitioning]) -> Graph:
+        """The same graph with other partitionings: a static one learns its members' ids from the ledger."""
+        nodes = tuple(replace(node, partitions=bound(node.partitions)) for node in self.nodes)
+        return replace(self, anchor=bound(self.anchor), nodes=nodes, by_name={n.name: n for n in nodes})
+
+    def node(self, name: str) -> Node:
+        """The node of that name, or a sentence that lists what there is."""
+        if name not in self.by_name:
+            known = ", ".join(n.name for n in self.nodes if n.kind is not NodeKind.SOURCE)
+            message = f"pipeline {self.pipeline!r} has no step {name[:80]!r}"
+            raise PipelineError(message, f"its steps are {known}")
+        return self.by_name[name]
+
+
+def _sources(pipeline: Pipeline) -> dict[str, Source]:
+    found: dict[str, Source] = {}
+    for step in pipeline.steps.values():
+        for source in step.sources.values():
+            if found.setdefault(source.name, source) is not source:
+                message = f"pipeline {pipeline.name!r} has two sources named {source.name!r}"
+                raise PipelineError(message, "rename one of them")
+    for name in found.keys() & pipeline.steps.keys():
+        message = f"pipeline {pipeline.name!r}: {name!r} is both a step and a source"
+        raise PipelineError(message, "rename one of them")
+    return found
+
+
+def _ordered(pipeline: Pipeline, sources: Mapping[str, Source]) -> list[Step[..., Any]]:
+    """Depth first in the order of declaration: stable, and parents come first."""
+    done: dict[str, Step[..., Any]] = {}
+    path: list[str] = []
+
+    def visit(name: str, asked_by: str) -> None:
+        if name in done or name in sources:
+            return
+        if name in path:
+            circle = " → ".join([*path[path.index(name) :], name])
+            message = f"pipeline {pipeline.name!r} has a cycle: {circle}"
+            raise PipelineError(message, "break it: a step cannot need its own output of the same partition")
+        if name not in pipeline.steps:
+            message = f"step {asked_by!r} reads {name!r}, which nobody makes"
+            raise PipelineError(message, f"name a step of {pipeline.name!r}, or declare an rc.Source")
+        path.append(name)
+        for given in pipeline.steps[name].inputs.values():
+            visit(given.dataset, name)
+        path.pop()
+        done[name] = pipeline.steps[name]
+
+    for name in pipeline.steps:
+        visit(name, name)
+    return list(done.values())
+
+
+def _edge(step: Step[..., Any], argument: str, given: Input, nodes: list[Node], index: Mapping[str, int]) -> Edge:
+    parent = nodes[index[given.dataset]]
+    check_relation(given.relation, step.partitions, parent.partitions, f"step {step.name!r}, argument {argument!r}")
+    return Edge(argument, parent.index, given.relation, given.complete)

@@ -1,0 +1,287 @@
+"""What a user declares: a Pipeline of Steps, its Sources, and which partitions each step reads."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Generic, ParamSpec, Protocol, TypeVar, overload
+
+from recoup.model.errors import PipelineError
+from recoup.model.partitioning import Partitioning
+from recoup.model.policy import Retry, seconds
+from recoup.model.relation import Relation, Same, Span, Within
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,99}")
+
+
+class SinkSpec(Protocol):
+    """A declared place that a dataset is delivered to; plain data that can travel to a worker."""
+
+    @property
+    def kind(self) -> str:
+        """The plug-in's name, such as `duckdb`."""
+
+    @property
+    def name(self) -> str:
+        """What people call it in commands and messages."""
+
+    @property
+    def lane(self) -> str | None:
+        """Deliveries with the same lane are made one after the other (an embedded database); None: side by side."""
+
+    def check(self, key_name: str) -> None:
+        """Refuse what cannot work for partitions of that key: a sink's own key contains it."""
+
+    def to_json(self) -> dict[str, Any]:
+        """What a worker needs to open it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """One argument of a step: which dataset, which of its partitions, and the share that must be there."""
+
+    dataset: str
+    relation: Relation
+    complete: float = 1.0
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """A dataset that somebody else makes: recoup can only ask whether a partition is there.
+
+    Give `files`, a pattern such as `"raw/dt={partition}/*.csv"`, or `probe`, a callable from partition key to bool or
+    version (a str that changes when the content does). `load` turns the keys that are there into the step's
+    argument; without it a step gets the list of files, or of keys.
+    """
+
+    name: str
+    partitions: Partitioning
+    files: str | None = None
+    probe: Callable[[str], bool | str | None] | None = None
+    load: Callable[[list[str]], Any] | None = None
+
+    def __post_init__(self) -> None:
+        check_name("source", self.name)
+        if (self.files is None) == (self.probe is None):
+            message = f"source {self.name!r} needs either files= or probe="
+            raise PipelineError(message, "give it one of the two, so that recoup can ask what is there")
+        if self.files is not None and "{partition}" not in self.files:
+            message = f"source {self.name!r}: the pattern {self.files!r} does not say where the partition stands"
+            raise PipelineError(message, "write {partition} where its key stands in the path")
+
+
+@dataclass(eq=False)
+class Step(Generic[P, R]):
+    """A plain function that makes one dataset; calling it calls the function."""
+
+    fn: Callable[P, R]
+    name: str
+    partitions: Partitioning
+    inputs: Mapping[str, Input]
+    sources: Mapping[str, Source]
+    retry: Retry = field(default_factory=Retry)
+    pool: str | None = None
+    timeout_seconds: float | None = None
+    version: str | None = None
+    uses: tuple[Any, ...] = ()
+    sink: SinkSpec | None = None
+    label: str = ""
+
+    def __post_init__(self) -> None:
+        functools.update_wrapper(self, self.fn)
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Call the step as the plain function that it is."""
+        return self.fn(*args, **kwargs)
+
+
+class Pipeline:
+    """A DAG of steps over partitions.
+
+    >>> flights = Pipeline("flights", partitions=Daily("2013-01-01", "2013-12-31"))
+    >>> @flights.step
+    ... def raw_flights(ctx): ...
+    """
+
+    def __init__(self, name: str, *, partitions: Partitioning, pools: Mapping[str, int] | None = None) -> None:
+        check_name("pipeline", name)
+        self.name = name
+        self.partitions = partitions
+        self.pools = dict(pools or {})
+        for pool, slots in self.pools.items():
+            if slots < 1:
+                message = f"pipeline {name!r}: pool {pool!r} has {slots} slots"
+                raise PipelineError(message, "give it at least one slot")
+        self._steps: dict[str, Step[..., Any]] = {}
+        self._as_of: dict[str, Callable[[str], datetime]] = {}
+
+    @property
+    def steps(self) -> Mapping[str, Step[..., Any]]:
+        """The steps by name, in the order of their declaration."""
+        return self._steps
+
+    @property
+    def as_of_modes(self) -> Mapping[str, Callable[[str], datetime]]:
+        """The pipeline's own as-of modes by name."""
+        return self._as_of
+
+    def as_of(self, name: str) -> Callable[[Callable[[str], datetime]], Callable[[str], datetime]]:
+        """Define an as-of mode: from a partition's key to the moment up to which data may be used."""
+        check_name("as-of mode", name)
+
+        def define(fn: Callable[[str], datetime]) -> Callable[[str], datetime]:
+            self._as_of[name] = fn
+            return fn
+
+        return define
+
+    @overload
+    def step(self, fn: Callable[P, R], /) -> Step[P, R]: ...
+
+    @overload
+    def step(
+        self,
+        /,
+        *,
+        name: str | None = None,
+        partitions: Partitioning | None = None,
+        retry: Retry | None = None,
+        pool: str | None = None,
+        timeout: str | float | timedelta | None = None,
+        version: str | None = None,
+        uses: Iterable[Any] = (),
+        sink: SinkSpec | None = None,
+        label: str = "",
+    ) -> Callable[[Callable[P, R]], Step[P, R]]: ...
+
+    def step(
+        self,
+        fn: Callable[P, R] | None = None,
+        /,
+        *,
+        name: str | None = None,
+        partitions: Partitioning | None = None,
+        retry: Retry | None = None,
+        pool: str | None = None,
+        timeout: str | float | timedelta | None = None,
+        version: str | None = None,
+        uses: Iterable[Any] = (),
+        sink: SinkSpec | None = None,
+        label: str = "",
+    ) -> Step[P, R] | Callable[[Callable[P, R]], Step[P, R]]:
+        """Declare a step; its name is its dataset's name, its arguments are its inputs."""
+
+        def declare(function: Callable[P, R]) -> Step[P, R]:
+            step_name = name or function.__name__
+            check_name("step", step_name)
+            if step_name in self._steps:
+                message = f"pipeline {self.name!r} has two steps named {step_name!r}"
+                raise PipelineError(message, "rename one of them, or give it name=")
+            inputs, sources = _read_signature(step_name, function)
+            step = Step(
+                fn=function,
+                name=step_name,
+                partitions=partitions or self.partitions,
+                inputs=inputs,
+                sources=sources,
+                retry=retry or Retry(),
+                pool=pool,
+                timeout_seconds=None if timeout is None else seconds(timeout, f"step {step_name!r}: timeout"),
+                version=version,
+                uses=tuple(uses),
+                sink=sink,
+                label=label,
+            )
+            self._steps[step_name] = step
+            return step
+
+        return declare if fn is None else declare(fn)
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What `lookback`, `trailing` and `within` give as the default of a step's argument."""
+
+    of: Step[..., Any] | Source
+    relation: Relation
+    complete: float
+
+
+def lookback(
+    of: Step[..., Any] | Source, *, days: int = 0, hours: int = 0, months: int = 0, complete: float = 1.0
+) -> Any:  # noqa: ANN401 - it stands where the argument's own type is declared
+    """Read the span before this partition; `complete` is the share of its expected partitions that must be there."""
+    return Reading(of, Span(_length(of, days, hours, months)), _share(complete))
+
+
+def trailing(
+    of: Step[..., Any] | Source, *, days: int = 0, hours: int = 0, months: int = 0, complete: float = 1.0
+) -> Any:  # noqa: ANN401 - it stands where the argument's own type is declared
+    """Read the span that ends with this partition."""
+    return Reading(of, Span(_length(of, days, hours, months), trailing=True), _share(complete))
+
+
+def within(of: Step[..., Any] | Source, *, complete: float = 1.0) -> Any:  # noqa: ANN401 - as above
+    """Read the finer partitions that lie in this one: the hours of a day, the days of a month."""
+    return Reading(of, Within(), _share(complete))
+
+
+def check_name(what: str, name: str) -> None:
+    """Names become folders, columns and arguments: letters, digits, `_` and `-`, at most 100."""
+    if not _NAME.fullmatch(name):
+        message = f"{what} name {name[:80]!r} cannot be used"
+        raise PipelineError(message, "begin with a letter and use letters, digits, _ and - only, at most 100")
+
+
+def _read_signature(step: str, fn: Callable[..., Any]) -> tuple[dict[str, Input], dict[str, Source]]:
+    """Inputs by argument; the first argument is the context and is no input."""
+    inputs: dict[str, Input] = {}
+    sources: dict[str, Source] = {}
+    for argument in list(inspect.signature(fn).parameters.values())[1:]:
+        if argument.kind in (argument.VAR_POSITIONAL, argument.VAR_KEYWORD):
+            message = f"step {step!r}: *{argument.name} cannot name an input"
+            raise PipelineError(message, "name each input as an argument of its own")
+        default = argument.default
+        if isinstance(default, Reading):
+            of, relation, complete = default.of, default.relation, default.complete
+        elif isinstance(default, Step | Source):
+            of, relation, complete = default, Same(), 1.0
+        elif default is argument.empty:
+            inputs[argument.name] = Input(argument.name, Same())
+            continue
+        else:
+            continue  # an ordinary default value: not an input
+        inputs[argument.name] = Input(of.name, relation, complete)
+        if isinstance(of, Source):
+            sources[of.name] = of
+    return inputs, sources
+
+
+def _length(of: Step[..., Any] | Source, days: int, hours: int, months: int) -> int:
+    """The span in partitions of the dataset that is read."""
+    given = {unit: n for unit, n in (("days", days), ("hours", hours), ("months", months)) if n}
+    grain = of.partitions.grain
+    if len(given) != 1 or min(given.values()) < 1:
+        message = f"lookback on {of.name!r}: say how far with one of days=, hours= or months="
+        raise PipelineError(message, "for example rc.lookback(step, days=7)")
+    unit, length = next(iter(given.items()))
+    if unit == "days" and grain == "hours":
+        return length * 24
+    if unit != grain:
+        message = f"lookback on {of.name!r}: its partitions are {grain}, not {unit}"
+        raise PipelineError(message, f"write {grain}=")
+    return length
+
+
+def _share(complete: float) -> float:
+    if not 0 <= complete <= 1:
+        message = f"complete={complete} is no share"
+        raise PipelineError(message, "give a number from 0 to 1, for example 0.8")
+    return float(complete)

@@ -1,0 +1,1 @@
+"""Pure: from what was asked and what is known to what will be done, and why."""

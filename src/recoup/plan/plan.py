@@ -1,0 +1,121 @@
+"""What was decided: groups of actions with their reasons. Dry run and run walk the same one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from recoup.model.errors import PlanMovedError, UsageError
+from recoup.model.graph import Graph, Node
+from recoup.model.partition import PartitionSet
+from recoup.plan.request import Request
+from recoup.plan.snapshot import NOTHING
+
+PLAN_VERSION = 1
+
+
+class Verb(StrEnum):
+    """What happens to a group."""
+
+    RUN = "run"
+    BLOCK = "block"
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Partitions of one node that are decided alike, and why."""
+
+    node: int
+    verb: Verb
+    ordinals: PartitionSet
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The decision for a Request; `fingerprint` covers every fact that it rests on."""
+
+    request: Request
+    groups: tuple[Group, ...]
+    fingerprint: str
+    done: int
+    estimated_seconds: float | None
+
+    @property
+    def actions(self) -> int:
+        """How many (step, partition) will be run."""
+        return sum(len(group.ordinals) for group in self.groups if group.verb is Verb.RUN)
+
+    @property
+    def blocked(self) -> int:
+        """How many cannot be run, because something that they need is not there."""
+        return sum(len(group.ordinals) for group in self.groups if group.verb is Verb.BLOCK)
+
+    def of(self, node: int, verb: Verb = Verb.RUN) -> PartitionSet:
+        """The partitions of one node that are decided so."""
+        chosen = NOTHING
+        for group in self.groups:
+            if group.node == node and group.verb is verb:
+                chosen |= group.ordinals
+        return chosen
+
+    def to_json(self, graph: Graph) -> dict[str, Any]:
+        """A saved plan: ranges by key, both ends included."""
+        return {
+            "plan_version": PLAN_VERSION,
+            "request": self.request.to_json(),
+            "fingerprint": self.fingerprint,
+            "done": self.done,
+            "estimated_seconds": self.estimated_seconds,
+            "groups": [
+                {
+                    "step": graph.nodes[group.node].name,
+                    "verb": group.verb.value,
+                    "reason": group.reason,
+                    "count": len(group.ordinals),
+                    "ranges": list(_ranges(graph.nodes[group.node], group.ordinals)),
+                }
+                for group in self.groups
+            ],
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any], graph: Graph) -> Plan:
+        """Read a saved plan; refused when a step or a partition in it is no longer known."""
+        if data.get("plan_version") != PLAN_VERSION:
+            message = f"the saved plan has version {data.get('plan_version')!r}; this recoup reads version {PLAN_VERSION}"
+            raise UsageError(message, "make it again with `recoup plan -o`")
+        groups = []
+        for saved in data["groups"]:
+            node = graph.node(saved["step"])
+            ordinals = NOTHING
+            for first, last in saved["ranges"]:
+                ordinals |= PartitionSet.of_range(range(node.partitions.ordinal(first), node.partitions.ordinal(last) + 1))
+            groups.append(Group(node.index, Verb(saved["verb"]), ordinals, saved["reason"]))
+        request = Request.from_json(data["request"])
+        return cls(request, tuple(groups), data["fingerprint"], data["done"], data["estimated_seconds"])
+
+    def refuse_if_moved(self, fingerprint: str) -> None:
+        """A saved plan runs exactly as saved, or not at all."""
+        if fingerprint != self.fingerprint:
+            message = "the saved plan no longer matches the ledger: partitions that it rests on have moved since"
+            raise PlanMovedError(message, "make it again with `recoup plan -o`, and look at what has changed")
+
+
+def read_plan(text: str, graph: Graph) -> Plan:
+    """A plan from its file's text."""
+    try:
+        return Plan.from_json(json.loads(text), graph)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        if isinstance(error, UsageError):
+            raise
+        message = f"this is no saved plan: {type(error).__name__}: {error}"
+        raise UsageError(message, "make one with `recoup plan -o plan.json`") from error
+
+
+def _ranges(node: Node, ordinals: PartitionSet) -> Iterator[tuple[str, str]]:
+    name = node.partitions.name
+    return ((name(r.start), name(r.stop - 1)) for r in ordinals.ranges())

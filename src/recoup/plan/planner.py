@@ -1,0 +1,311 @@
+"""From a Request and a Snapshot to a Plan; a pure function of what it is given."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from recoup.model.errors import PartitionError
+from recoup.model.graph import Graph, Node, NodeKind
+from recoup.model.partition import PartitionSet
+from recoup.model.partitioning import Partitioning
+from recoup.model.relation import Edge, Relation, Same, Span, Within, parents
+from recoup.plan.plan import Group, Plan, Verb
+from recoup.plan.request import Only, Request
+from recoup.plan.shortfall import same_shortfall, shortfall
+from recoup.plan.snapshot import NOTHING, NodeState, Snapshot
+
+
+def make_plan(request: Request, graph: Graph, snapshot: Snapshot) -> Plan:
+    """Decide for each step, parents first: what is in scope, why, and whether it can be run."""
+    return _Planning(request, graph, snapshot).plan()
+
+
+def fingerprint(request: Request, graph: Graph, snapshot: Snapshot) -> str:
+    """A digest of the facts within the request's window and everything that it reads."""
+    return _Planning(request, graph, snapshot).fingerprint()
+
+
+@dataclass
+class _Planning:
+    request: Request
+    graph: Graph
+    snapshot: Snapshot
+
+    def __post_init__(self) -> None:
+        self.selected = self._selected()
+        self.scope = self._scope()
+        self.running: list[PartitionSet] = [NOTHING] * len(self.graph.nodes)
+        self.groups: list[Group] = []
+
+    def plan(self) -> Plan:
+        done = 0
+        for node in self.graph.nodes:
+            if node.kind is NodeKind.SOURCE or not self.scope[node.index]:
+                continue
+            self._decide(node)
+            done += len(self.scope[node.index] & self._state(node).published - self.running[node.index])
+        return Plan(self.request, tuple(self.groups), self.fingerprint(), done, self._estimate())
+
+    # --- scope: which partitions of which nodes are asked for
+
+    def _selected(self) -> set[int]:
+        if not self.request.steps:
+            return {node.index for node in self.graph.nodes if node.kind is not NodeKind.SOURCE}
+        chosen = {self.graph.node(name).index for name in self.request.steps}
+        deliveries = {n.index for n in self.graph.nodes if n.kind is NodeKind.DELIVERY and n.edges[0].parent in chosen}
+        return chosen | deliveries
+
+    def _scope(self) -> list[PartitionSet]:
+        scope = [NOTHING] * len(self.graph.nodes)
+        excluded = {}
+        for node in self.graph.nodes:
+            if node.index in self.selected:
+                asked = self._asked(node.partitions)
+                without = excluded.setdefault(id(node.partitions), self._excluded(node.partitions))
+                scope[node.index] = (asked - without) & self._state(node).expected
+        if self.request.include_upstream:
+            self._widen(scope)
+        return scope
+
+    def _asked(self, partitioning: Partitioning) -> PartitionSet:
+        """The window in this partitioning: by key where it is the pipeline's own, else by time."""
+        anchor = self.graph.anchor
+        if self.request.partitions:
+            own = self._explicit(anchor)
+        elif partitioning.is_time == anchor.is_time:
+            own = anchor.window(self.request.start, self.request.end, self.snapshot.now)
+        else:
+            return partitioning.universe(self.snapshot.now)
+        return own if partitioning.identity() == anchor.identity() else _translate(own, anchor, partitioning)
+
+    def _explicit(self, partitioning: Partitioning) -> PartitionSet:
+        asked = NOTHING
+        for key in self.request.partitions:
+            asked |= partitioning.window(key, key, self.snapshot.now)
+        for ordinal in asked - self._expected_anywhere(partitioning):
+            message = f"partition {partitioning.name(ordinal)} is not expected: the calendar leaves it out"
+            raise PartitionError(message, "choose a partition that is on the calendar, or change the calendar")
+        return asked
+
+    def _expected_anywhere(self, partitioning: Partitioning) -> PartitionSet:
+        expected = NOTHING
+        for node in self.graph.nodes:
+            if node.partitions.identity() == partitioning.identity():
+                expected |= self._state(node).expected
+        return expected
+
+    def _excluded(self, partitioning: Partitioning) -> PartitionSet:
+        without = NOTHING
+        for key in self.request.exclude:
+            own = self.graph.anchor.window(key, key, self.snapshot.now)
+            same = partitioning.identity() == self.graph.anchor.identity()
+            without |= own if same else _translate(own, self.graph.anchor, partitioning)
+        return without
+
+    def _widen(self, scope: list[PartitionSet]) -> None:
+        """Add, children first, what the wanted ones read and what is not there."""
+        for node in reversed(self.graph.nodes):
+            wanted = self._wanted(node, scope[node.index])
+            for edge in node.edges:
+                parent = self.graph.nodes[edge.parent]
+                if parent.kind is NodeKind.SOURCE:
+                    continue
+                read = _parents_of(edge.relation, node, parent, wanted)
+                state = self._state(parent)
+                scope[parent.index] |= read & state.expected - state.published
+
+    # --- decisions
+
+    def _decide(self, node: Node) -> None:
+        blocks = self._blocks(node)
+        rest = self.scope[node.index]
+        for reason, ordinals in self._reasons(node):
+            ordinals &= rest
+            rest -= ordinals
+            self._group(node, Verb.RUN, ordinals - blocks.everything, reason)
+            blocks.wanted |= ordinals
+        for reason, ordinals in blocks.by_reason(blocks.wanted):
+            self._group(node, Verb.BLOCK, ordinals, reason)
+
+    def _reasons(self, node: Node) -> Iterator[tuple[str, PartitionSet]]:
+        """Why a partition would be run, the first reason that holds; what is left is done."""
+        state, only = self._state(node), self.request.only
+        if node.kind is NodeKind.DELIVERY:
+            yield from self._delivery_reasons(node, state)
+            return
+        if Only.FAILED in only:
+            yield from ((f"failed({kind})", ordinals) for kind, ordinals in sorted(state.failed.items()))
+        if Only.MISSING in only:
+            yield "missing", state.expected - state.published - state.any_failed
+        if Only.STALE in only:
+            yield "stale(code)", state.published - state.same_code
+            yield "stale(input)", state.stale
+            for edge in node.edges:
+                touched = _children_of(edge, node, self.graph.nodes[edge.parent], self.running[edge.parent])
+                yield f"stale(input): {self.graph.nodes[edge.parent].name} runs again", touched & state.published
+
+    def _delivery_reasons(self, node: Node, state: NodeState) -> Iterator[tuple[str, PartitionSet]]:
+        """A table follows what is published, whatever was asked for."""
+        parent = node.edges[0].parent
+        held = state.published & state.same_code - state.stale
+        yield "undelivered", (state.stale | self._state(self.graph.nodes[parent]).published) - held - self.running[parent]
+        yield f"follows {self.graph.nodes[parent].name}", self.running[parent]
+
+    def _wanted(self, node: Node, scope: PartitionSet) -> PartitionSet:
+        wanted = NOTHING
+        for _, ordinals in self._reasons(node):
+            wanted |= ordinals
+        return wanted & scope
+
+    def _blocks(self, node: Node) -> _Blocks:
+        blocks = _Blocks()
+        if node.kind is NodeKind.DELIVERY:
+            return blocks
+        wanted = self._wanted(node, self.scope[node.index])
+        for edge in node.edges:
+            parent = self.graph.nodes[edge.parent]
+            there = self._state(parent).published | self.running[parent.index]
+            if isinstance(edge.relation, Same):
+                if edge.complete > 0:
+                    blocks.add(same_shortfall(parent), wanted - there)
+            else:
+                self._count(node, edge, parent, there, wanted - blocks.everything, blocks)
+        return blocks
+
+    def _count(
+        self, node: Node, edge: Edge, parent: Node, there: PartitionSet, wanted: PartitionSet, blocks: _Blocks
+    ) -> None:
+        """Lookbacks and finer partitions: the share of the expected ones in each span."""
+        if not wanted:
+            return
+        expected = self._state(parent).expected
+        if not expected - there:
+            return
+        first = parents(edge.relation, node.partitions, parent.partitions, wanted.first or 0).start
+        last = parents(edge.relation, node.partitions, parent.partitions, wanted.last or 0).stop
+        expected_in, there_in = expected.prefix(first, last), (there & expected).prefix(first, last)
+        for ordinal in wanted:
+            span = parents(edge.relation, node.partitions, parent.partitions, ordinal)
+            need, have = expected_in.count(span.start, span.stop), there_in.count(span.start, span.stop)
+            if have < edge.needed(need):
+                lacking = (expected - there).within(span.start, span.stop)
+                blocks.add(shortfall(edge, parent, lacking, have, need), PartitionSet.of((ordinal,)))
+
+    def _group(self, node: Node, verb: Verb, ordinals: PartitionSet, reason: str) -> None:
+        if not ordinals:
+            return
+        if verb is Verb.RUN:
+            self.running[node.index] |= ordinals
+        self.groups.append(Group(node.index, verb, ordinals, reason))
+
+    # --- what the plan rests on, and what it will take
+
+    def fingerprint(self) -> str:
+        read = list(self.scope)
+        for node in self.graph.nodes:
+            for edge in node.edges:
+                parent = self.graph.nodes[edge.parent]
+                read[parent.index] |= _parents_of(edge.relation, node, parent, self.scope[node.index])
+        digest = hashlib.sha256()
+        for node in self.graph.nodes:
+            window, state = read[node.index], self._state(node)
+            sets = {"expected": state.expected, "published": state.published, "stale": state.stale}
+            sets |= {"same code": state.same_code, **state.failed}
+            digest.update(f"{node.name} {state.code_version} {sorted(sets)}".encode())
+            for _, ordinals in sorted(sets.items()):
+                bits = (ordinals & window).bits
+                digest.update(bits.to_bytes((bits.bit_length() + 7) // 8 + 1, "little"))
+        return digest.hexdigest()[:32]
+
+    def _estimate(self) -> float | None:
+        """Seconds of work by the history of each step; None when a step has none yet."""
+        total = 0.0
+        for node in self.graph.nodes:
+            count, mean = len(self.running[node.index]), self._state(node).mean_seconds
+            if count and mean is None:
+                return None
+            total += count * (mean or 0.0)
+        return total
+
+    def _state(self, node: Node) -> NodeState:
+        return self.snapshot.states[node.index]
+
+
+class _Blocks:
+    """What of a node cannot be run, by reason; a partition is named under its first one."""
+
+    def __init__(self) -> None:
+        self.reasons: dict[str, PartitionSet] = {}
+        self.everything = NOTHING
+        self.wanted = NOTHING
+
+    def add(self, reason: str, ordinals: PartitionSet) -> None:
+        new = ordinals - self.everything
+        if new:
+            self.reasons[reason] = self.reasons.get(reason, NOTHING) | new
+            self.everything |= new
+
+    def by_reason(self, wanted: PartitionSet) -> Iterator[tuple[str, PartitionSet]]:
+        return ((reason, ordinals & wanted) for reason, ordinals in self.reasons.items())
+
+
+def _translate(ordinals: PartitionSet, own: Partitioning, other: Partitioning) -> PartitionSet:
+    """The partitions of another partitioning that touch these, by time."""
+    if not (own.is_time and other.is_time):
+        return NOTHING
+    found = NOTHING
+    for run in ordinals.ranges():
+        begin, end = own.span(run.start)[0], own.span(run.stop - 1)[1]
+        last = other.at(end)
+        stop = last if other.span(last)[0] >= end else last + 1
+        found |= PartitionSet.of_range(range(other.at(begin), stop))
+    return found
+
+
+def _parents_of(relation: Relation, child: Node, parent: Node, ordinals: PartitionSet) -> PartitionSet:
+    """All parent partitions that these read."""
+    match relation:
+        case Same():
+            return ordinals
+        case Span(length, trailing):
+            return _smear(ordinals.shift(-length + (1 if trailing else 0)), length)
+        case Within():
+            return _union(parents(relation, child.partitions, parent.partitions, o) for o in ordinals)
+
+
+def _children_of(edge: Edge, child: Node, parent: Node, ordinals: PartitionSet) -> PartitionSet:
+    """All child partitions that read these."""
+    match edge.relation:
+        case Same():
+            return ordinals
+        case Span(length, trailing):
+            return _smear(ordinals if trailing else ordinals.shift(1), length)
+        case Within():
+            return PartitionSet.of({parent.partitions.whole(o, child.partitions) for o in ordinals})
+
+
+def _smear(ordinals: PartitionSet, length: int) -> PartitionSet:
+    """Each ordinal and the `length - 1` after it, by doubling."""
+    done, reach = ordinals, 1
+    while reach < length:
+        step = min(reach, length - reach)
+        done |= done.shift(step)
+        reach += step
+    return done
+
+
+def _union(ranges: Iterator[range]) -> PartitionSet:
+    """Ranges that mostly touch each other, as one set."""
+    merged: list[range] = []
+    for r in ranges:
+        if merged and merged[-1].stop == r.start:
+            merged[-1] = range(merged[-1].start, r.stop)
+        else:
+            merged.append(r)
+    found = NOTHING
+    for r in merged:
+        found |= PartitionSet.of_range(r)
+    return found
+

@@ -1,0 +1,77 @@
+"""What was asked: which partitions of which steps, in which order, with which knowledge."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import Any
+
+from recoup.model.errors import UsageError
+
+
+class Only(StrEnum):
+    """Which partitions are in scope; the default is what is missing and what failed."""
+
+    MISSING = "missing"
+    FAILED = "failed"
+    STALE = "stale"
+
+
+class Order(StrEnum):
+    """Which partitions come first."""
+
+    OLDEST = "oldest"
+    NEWEST = "newest"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A wish, as a person or a schedule states it; `start` and `end` are both included."""
+
+    pipeline: str
+    start: str | None = None
+    end: str | None = None
+    partitions: tuple[str, ...] = ()
+    only: tuple[Only, ...] = (Only.MISSING, Only.FAILED)
+    steps: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    include_upstream: bool = False
+    order: Order = Order.OLDEST
+    as_of_mode: str = "now"
+
+    def __post_init__(self) -> None:
+        if self.partitions and (self.start or self.end):
+            message = "both a window and explicit partitions were given"
+            raise UsageError(message, "give --start and --end, or partitions, not both")
+
+    def to_json(self) -> dict[str, Any]:
+        """The form in which ledger and saved plan keep it."""
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Request:
+        """The inverse of `to_json`."""
+        body = {name: tuple(value) if isinstance(value, list) else value for name, value in data.items()}
+        body["only"] = parse_only(body["only"])
+        body["order"] = Order(body["order"])
+        return cls(**body)
+
+    @property
+    def digest(self) -> str:
+        """Equal for equal wishes: how `--resume` finds the backfill that it goes on with."""
+        return hashlib.sha256(json.dumps(self.to_json(), sort_keys=True).encode()).hexdigest()[:16]
+
+
+def parse_only(words: str | tuple[str, ...]) -> tuple[Only, ...]:
+    """`"missing,failed"` as members, each once, in their usual order."""
+    given = words.split(",") if isinstance(words, str) else list(words)
+    names = {word.strip() for word in given if word.strip()}
+    known = {str(member) for member in Only}
+    if not names or names - known:
+        wrong = ", ".join(sorted(names - known)) or "nothing"
+        message = f"--only does not know {wrong[:80]!r}"
+        raise UsageError(message, f"choose from {', '.join(member for member in Only)}, separated by commas")
+    return tuple(member for member in Only if member in names)

@@ -1,0 +1,31 @@
+"""What is missing for a partition to be made: the defensive check, in one sentence. Planner and engine share it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from recoup.model.graph import Node
+from recoup.model.partition import PartitionSet
+from recoup.model.relation import Edge, Same
+
+NAMED_RANGES = 3
+
+
+def shortfall(edge: Edge, parent: Node, lacking: PartitionSet, there: int, expected: int) -> str:
+    """Why an input is not enough: `weather: 0 of 24 there, 18 needed; missing 2013-12-31T00…2013-12-31T23 (24)`."""
+    what = "has no" if parent.source is not None else "is missing"
+    if isinstance(edge.relation, Same):
+        return f"{parent.name} {what} {', '.join(_few(parent, lacking))}"
+    counted = f"{parent.name}: {there} of {expected} there, {edge.needed(expected)} needed"
+    return f"{counted}; missing {', '.join(_few(parent, lacking))}"
+
+
+def same_shortfall(parent: Node) -> str:
+    """The reason that a whole group shares whose own partition is not there."""
+    return f"{parent.name} has no such partition" if parent.source is not None else f"{parent.name} is not there"
+
+
+def _few(parent: Node, lacking: PartitionSet) -> Sequence[str]:
+    texts = parent.partitions.ranges_text(lacking)
+    more = len(texts) - NAMED_RANGES
+    return texts if more <= 0 else [*texts[:NAMED_RANGES], f"and {more} more ranges"]

@@ -1,0 +1,42 @@
+"""What the planner knows: a few sets per node, taken from the ledger at one moment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from recoup.model.partition import PartitionSet
+
+NOTHING = PartitionSet(0)
+
+
+@dataclass(frozen=True, slots=True)
+class NodeState:
+    """One node's facts. `same_code` holds what today's code made; `failed` is by kind."""
+
+    expected: PartitionSet = NOTHING
+    published: PartitionSet = NOTHING
+    stale: PartitionSet = NOTHING
+    same_code: PartitionSet = NOTHING
+    blocked: PartitionSet = NOTHING
+    running: PartitionSet = NOTHING
+    failed: Mapping[str, PartitionSet] = field(default_factory=dict)
+    code_version: str = ""
+    mean_seconds: float | None = None
+
+    @property
+    def any_failed(self) -> PartitionSet:
+        """Failed, of whatever kind."""
+        everything = NOTHING
+        for ordinals in self.failed.values():
+            everything |= ordinals
+        return everything
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """All nodes' states by their index in the graph, as they were at `now`."""
+
+    states: tuple[NodeState, ...]
+    now: datetime

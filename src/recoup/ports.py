@@ -1,0 +1,207 @@
+"""Every socket on one page: what recoup needs from a store, an executor, a sink and a clock."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Protocol
+
+
+# --- object stores -----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """The bytes under a key and the version that a conditional write can name."""
+
+    data: bytes
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectInfo:
+    """One entry of a listing; `key` is relative to the store's root."""
+
+    key: str
+    size_bytes: int
+    modified_at: datetime
+
+
+class ObjectStore(Protocol):
+    """A folder or a bucket. Keys are relative, `/`-separated, and never leave the root.
+
+    Errors are those of `model.errors`: UnreachableError, DiskFullError, ConflictError, CommitUnknownError.
+    """
+
+    @property
+    def url(self) -> str:
+        """Where it is, as people write it, without secrets."""
+
+    @property
+    def durable_puts(self) -> bool:
+        """Whether every put is durable when it returns (an object store), or only those with `sync`."""
+
+    def get(self, key: str) -> Stored | None:
+        """The bytes under a key, None when there are none."""
+
+    def put(self, key: str, data: bytes, *, sync: bool) -> None:
+        """Write whole or not at all; with `sync` durable when it returns, its folder entry too."""
+
+    def put_new(self, key: str, data: bytes, *, sync: bool) -> None:
+        """Like `put`, but ConflictError when the key exists already."""
+
+    def swap(self, key: str, data: bytes, expected: str | None) -> None:
+        """Compare and swap, durable: ConflictError unless the version is `expected` (None: no such key)."""
+
+    def list(self, prefix: str) -> Iterator[ObjectInfo]:
+        """All keys below a prefix (a folder, `a/b/`), in order."""
+
+    def delete(self, keys: Sequence[str]) -> None:
+        """Remove keys; those that are not there are no error."""
+
+    def uri(self, key: str) -> str:
+        """What polars opens: an absolute path or a URL."""
+
+    def storage_options(self) -> dict[str, str]:
+        """What polars needs beside the URI; holds secrets, never logged."""
+
+    def describe(self) -> dict[str, Any]:
+        """What a worker needs to open the same store; holds no secrets (those come from the environment)."""
+
+
+# --- executors ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One attempt on its way to a worker: ids and a token, as JSON."""
+
+    token: int
+    body: Mapping[str, Any]
+    lane: str | None = None
+    expected_seconds: float = 1.0
+    timeout_seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A worker carried the task out; `body` is what the performer returned, failures included."""
+
+    token: int
+    body: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """The worker of this task is gone; `timed_out` when it was killed for running longer than its limit."""
+
+    token: int
+    evidence: Mapping[str, Any] = field(default_factory=dict)
+    timed_out: bool = False
+
+
+TaskEvent = Finished | Lost
+
+
+class Executor(Protocol):
+    """Carries tasks out beside the controller. All calls come from one thread."""
+
+    def open(self) -> None:
+        """Start the workers."""
+
+    def room(self) -> int:
+        """How many more tasks it takes now: idle workers, and a queue ahead of them where tasks are short."""
+
+    def submit(self, tasks: Sequence[Task]) -> None:
+        """Hand tasks over; those of one lane are carried out by one worker, in order."""
+
+    def take_back(self) -> list[int]:
+        """Tokens of tasks that no worker has begun; they never will be. For a pause, a cancel, a drain."""
+
+    def kill(self, token: int) -> None:
+        """End the worker that runs this task; `Lost` follows. Nothing happens when it has finished already."""
+
+    def watch(self, fileno: int) -> None:
+        """Let `wait` return early when this descriptor becomes readable (its owner drains it)."""
+
+    def wait(self, timeout_seconds: float | None) -> list[TaskEvent]:
+        """Everything that has happened, at least one event unless the time is over or a watched descriptor is ready."""
+
+    def close(self) -> None:
+        """End all workers, kindly and then not."""
+
+
+class Performer(Protocol):
+    """What a worker does with a task; made once per worker from the setup that the controller gives."""
+
+    def __call__(self, body: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Carry one task out; never raises for a failing step: the failure is in the result."""
+
+
+# --- sinks -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A partition's current run on its way to a table; `run_id` None takes the partition's rows away."""
+
+    dataset: str
+    key: str
+    partition: str
+    run_id: str | None
+    token: int
+    digest: str
+    files: tuple[str, ...]
+    storage_options: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Which run a table holds for a partition, by its own record."""
+
+    run_id: str | None
+    token: int
+    digest: str
+    rows: int
+
+
+class Sink(Protocol):
+    """A table that shows what is published: a projection, never the truth."""
+
+    def deliver(self, delivery: Delivery) -> Held:
+        """Make the table hold this run, in one transaction with the record of it; twice does nothing.
+
+        FencedError when the table already holds a newer token.
+        """
+
+    def held(self, dataset: str, partition: str) -> Held | None:
+        """What the table's own record says."""
+
+    def check(self) -> list[str]:
+        """What is wrong with it, in sentences; an empty list when all is well."""
+
+    def close(self) -> None:
+        """Let go of the database, so that people can query."""
+
+
+# --- clocks ------------------------------------------------------------------------------------------------------
+
+
+class Clock(Protocol):
+    """Time and chance, injected."""
+
+    def now(self) -> datetime:
+        """Aware, UTC."""
+
+    def boottime(self) -> float:
+        """Seconds that go on while the machine sleeps; for leases."""
+
+    def monotonic(self) -> float:
+        """Seconds for durations and timers."""
+
+    def random(self) -> float:
+        """From [0, 1)."""
+
+    def token_bytes(self, count: int) -> bytes:
+        """Unpredictable bytes, for nonces and ids."""

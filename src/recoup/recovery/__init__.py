@@ -1,0 +1,1 @@
+"""Pure: from evidence to what a failure is."""

@@ -1,0 +1,110 @@
+"""A tiny performer for the executors' tests: it does what a task's body says."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from recoup.model import errors
+from recoup.ports import Performer
+
+Body = Mapping[str, Any]
+
+
+def make(setup: Body) -> Performer:
+    """Honours `sleep_seconds`, `mark` (a file), `exit` and `error` (a name from `model.errors`) at start-up."""
+    if "mark" in setup:
+        with Path(setup["mark"]).open("a", encoding="utf-8") as marks:
+            marks.write(f"{os.getpid()}\n")
+    time.sleep(setup.get("sleep_seconds", 0.0))
+    if "exit" in setup:
+        print("no good", file=sys.stderr, flush=True)
+        os._exit(setup["exit"])
+    if "error" in setup:
+        raise getattr(errors, setup["error"])("no such step: raw_flights", "look at the pipeline")
+    return perform
+
+
+def perform(body: Body) -> Body:
+    """Do `body["do"]`; the result holds the worker's pid and, for most, what the body had as `value`."""
+    result = _DEEDS[body["do"]](body)
+    return {"pid": os.getpid(), "value": body.get("value") if result is None else result}
+
+
+def _echo(_body: Body) -> None:
+    pass
+
+
+def _sleep(body: Body) -> None:
+    time.sleep(body["seconds"])
+
+
+def _raise(_body: Body) -> None:
+    message = "boom"
+    raise ValueError(message)
+
+
+def _exit(body: Body) -> None:
+    sys.exit(body["code"])
+
+
+def _kill_self(body: Body) -> None:
+    if "print" in body:
+        print(body["print"])
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _print(body: Body) -> None:
+    print(body["print"])
+    print(body["print"], file=sys.stderr)
+    os.write(1, b"raw\n")
+
+
+def _allocate(body: Body) -> int:
+    return len(bytearray(b"x" * body["bytes"]))
+
+
+def _append(body: Body) -> None:
+    with Path(body["path"]).open("a", encoding="utf-8") as lines:
+        lines.write(f"{body['value']}\n")
+    time.sleep(body.get("seconds", 0.0))
+
+
+def _blow_up(body: Body) -> str:
+    return "x" * int(body["bytes"])
+
+
+def _leave_child(_body: Body) -> int:
+    child = os.fork()
+    if not child:
+        time.sleep(60.0)
+        os._exit(0)
+    return child
+
+
+def _environment(_body: Body) -> dict[str, Any]:
+    return {
+        "threads": os.environ.get("POLARS_MAX_THREADS"),
+        "pythonpath": os.environ.get("PYTHONPATH"),
+        "path": sys.path,
+    }
+
+
+_DEEDS: dict[str, Callable[[Body], Any]] = {
+    "echo": _echo,
+    "sleep": _sleep,
+    "raise": _raise,
+    "exit": _exit,
+    "kill-self": _kill_self,
+    "print": _print,
+    "allocate": _allocate,
+    "append": _append,
+    "blow-up": _blow_up,
+    "leave-child": _leave_child,
+    "environment": _environment,
+}
