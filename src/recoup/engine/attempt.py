@@ -11,6 +11,7 @@ import time
 import traceback
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -28,13 +29,18 @@ SinkOpener = Callable[[Mapping[str, Any]], Sink]
 class AttemptPerformer:
     """What a worker does with a task: a step's attempt, or a delivery."""
 
-    def __init__(self, graph: Graph, store: ObjectStore, open_sink: SinkOpener, root: Path) -> None:
-        self._root = root
+    def __init__(self, graph: Graph, open_store: Callable[[], ObjectStore], open_sink: SinkOpener, root: Path) -> None:
         self._graph = graph
-        self._store = store
+        self._open_store = open_store
         self._open_sink = open_sink
+        self._root = root
         self._sinks: dict[str, Sink] = {}
         self._eager = {node.index: _eager_arguments(node.step) for node in graph.nodes if node.step}
+
+    @cached_property
+    def _store(self) -> ObjectStore:
+        """The lake, opened by the first attempt that reads or makes a table."""
+        return self._open_store()
 
     def __call__(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """Carry one task out; the result says when it ran, what it made or why it failed."""

@@ -27,8 +27,8 @@ def reconcile(
     mine = [(by_id[p.node], p) for p in left if p.node in by_id]
     moved = [(node, p) for node, p in mine if _settled_by_pointer(ledger, store, node, p)]
     with ledger.transaction() as tx:
-        for node, publication in moved:
-            tx.publish(publication, _readers(graph, node_ids, node, publication.ordinal))
+        tx.publish([(p, _readers(graph, node_ids, node, p.ordinal)) for node, p in moved])
+        for _, publication in moved:
             tx.execute("UPDATE attempts SET state = 'succeeded' WHERE token = ?", (publication.token,))
             tx.event("reconciled", token=publication.token)
         tx.forget_intents([p.token for _, p in mine if all(p is not done for _, done in moved)])

@@ -62,7 +62,7 @@ class TaskMaker:
             files[edge.argument] = [(name, file.path) for p, name in names for file in p.publication.files]
         version = input_version(reads) if reads else ""
         nonce = self.clock.token_bytes(4).hex()
-        log = str(self.logs / self.backfill_id / node.name / f"{encoded_member(partition)}.{claimed.token}.log")
+        log = f"{self.logs}/{self.backfill_id}/{node.name}/{encoded_member(partition)}.{claimed.token}.log"
         return Inflight(claimed, node, partition, tuple(reads), version, files, present, delivery, nonce, log)
 
     def task(self, inflight: Inflight) -> Task:

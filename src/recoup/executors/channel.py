@@ -79,7 +79,10 @@ class Receiver:
 
     def receive(self) -> Message | None:
         """The next message, None when the other end is gone; BlockingIOError when the end does not block."""
-        size = self._receive(self._view)
+        try:
+            size = self._receive(self._view)
+        except ConnectionResetError:  # it went before it had read everything
+            return None
         if not size:
             return None
         kind, token, log_end, seconds = _HEAD.unpack_from(self._view)

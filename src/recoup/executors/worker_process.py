@@ -72,18 +72,19 @@ class WorkerProcess:
         return self.verdict is None and self.stopped_since == math.inf
 
     def takes(self, now: float) -> bool:
-        """Whether one more task may be sent: nothing waits behind a long one."""
+        """Whether one more task may be sent: nothing waits behind a long one, and little behind a start."""
         if not self._well or self.full:
             return False
         if not self.sent:
             return True
-        return self.load < AHEAD_SECONDS and len(self.sent) < MAX_AHEAD and now - self.since <= AHEAD_SECONDS
+        return self.ready and self.load < AHEAD_SECONDS and len(self.sent) < MAX_AHEAD and now - self.since <= AHEAD_SECONDS
 
     def room(self, pace: Pace, now: float) -> int:
         """How many more tasks of the usual length it takes."""
         if not self.takes(now):
             return 0
-        return max(0, pace.depth(self.load, len(self.sent)) - len(self.pinned))
+        depth = pace.depth(self.load, len(self.sent)) if self.ready else 1
+        return max(0, depth - len(self.pinned))
 
     # --- tasks out, messages in
 
@@ -200,9 +201,8 @@ class WorkerProcess:
             return evidence
         code = self._started.process.returncode = os.waitstatus_to_exitcode(status)
         evidence.update({"signal": -code} if code < 0 else {"exit_code": code})
-        if (
-            usage.ru_maxrss > resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        ):  # below, it may be ours: vfork passes it on
+        ours = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        if usage.ru_maxrss > ours:  # else it may be ours: vfork passes it on
             evidence["peak_memory_bytes"] = usage.ru_maxrss * 1024
         return evidence
 

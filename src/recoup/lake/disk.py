@@ -1,5 +1,7 @@
 """What a disk can do to us: no room, no right to write, an fsync that failed."""
 
+# ruff: noqa: PTH - paths are strings on the way of every write: a Path costs as much as the system call
+
 from __future__ import annotations
 
 import errno

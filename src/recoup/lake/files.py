@@ -1,5 +1,7 @@
 """A data file while it is being written: hashed as it goes, whole or gone."""
 
+# ruff: noqa: PTH - paths are strings on the way of every write: a Path costs as much as the system call
+
 from __future__ import annotations
 
 import hashlib

@@ -1,5 +1,7 @@
 """One writer at a time for a partition's folder, across threads and processes of one machine."""
 
+# ruff: noqa: PTH - paths are strings on the way of every write: a Path costs as much as the system call
+
 from __future__ import annotations
 
 import fcntl

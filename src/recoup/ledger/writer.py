@@ -127,17 +127,17 @@ class Transaction:
 
     def open_run(self, run_id: str, pipeline: str, grain: str, ordinal: int, partition: str, run_as_of: float) -> RunRow:
         """The open run of this partition, or a new one with the given id."""
+        run = self._ledger.next_row("runs", "run")
+        row = (run, run_id, pipeline, grain, ordinal, partition, run_as_of, self.now)
+        opened = self._db.execute("INSERT INTO runs VALUES (?, ?, ?, ?, ?, ?, ?, ?, NULL) ON CONFLICT DO NOTHING", row)
+        if opened.rowcount:
+            return RunRow(run, run_id, partition, run_as_of)
         found = self._db.execute(
             "SELECT run, run_id, partition, run_as_of FROM runs "
             "WHERE pipeline = ? AND grain = ? AND ordinal = ? AND closed_at IS NULL",
             (pipeline, grain, ordinal),
         ).fetchone()
-        if found:
-            return RunRow(*found)
-        run = self._ledger.next_row("runs", "run")
-        row = (run, run_id, pipeline, grain, ordinal, partition, run_as_of, self.now)
-        self._db.execute("INSERT INTO runs VALUES (?, ?, ?, ?, ?, ?, ?, ?, NULL)", row)
-        return RunRow(run, run_id, partition, run_as_of)
+        return RunRow(*found)
 
     def close_runs(self, runs: Sequence[int]) -> None:
         """All steps of these runs are done: the next rerun of their partitions is a new run."""
@@ -179,7 +179,7 @@ class Transaction:
         for success in successes:
             self._planes.clear(success.publication.node, plane_names.RUNNING, success.publication.ordinal)
             self._took(success)
-            self.publish(success.publication, success.stale, clear_stale=False)
+        self.publish([(s.publication, s.stale) for s in successes], clear_stale=False)
         self._events("succeeded", [s.publication.token for s in successes])
 
     def fail(self, failures: Sequence[Failed]) -> None:
@@ -218,20 +218,21 @@ class Transaction:
             "UPDATE publications SET state = 'void' WHERE token = ? AND state = 'intent'", [(t,) for t in tokens]
         )
 
-    def publish(self, new: Publication, stale: Sequence[tuple[NodeId, range]], *, clear_stale: bool = True) -> None:
-        """Make this what the partition shows; dependents become stale if its digest is another one."""
-        old = self._supersede(new) if self._has_history(new) else None
-        generation = (old[1] if old else 0) + 1
-        moved = self._db.execute(
-            "UPDATE publications SET state = 'current', generation = ?, published_at = ? WHERE token = ? AND state = 'intent'",
-            (generation, self.now, new.token),
-        ).rowcount if new.nonce else 0
-        if not moved:
-            self._insert_publications([(new, generation)], "current")
-        self._show(new, clear_stale=clear_stale)
-        if old is None or old[0] != new.digest:
-            for node, ordinals in stale:
-                self.mark_stale(node, ordinals)
+    def publish(
+        self, publications: Sequence[tuple[Publication, Sequence[tuple[NodeId, range]]]], *, clear_stale: bool = True
+    ) -> None:
+        """Make these what their partitions show; who reads one becomes stale if its digest is another one."""
+        appended = []
+        for new, readers in publications:
+            old = self._supersede(new) if self._planes.has(new.node, plane_names.POINTED, new.ordinal) else None
+            generation = old[1] + 1 if old else 1
+            if not (new.nonce and self._was_intended(new.token, generation)):
+                appended.append((new, generation))
+            self._show(new, clear_stale=clear_stale)
+            if old is None or old[0] != new.digest:
+                for node, ordinals in readers:
+                    self.mark_stale(node, ordinals)
+        self._insert_publications(appended, "current")
 
     def mark_stale(self, node: NodeId, ordinals: range) -> None:
         """What was read has changed: what is published or being made of it no longer matches."""
@@ -337,8 +338,14 @@ class Transaction:
         if clear_stale:
             self._planes.clear(node, plane_names.STALE, ordinal)
 
-    def _has_history(self, new: Publication) -> bool:
-        return self._planes.has(new.node, plane_names.POINTED, new.ordinal)
+    def _was_intended(self, token: Token, generation: int) -> bool:
+        """Turn the intent of this token into what is current."""
+        changed = self._db.execute(
+            "UPDATE publications SET state = 'current', generation = ?, published_at = ?"
+            " WHERE token = ? AND state = 'intent'",
+            (generation, self.now, token),
+        )
+        return changed.rowcount > 0
 
     def _supersede(self, new: Publication) -> tuple[str, int] | None:
         """Digest and generation of what was current, which now is the past."""

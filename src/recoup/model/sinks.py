@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
+import posixpath
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import PurePath
-from typing import Any, Literal, get_args
+from typing import Any, Literal, Protocol, get_args
 
 from recoup.model.errors import PipelineError, RecoupError
 from recoup.model.failure import FailureKind
@@ -16,6 +15,12 @@ Mode = Literal["replace", "upsert"]
 
 _TABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,99}(\.[A-Za-z_][A-Za-z0-9_-]{0,99})?")
 _NOT_IN_A_NAME = re.compile(r"[^A-Za-z0-9_.-]|^-")
+
+
+class PathLike(Protocol):
+    """What `os.PathLike` is, which this room may not import: a `pathlib.Path`, for one."""
+
+    def __fspath__(self) -> str: ...
 
 
 class RowsRefusedError(RecoupError):
@@ -41,10 +46,12 @@ class DuckDB:
     mode: Mode
 
     def __init__(
-        self, database: str | os.PathLike[str], *, table: str, key: Sequence[str] = (), mode: Mode = "replace"
+        self, database: str | PathLike, *, table: str, key: Sequence[str] = (), mode: Mode = "replace"
     ) -> None:
         columns = (key,) if isinstance(key, str) else tuple(key)
-        object.__setattr__(self, "database", _database(os.fspath(database)))
+        object.__setattr__(
+            self, "database", _database(database if isinstance(database, str) else database.__fspath__())
+        )
         object.__setattr__(self, "table", _table(table))
         object.__setattr__(self, "key", _key(table, columns))
         object.__setattr__(self, "mode", _mode(table, mode, columns))
@@ -57,7 +64,8 @@ class DuckDB:
     @property
     def name(self) -> str:
         """What people call it: `delays.carrier_delays` for that table in `delays.duckdb`."""
-        return _NOT_IN_A_NAME.sub("_", f"{PurePath(self.database).stem}.{self.table}")
+        file = re.split(r"[/\\]", self.database)[-1]
+        return _NOT_IN_A_NAME.sub("_", f"{posixpath.splitext(file)[0]}.{self.table}")
 
     @property
     def lane(self) -> str:
@@ -99,7 +107,7 @@ def _database(path: str) -> str:
     if not path or path.startswith((":memory:", "md:")) or "://" in path or "\0" in path:
         message = f"sink: {path!r} is no DuckDB file"
         raise PipelineError(message, "give the path of a local file, such as delays.duckdb")
-    return os.path.normpath(path)
+    return posixpath.normpath(path)
 
 
 def _table(table: str) -> str:

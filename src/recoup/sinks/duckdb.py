@@ -404,13 +404,18 @@ def _connect(path: Path) -> Connection:
     # Beside a log that lost its database DuckDB itself makes the file anew, and drops the log under its own lock.
     if not path.exists() and not path.with_name(f"{path.name}.wal").exists():
         _create(path)
-    # Looked at first: for a SQLite file DuckDB would want to download an extension.
-    elif path.exists() and path.open("rb").read(12)[8:] != b"DUCK":
+    elif path.exists() and not _is_duckdb(path):
         message = f"{path} is no DuckDB database"
         raise errors.ConfigError(message, _OTHER_FILE)
     connection: Connection = duckdb.connect(str(path))
     connection.execute(_SETTINGS)
     return connection
+
+
+def _is_duckdb(path: Path) -> bool:
+    """By its first bytes: handed a SQLite file, DuckDB would want to download an extension."""
+    with path.open("rb") as file:
+        return file.read(12)[8:] == b"DUCK"
 
 
 def _create(path: Path) -> None:
