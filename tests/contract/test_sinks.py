@@ -56,8 +56,4 @@ class TestUpsertWithoutAnIndex(DuckDBContract):
     """A table that somebody made before, without a primary key."""
 
     mode = "upsert"
-    made_before = "CREATE TABLE facts (Name VARCHAR, count BIGINT)"
-
-
-class TestAnotherSchema(DuckDBContract):
-    table = "reports.facts"
+    made_before = "CREATE TABLE facts (name VARCHAR, count BIGINT)"

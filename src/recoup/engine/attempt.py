@@ -102,7 +102,7 @@ class AttemptPerformer:
         from recoup.lake.scan import scan
 
         key = None if isinstance(edge.relation, Same) else parent.partitions.key
-        frame = scan(self._store, given["files"], key=key)
+        frame = scan(self._store, given["files"], key=key, columns=given.get("columns"))
         return frame.collect() if name in self._eager[node.index] else frame
 
     def _deliver(self, node: Node, body: Mapping[str, Any]) -> dict[str, Any]:

@@ -23,8 +23,7 @@ class Inflight:
     partition: str
     inputs: tuple[InputRead, ...]
     input_version: str
-    files: Mapping[str, list[tuple[str, str]]]
-    present: Mapping[str, list[str]]
+    given: Mapping[str, Mapping[str, Any]]
     delivery: Mapping[str, Any] | None
     nonce: str
     log: str

@@ -22,7 +22,7 @@ from recoup.ledger.leases import ControllerLease, void_dead
 from recoup.ledger.writer import Ledger, Transaction
 from recoup.model.errors import CommitUnknownError
 from recoup.model.failure import Failure, FailureKind
-from recoup.model.graph import Graph
+from recoup.model.graph import Graph, NodeKind
 from recoup.model.manifest import Manifest
 from recoup.model.relation import children
 from recoup.ports import Clock, Executor, Lost, TaskEvent
@@ -271,6 +271,8 @@ class Runner:
     # --- manifests that follow
 
     def _keep_manifest(self, inflight: Inflight, measured: Measured, outcome: str, failure: Failure | None) -> None:
+        if inflight.node.kind is NodeKind.DELIVERY:
+            return  # it made nothing in the lake; the table's own record says what it holds
         manifest = manifest_of(self.pipeline, self.backfill_id, inflight, measured, outcome, failure)
         self._manifests.append((manifest, inflight.node.partitions.key))
 

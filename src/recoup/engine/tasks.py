@@ -40,15 +40,14 @@ class TaskMaker:
         """The attempt with what it will read; or why it cannot run after all."""
         partition = claimed.claim.run.partition
         reads: list[InputRead] = []
-        files: dict[str, list[tuple[str, str]]] = {}
-        present: dict[str, list[str]] = {}
+        given: dict[str, dict[str, object]] = {}
         delivery = None
         for edge in node.edges:
             parent = self.graph.nodes[edge.parent]
             span = parents(edge.relation, node.partitions, parent.partitions, claimed.claim.ordinal)
             if parent.kind is NodeKind.SOURCE:
                 read, keys = self._source(parent, span)
-                present[edge.argument] = keys
+                given[edge.argument] = {"partitions": keys}
                 reads += read
                 continue
             found = tx.pins(self.node_ids[parent.index], span, claimed.claim.run.run_as_of if self.as_of_limits else None)
@@ -58,12 +57,11 @@ class TaskMaker:
                 return reason
             names = [(p, parent.partitions.name(p.publication.ordinal)) for p in found]
             reads += [InputRead(parent.name, name, p.run_id or "", p.publication.digest) for p, name in names]
-            present[edge.argument] = [name for _, name in names]
-            files[edge.argument] = [(name, file.path) for p, name in names for file in p.publication.files]
+            given[edge.argument] = {"partitions": [name for _, name in names], **_files(found)}
         version = input_version(reads) if reads else ""
         nonce = self.clock.token_bytes(4).hex()
         log = f"{self.logs}/{self.backfill_id}/{node.name}/{encoded_member(partition)}.{claimed.token}.log"
-        return Inflight(claimed, node, partition, tuple(reads), version, files, present, delivery, nonce, log)
+        return Inflight(claimed, node, partition, tuple(reads), version, given, delivery, nonce, log)
 
     def task(self, inflight: Inflight) -> Task:
         """What travels to the worker: ids, a token and paths, as JSON."""
@@ -81,10 +79,8 @@ class TaskMaker:
         }
         if inflight.delivery is not None:
             body["delivery"] = {**inflight.delivery, "token": inflight.token}
-        elif inflight.present:
-            body["inputs"] = {
-                name: {"partitions": keys, "files": inflight.files.get(name, [])} for name, keys in inflight.present.items()
-            }
+        elif inflight.given:
+            body["inputs"] = inflight.given
         return Task(
             token=inflight.token,
             body=body,
@@ -115,6 +111,14 @@ class TaskMaker:
             return None
         lacking = PartitionSet.of_range(span) - PartitionSet.of(p.publication.ordinal for p in found)
         return f"{shortfall(edge, parent, lacking & expected, len(found), need)} (what is there was made later than run_as_of)"
+
+
+def _files(found: Sequence[Published]) -> dict[str, object]:
+    """The pinned files; with their columns where all have the same, so that nobody needs to read their footers."""
+    paths = [file.path for p in found for file in p.publication.files]
+    first = found[0].publication.columns if found else {}
+    same = all(p.publication.columns == first for p in found)
+    return {"files": paths, "columns": dict(first)} if paths and same else {"files": paths}
 
 
 def _delivery(parent: Node, found: Sequence[Published]) -> dict[str, object]:

@@ -7,7 +7,7 @@ from typing import Final
 AHEAD_SECONDS: Final = 0.02
 """Work queued ahead of a worker: it keeps busy while the controller commits, and little waits behind it."""
 
-MAX_AHEAD: Final = 32
+MAX_AHEAD: Final = 12
 """No worker holds more tasks than this, however short they are."""
 
 _WEIGHT: Final = 0.2

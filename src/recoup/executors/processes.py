@@ -29,8 +29,8 @@ class Processes:
     `performer` names a factory, `package.module:function`; each worker calls it once with `setup` (JSON). Open it in a
     thread that lives as long as the executor: on Linux workers die with the thread that started them.
 
-    A worker that cannot load its performer makes `wait` raise what the factory raised; nothing runs any more then, and
-    `take_back` still tells what was never begun.
+    A worker that cannot load its performer makes `wait` raise what the factory raised. No task begins any more then,
+    and `take_back` still tells which never did.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class Processes:
         return [worker.pid for worker in self._crew]
 
     def room(self) -> int:
-        """How many more tasks it takes now: about 20 ms of work for each worker, one where tasks take longer."""
+        """How many more tasks it takes now: some 20 ms of work for each worker, one where they take longer."""
         self._listen(0.0)
         now = time.monotonic()
         if self._failure:
@@ -78,10 +78,8 @@ class Processes:
 
     def submit(self, tasks: Sequence[Task]) -> None:
         """Hand tasks over; those of one lane go to one worker, in order. Never blocks: what is too much waits here."""
-        for task in tasks:
-            message = encode(TASK, task.token, task.body, self._launch.log_dir)
-            parcel = Parcel(task, message, self._pace.estimate(task.expected_seconds))
-            self._queue(task).append(parcel)
+        for parcel in [self._parcel(task) for task in tasks]:  # all of them, or none when one cannot be encoded
+            self._queue(parcel.task).append(parcel)
         self._feed(time.monotonic())
 
     def take_back(self) -> list[int]:
@@ -160,6 +158,10 @@ class Processes:
             else:
                 heappop(heap)
 
+    def _parcel(self, task: Task) -> Parcel:
+        message = encode(TASK, task.token, task.body, self._launch.log_dir)
+        return Parcel(task, message, self._pace.estimate(task.expected_seconds))
+
     def _queue(self, task: Task) -> deque[Parcel]:
         """Where a task waits on our side."""
         if task.lane is None or not self._crew:
@@ -170,7 +172,7 @@ class Processes:
         """The worker of a lane, until it dies; a new lane goes to the one with the fewest."""
         if lane not in self._lanes:
             owners = list(self._lanes.values())
-            self._lanes[lane] = min(self._crew, key=lambda worker: (owners.count(worker), worker.load))
+            self._lanes[lane] = min(self._crew, key=lambda worker: (not worker.well, owners.count(worker), worker.load))
         return self._lanes[lane]
 
     def _recall(self, worker: WorkerProcess) -> None:

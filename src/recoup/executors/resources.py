@@ -30,7 +30,8 @@ class Meter:
         try:
             self._status = os.open("/proc/self/status", os.O_RDONLY)
             self._reset = os.open("/proc/self/clear_refs", os.O_WRONLY)
-        except OSError:
+            self._peak_memory_bytes()
+        except (OSError, ValueError):  # no such file, or no such line in it
             self.close()
 
     def start(self) -> None:

@@ -65,19 +65,25 @@ class WorkerProcess:
     @property
     def idle(self) -> bool:
         """Nothing to do, and able to."""
-        return self.ready and not self.sent and not self.full and self._well
+        return self.ready and not self.sent and not self.full and self.well
 
     @property
-    def _well(self) -> bool:
+    def well(self) -> bool:
+        """Neither stopped nor about to be killed."""
         return self.verdict is None and self.stopped_since == math.inf
 
     def takes(self, now: float) -> bool:
         """Whether one more task may be sent: nothing waits behind a long one, and little behind a start."""
-        if not self._well or self.full:
+        if not self.well or self.full:
             return False
         if not self.sent:
             return True
-        return self.ready and self.load < AHEAD_SECONDS and len(self.sent) < MAX_AHEAD and now - self.since <= AHEAD_SECONDS
+        return (
+            self.ready
+            and self.load < AHEAD_SECONDS
+            and len(self.sent) < MAX_AHEAD
+            and now - self.since <= AHEAD_SECONDS
+        )
 
     def room(self, pace: Pace, now: float) -> int:
         """How many more tasks of the usual length it takes."""

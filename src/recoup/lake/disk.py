@@ -1,6 +1,7 @@
 """What a disk can do to us: no room, no right to write, an fsync that failed."""
 
-# ruff: noqa: PTH - paths are strings on the way of every write: a Path costs as much as the system call
+# Paths are strings on the way of every write: a Path costs as much as the system call.
+# ruff: noqa: PTH100, PTH110, PTH116, PTH120
 
 from __future__ import annotations
 
@@ -48,7 +49,7 @@ def sync_folder(path: str) -> None:
         os.close(fd)
 
 
-def write_all(fd: int, data: bytes) -> None:
+def write_all(fd: int, data: bytes | memoryview) -> None:
     """Write every byte: the kernel may take fewer than it was given."""
     done = os.write(fd, data)
     while done < len(data):

@@ -30,7 +30,7 @@ def dtype_of(text: str) -> AnyType:
     except (SyntaxError, TypeError, ValueError, RecursionError) as error:
         raise ValueError(f"{text[:80]!r} is no column type") from error
     if not isinstance(found, (DataType, DataTypeClass)):
-        raise ValueError(f"{text[:80]!r} is no column type")
+        raise ValueError(f"{text[:80]!r} is no column type")  # noqa: TRY004 - the text is wrong, not its type
     return found
 
 
@@ -52,7 +52,7 @@ def wider(one: AnyType, other: AnyType) -> AnyType | None:
     Nothing fits everything; integers and floats widen, integers become floats where some file has floats (pandas
     writes them so as soon as a value is missing); times take the finer unit; categories become strings.
     """
-    if one == other or other == pl.Null:
+    if other in (one, pl.Null):
         return one
     if one == pl.Null:
         return other

@@ -1,6 +1,7 @@
 """A data file while it is being written: hashed as it goes, whole or gone."""
 
-# ruff: noqa: PTH - paths are strings on the way of every write: a Path costs as much as the system call
+# Paths are strings on the way of every write: a Path costs as much as the system call.
+# ruff: noqa: PTH108
 
 from __future__ import annotations
 
@@ -10,7 +11,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Protocol
 
 from recoup.lake.disk import refusal, sync_file, write_all
 from recoup.ports import ObjectStore
@@ -34,7 +35,7 @@ class NewFile:
         """The sha256 of what was written, in hex."""
         return self._hash.hexdigest()
 
-    def write(self, data: bytes) -> int:
+    def write(self, data: bytes | memoryview) -> int:
         """Append; an OSError is kept, because a writer in another language reports it as something else."""
         self._hash.update(data)
         try:
@@ -74,7 +75,6 @@ class NewFile:
             raise
 
 
-@runtime_checkable
 class FileStore(ObjectStore, Protocol):
     """An object store that takes files too large for memory."""
 

@@ -1,6 +1,7 @@
 """Folders below a local root: made when a file needs them, never a link, durable when asked."""
 
-# ruff: noqa: PTH - paths are strings on the way of every write: a Path costs as much as the system call
+# Paths are strings on the way of every write: a Path costs as much as the system call.
+# ruff: noqa: PTH102
 
 from __future__ import annotations
 

@@ -8,7 +8,8 @@ module does not know are never touched.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Set
+from collections.abc import Iterable, Iterator
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
@@ -32,7 +33,7 @@ class Rules:
     now: datetime
     keep_generations: int = 3
     keep_days: int = 30
-    live_runs: Set[str] = frozenset()
+    live_runs: AbstractSet[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +76,7 @@ def garbage(
     now: datetime,
     keep_generations: int = 3,
     keep_days: int = 30,
-    live_runs: Set[str] = frozenset(),
+    live_runs: AbstractSet[str] = frozenset(),
 ) -> GarbagePlan:
     """Look through the whole lake; deletes nothing. `now` is aware."""
     rules = Rules(now, max(1, keep_generations), keep_days, frozenset(live_runs))
@@ -148,7 +149,7 @@ def _judge(store: ObjectStore, found: _Partition, rules: Rules) -> Iterator[Garb
 
 
 def _run_garbage(
-    found: _Partition, run: str, listed: Set[str], pointer: Pointer | None, rules: Rules
+    found: _Partition, run: str, listed: AbstractSet[str], pointer: Pointer | None, rules: Rules
 ) -> Iterator[Garbage]:
     """A run that nobody keeps: its manifest and its files, unless others refer to them."""
     was_current = pointer is not None and any(g.run_id == run for g in pointer.generations)
@@ -166,7 +167,7 @@ def _run_garbage(
         yield Garbage(info.key, info.size_bytes, because)
 
 
-def _unlisted(found: _Partition, run: str, listed: Set[str], rules: Rules) -> Iterator[Garbage]:
+def _unlisted(found: _Partition, run: str, listed: AbstractSet[str], rules: Rules) -> Iterator[Garbage]:
     """Files in a kept run's folder that its manifest does not list: attempts that died, or woke up late."""
     for info in found.data.get(run, []):
         if info.key not in listed and info.modified_at < rules.now - GRACE:

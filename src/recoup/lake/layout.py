@@ -13,9 +13,10 @@ OWNER = "_recoup/owner.json"
 LOCKS = "_recoup/locks"
 MANIFESTS = "manifests/"
 
+_SHORTEST = len(("dataset", "key=partition", "run=id", "file"))
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
 _DATASET = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,99}")
-_DATA_FILE = re.compile(r"a(\d+)-([A-Za-z0-9]+)-(\d+)\.parquet")
+_DATA_FILE = re.compile(r"a(\d{1,9})-([A-Za-z0-9]{1,64})-(\d{1,9})\.parquet")
 _LEFTOVER = re.compile(r"\.[^/]+\.[0-9a-f]{16}\.tmp")
 
 
@@ -63,7 +64,7 @@ def data_prefix(dataset: str, key: str, partition: str, run_id: str) -> str:
     return f"{partition_prefix(dataset, key, partition)}run={_checked(_ID, run_id, 'a run')}/"
 
 
-def data_file(dataset: str, key: str, partition: str, run_id: str, attempt: int, nonce: str, n: int) -> str:
+def data_file(dataset: str, key: str, partition: str, run_id: str, attempt: int, nonce: str, n: int) -> str:  # noqa: PLR0917 - the parts of the name in their order
     """The n-th file of an attempt; the nonce keeps two tries of the same number apart."""
     name = f"a{attempt}-{nonce}-{n}.parquet"
     if not _DATA_FILE.fullmatch(name):
@@ -129,7 +130,7 @@ def check_prefix(prefix: str) -> str:
 
 
 def _run_place(kind: PlaceKind, parts: list[str], attempt: int = 0) -> Place | None:
-    if len(parts) < 4 or not parts[-2].startswith("run="):
+    if len(parts) < _SHORTEST or not parts[-2].startswith("run="):
         return None
     run_id = parts[-2].removeprefix("run=")
     return _place(kind, parts[0], parts[1:-2], run_id, attempt) if _ID.fullmatch(run_id) else None

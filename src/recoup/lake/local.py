@@ -1,6 +1,7 @@
 """A lake in a local folder: whole files, compare and swap, and fsync where it was asked for."""
 
-# ruff: noqa: PTH - paths are strings on the way of every write: a Path costs as much as the system call
+# Paths are strings on the way of every write: a Path costs as much as the system call.
+# ruff: noqa: PTH104, PTH106, PTH108
 
 from __future__ import annotations
 

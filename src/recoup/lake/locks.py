@@ -1,6 +1,8 @@
 """One writer at a time for a partition's folder, across threads and processes of one machine."""
 
-# ruff: noqa: PTH - paths are strings on the way of every write: a Path costs as much as the system call
+# Paths are strings on the way of every write: a Path costs as much as the system call. And a lock is waited
+# for in real time: its holder is another process.
+# ruff: noqa: PTH103, TID251
 
 from __future__ import annotations
 

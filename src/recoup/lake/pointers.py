@@ -7,7 +7,7 @@ say nothing at all. The swap is the publication's commit point.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from recoup.lake import layout
 from recoup.lake.layout import PlaceKind
@@ -167,8 +167,6 @@ def _newer(old: Pointer, intent: PublishIntent) -> str:
         if old.epoch < intent.epoch:
             return f"the lake has seen sequence {old.high_seq}: this ledger was not raised above it when it took over"
         return f"a newer publication is there: sequence {old.high_seq}, this one is {intent.seq}"
-    if old.high_seq == intent.seq and old.current.token > intent.token:
-        return f"token {old.current.token} has published this already; this one is {intent.token}"
     return ""
 
 

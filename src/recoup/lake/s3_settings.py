@@ -45,7 +45,9 @@ class S3Settings:
             prefix = check_prefix(parts.path.strip("/"))
         except UsageError as error:
             raise ConfigError(error.message, error.remedy) from error
-        given = {name: next((environment[v] for v in names if environment.get(v)), "") for name, names in _VARIABLES.items()}
+        given = {
+            name: next((environment[v] for v in names if environment.get(v)), "") for name, names in _VARIABLES.items()
+        }
         # A key that holds None, or nothing, is refused by the client: leave it out.
         options = {"region": "us-east-1"} | {name: value for name, value in given.items() if value}
         return cls(parts.netloc, prefix, options, _http_allowed(options.get("endpoint_url", ""), environment))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from io import BytesIO
 from typing import IO, cast
 
 import polars as pl
@@ -22,6 +23,7 @@ _ACCEPTED = (
     "return a polars DataFrame or LazyFrame, anything else that speaks the Arrow C stream interface (pandas, "
     "pyarrow, DuckDB), or a list or generator of these"
 )
+_SMALL_BYTES = 32 << 20
 _PANDAS_INDEX = re.compile(r"__index_level_\d+__")
 
 
@@ -52,11 +54,12 @@ def stage(
     generator go one after the other, a file each. Equal data gives equal bytes, with the same version of polars.
     With `sync` the files and their folders are durable when it returns.
     """
+    place = _file_store(store)
     files: list[DataFile] = []
     schemas: list[Mapping[str, AnyType]] = []
     for n, frame in enumerate(_tables(table)):
         path = layout.data_file(dataset, key, partition, run_id, attempt, nonce, n)
-        file, schema = _write(_file_store(store), path, frame, sync=sync)
+        file, schema = _write(place, path, frame, sync=sync)
         files.append(file)
         schemas.append(schema)
     try:
@@ -69,16 +72,36 @@ def stage(
 def _write(
     store: FileStore, path: str, frame: pl.DataFrame | pl.LazyFrame, *, sync: bool
 ) -> tuple[DataFile, Mapping[str, AnyType]]:
+    schema: Mapping[str, AnyType] = frame.collect_schema()
+    _refuse_objects(schema)
     with store.create(path, sync=sync) as file:
-        # One writer for both kinds: the same bytes, whether a step collected or not.
-        frame.lazy().sink_parquet(
-            cast(IO[bytes], file),  # of all that, it asks for `write` and `flush`
-            compression="zstd",
-            row_group_size=ROW_GROUP_ROWS,
-            maintain_order=True,
-        )
-        rows, schema = (frame.height, frame.schema) if isinstance(frame, pl.DataFrame) else _footer(file)
+        if isinstance(frame, pl.DataFrame):
+            rows = frame.height
+            _sink_frame(frame, file)
+        else:
+            _sink(frame, file)
+            rows, schema = _footer(file)
     return DataFile(path, rows, file.size_bytes, file.digest), schema
+
+
+def _sink_frame(frame: pl.DataFrame, file: NewFile) -> None:
+    """A small frame takes the way through memory: calling back into Python costs more than its bytes."""
+    if frame.estimated_size() > _SMALL_BYTES:
+        _sink(frame.lazy(), file)
+        return
+    buffer = BytesIO()
+    _sink(frame.lazy(), buffer)
+    file.write(buffer.getbuffer())
+
+
+def _sink(frame: pl.LazyFrame, target: NewFile | BytesIO) -> None:
+    """One writer for all kinds of tables: the same bytes, whether a step collected or not."""
+    frame.sink_parquet(
+        cast(IO[bytes], target),  # of all that, it asks for `write` and `flush`
+        compression="zstd",
+        row_group_size=ROW_GROUP_ROWS,
+        maintain_order=True,
+    )
 
 
 def _footer(file: NewFile) -> tuple[int, Mapping[str, AnyType]]:
@@ -105,7 +128,7 @@ def _tables(returned: object) -> Iterator[pl.DataFrame | pl.LazyFrame]:
 def _frame(table: object) -> pl.DataFrame | pl.LazyFrame | None:
     """The table as polars sees it; None when it is none."""
     if isinstance(table, (pl.DataFrame, pl.LazyFrame)):
-        return _writable(table)
+        return table
     if not hasattr(table, "__arrow_c_stream__"):
         return None
     try:
@@ -118,19 +141,17 @@ def _frame(table: object) -> pl.DataFrame | pl.LazyFrame | None:
     return lazy.drop(nameless) if nameless else lazy
 
 
-def _writable(frame: pl.DataFrame | pl.LazyFrame) -> pl.DataFrame | pl.LazyFrame:
-    objects = [name for name, dtype in frame.collect_schema().items() if dtype == pl.Object]
+def _refuse_objects(schema: Mapping[str, AnyType]) -> None:
+    objects = [name for name, dtype in schema.items() if dtype == pl.Object]
     if objects:
         remedy = "make it a column of numbers, strings, times, lists or structs"
         raise StepReturnError(f"column {objects[0]!r} holds Python objects, which Parquet cannot", remedy)
-    return frame
 
 
 def _file_store(store: ObjectStore) -> FileStore:
-    if isinstance(store, FileStore):
-        return store
-    message = f"{type(store).__name__} cannot take files: it has no `create`"
-    raise TypeError(message)
+    if not hasattr(store, "create"):
+        raise TypeError(f"{type(store).__name__} cannot take files: it has no `create`")
+    return cast(FileStore, store)
 
 
 def _kind(thing: object) -> str:

@@ -27,7 +27,7 @@ def open_store(where: str | Path, *, read_only: bool = False) -> FileStore:
         case "file":
             return LocalStore(Path(match[2]), read_only=read_only)
         case "s3":
-            from recoup.lake.s3 import S3Store  # noqa: PLC0415 - a folder must not pay for the bucket's client
+            from recoup.lake.s3 import S3Store  # a folder must not pay for the bucket's client
 
             return S3Store(str(where))
         case "memory":
@@ -52,6 +52,6 @@ def from_description(description: Mapping[str, Any]) -> FileStore:
 
 
 def _memory(name: str, *, new: bool) -> FileStore:
-    from recoup.lake.memory import MemoryStore  # noqa: PLC0415 - for tests and benchmarks only
+    from recoup.lake.memory import MemoryStore  # for tests and benchmarks only
 
     return MemoryStore.opened(name) if new else MemoryStore.named(name)

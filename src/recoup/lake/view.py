@@ -69,8 +69,7 @@ def view_sql(name: str, paths: Iterable[str]) -> str:
     # Folder names such as run=… would become columns.
     options = "union_by_name=true, hive_partitioning=false"
     return (
-        f"CREATE OR REPLACE VIEW {quoted_name(name)} AS\n"
-        f"SELECT * FROM read_parquet([\n    {listed}\n], {options});\n"
+        f"CREATE OR REPLACE VIEW {quoted_name(name)} AS\nSELECT * FROM read_parquet([\n    {listed}\n], {options});\n"
     )
 
 

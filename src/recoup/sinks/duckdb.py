@@ -35,6 +35,8 @@ _UPDATE_RECORD = """UPDATE main._recoup_deliveries
     WHERE dataset = $dataset AND table_name = $table AND partition = $partition"""
 _READ_RECORD = """SELECT run_id, token, digest, rows FROM main._recoup_deliveries
     WHERE dataset = $dataset AND table_name = $table AND partition = $partition"""
+_VOID_RECORDS = """UPDATE main._recoup_deliveries SET run_id = NULL, digest = '', rows = 0
+    WHERE table_name = $table AND run_id IS NOT NULL"""
 _KEYS = """SELECT constraint_column_names FROM duckdb_constraints() WHERE constraint_type IN ('PRIMARY KEY', 'UNIQUE')
     AND database_name = current_database() AND lower(schema_name) = ? AND lower(table_name) = ?"""
 # One thread: the other cores are the other workers', and a small delivery is faster so.
@@ -107,8 +109,10 @@ class DuckDBSink:
         names = {"dataset": dataset, "table": self._table.recorded_name, "partition": partition}
         row = connection.execute(_READ_RECORD, names).fetchone()
         held = Held(*row) if row else None
-        # The token outlives the table: who was fenced once stays fenced.
-        return replace(held, run_id=None, digest="", rows=0) if held and not self._table.columns else held
+        if held and held.run_id and not self._table.columns:
+            # The token outlives the table: who was fenced once stays fenced.
+            return Held(None, held.token, "", 0)
+        return held
 
     def _project(self, connection: Connection, delivery: Delivery) -> Held:
         if not self._has_record:
@@ -295,8 +299,7 @@ class _Table:
             lines.append(f"PRIMARY KEY ({_list(self.spec.key)})")
         connection.execute(f"CREATE SCHEMA IF NOT EXISTS {_quoted(self.spec.schema_and_name[0])}")
         connection.execute(f"CREATE TABLE {self.sql} ({', '.join(lines)})")
-        void = "UPDATE main._recoup_deliveries SET run_id = NULL, digest = '', rows = 0 WHERE table_name = ?"
-        connection.execute(void, [self.recorded_name])
+        connection.execute(_VOID_RECORDS, {"table": self.recorded_name})
 
     def delete(
         self, connection: Connection, part: _Part, unless: str = "", bound: Mapping[str, Any] | None = None

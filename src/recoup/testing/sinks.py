@@ -230,11 +230,11 @@ class SinkContract:
         assert self._sink.held("another", MONDAY) is None
         assert self._sink.check() == []
 
-    @pytest.mark.parametrize("seed", range(4))
+    @pytest.mark.parametrize("seed", range(3))
     def test_any_order_of_deliveries(self, seed: int) -> None:
         chance = random.Random(seed)  # noqa: S311 - no secret
         model: dict[str, tuple[int, pl.DataFrame]] = {}
-        for step in range(1, 31):
+        for step in range(1, 21):
             partition = chance.choice([MONDAY, TUESDAY])
             token = chance.randint(max(1, step - 3), step)
             frame = DAY_ONE.sample(chance.randint(0, 4), seed=step).with_columns(count=pl.lit(step))

@@ -423,8 +423,8 @@ def test_every_task_is_accounted_for_while_workers_are_killed(make, tmp_path, mo
     lost: list[Lost] = []
     token, open_tokens, next_kill = 0, set[int](), 0.3
     before = time.monotonic()
-    while time.monotonic() - before < 4.0 or open_tokens:
-        over = time.monotonic() - before >= 4.0
+    while time.monotonic() - before < 2.5 or open_tokens:
+        over = time.monotonic() - before >= 2.5
         batch = [random_task(chance, token + n, witness) for n in range(0 if over else min(executor.room() + 3, 40))]
         token += len(batch)
         open_tokens |= {task.token for task in batch}
@@ -447,8 +447,8 @@ def test_every_task_is_accounted_for_while_workers_are_killed(make, tmp_path, mo
     assert set(begun.values()) == {1}
     assert {fated for fated, fate in fates if fate == "Finished"} <= begun.keys()
     assert not {fated for fated, fate in fates if fate == "taken"} & begun.keys()
-    assert len(kills) > 5
-    assert token > 500
+    assert len(kills) > 3
+    assert token > 200
     assert len(lost) == len({event.evidence["pid"] for event in lost})  # a death loses one task, never two
     assert {event.evidence["pid"] for event in lost} <= set(kills)
 

@@ -1,0 +1,38 @@
+"""The command line: reads what was typed, calls a verb, renders what it answers."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from recoup.cli.commands import page
+
+__all__ = ["main"]
+
+_HELP = (["--help"], ["-h"], ["help"], [])
+_VERSION = (["--version"], ["-V"])
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Carry out one command; the answer is the exit code. Nothing heavy is loaded for help and version."""
+    words = sys.argv[1:] if argv is None else argv
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")  # a terminal that cannot show a letter still gets the rest
+    if words in _HELP or words in _VERSION:
+        return _tell(words)
+    from recoup.cli.dispatch import dispatch
+
+    return int(dispatch(words))
+
+
+def version() -> str:
+    """Of the package; taken from the loaded face, which nobody inside imports."""
+    return str(sys.modules["recoup"].__version__)
+
+
+def _tell(words: Sequence[str]) -> int:
+    from recoup.cli.output import Output
+
+    Output().data(f"recoup {version()}" if words in _VERSION else page(version()))
+    return 0

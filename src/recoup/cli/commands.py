@@ -1,0 +1,64 @@
+"""The commands by name and where each one lives: nothing of a command is imported before it is asked for."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+
+class Command(NamedTuple):
+    """One command: its name, its place in the code, and what it is for."""
+
+    name: str
+    place: str
+    what: str
+
+
+GROUPS: Final[tuple[tuple[str, tuple[Command, ...]], ...]] = (
+    (
+        "Begin",
+        (
+            Command("init", "recoup.cli.init:init", "write a small project that runs"),
+            Command("demo", "recoup.cli.demo:demo", "a year of flights: backfill, failure, recovery"),
+        ),
+    ),
+    (
+        "Fill, and put right",
+        (
+            Command("plan", "recoup.cli.plan:plan", "what would run, and why; changes nothing"),
+            Command("run", "recoup.cli.run:run", "run what is missing or failed"),
+            Command("backfill", "recoup.cli.backfill:app", "ls, show, pause, resume, cancel"),
+        ),
+    ),
+    (
+        "Look",
+        (
+            Command("status", "recoup.cli.status:status", "is it complete? what failed, what is blocked, and why?"),
+            Command("runs", "recoup.cli.runs:runs", "every attempt, newest first"),
+            Command("doctor", "recoup.cli.doctor:doctor", "check settings, ledger, lake, pipelines and sinks"),
+        ),
+    ),
+    (
+        "Care",
+        (
+            Command("publish", "recoup.cli.publish:app", "ls, show, rollback, accept: what readers see"),
+            Command("lake", "recoup.cli.lake:app", "gc, view, adopt: the data at rest"),
+            Command("ledger", "recoup.cli.ledger:app", "path, verify, rebuild, backup, migrate, adopt"),
+        ),
+    ),
+)
+COMMANDS: Final = tuple(command for _, group in GROUPS for command in group)
+
+EXIT_CODES: Final = (
+    "exit codes: 0 done and complete; 1 finished, but something failed, is blocked or quarantined; 2 usage or",
+    "configuration; 3 work is pending (--check); 4 refused by a gate or a lock; 5 ledger or source out of reach;",
+    "70 a bug of ours; 130 and 143 interrupted, and resumable",
+)
+
+
+def page(version: str) -> str:
+    """What `recoup --help` prints."""
+    lines = [f"recoup {version}: backfill data pipelines, and recover them when they fail", ""]
+    lines += ["usage: recoup COMMAND [ARGUMENTS]      recoup COMMAND --help tells more", ""]
+    for title, commands in GROUPS:
+        lines += [title, *(f"  {c.name:<10} {c.what}" for c in commands), ""]
+    return "\n".join([*lines, *EXIT_CODES, "", "start here: recoup init sample"])

@@ -1,0 +1,115 @@
+"""From words to a command and its answer; every way in which that can end is told in one place."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from recoup.cli.commands import COMMANDS
+from recoup.cli.output import Answer, Output
+from recoup.model.errors import ExitCode, RecoupError, UsageError
+
+if TYPE_CHECKING:
+    from cyclopts import App, CycloptsError
+
+def dispatch(words: Sequence[str]) -> ExitCode:
+    """Carry out one command and say how it ended."""
+    output = Output(json="--json" in _before_dashes(words))
+    try:
+        return _ended(output, _call(words))
+    except RecoupError as error:
+        if isinstance(error, UsageError) and not error.remedy:
+            error.remedy = f"see `{help_of(words)}`"
+        return output.error(name_of(words), error)
+    except KeyboardInterrupt:
+        output.note("interrupted; the same command goes on where it stopped")
+        return ExitCode.INTERRUPTED
+    except Exception as error:  # noqa: BLE001 - the last resort of the whole program: a bug is told as one
+        from recoup.cli.bugs import report
+
+        return output.error(name_of(words), report(error, words))
+    finally:
+        _close_quietly()
+
+
+def name_of(words: Sequence[str]) -> str:
+    """`run`, `backfill pause`; empty when there is no such command."""
+    for command in COMMANDS:
+        if words and command.name == words[0]:
+            deeper = command.place.endswith(":app") and len(words) > 1 and words[1].isidentifier()
+            return f"{words[0]} {words[1]}" if deeper else words[0]
+    return ""
+
+
+def help_of(words: Sequence[str]) -> str:
+    """Where to read more."""
+    return " ".join(filter(None, ["recoup", name_of(words), "--help"]))
+
+
+def build(*, help_wanted: bool = False) -> App:
+    """The parser, with every command named and none loaded."""
+    from cyclopts import App, Parameter
+
+    if help_wanted:
+        from recoup.cli.help import PlainHelp
+    app = App(
+        name="recoup",
+        help="Backfill data pipelines, and recover them when they fail.",
+        default_parameter=Parameter(negative=(), show_env_var=False),
+        help_format="plaintext",
+        help_formatter=PlainHelp() if help_wanted else None,
+        help_flags=["--help", "-h"],
+        version_flags=[],
+        result_action="return_value",
+        exit_on_error=False,
+        print_error=False,
+    )
+    for command in COMMANDS:
+        app.command(command.place, name=command.name)
+    return app
+
+
+def _call(words: Sequence[str]) -> object:
+    from cyclopts import CycloptsError
+
+    app = build(help_wanted=not {"--help", "-h"}.isdisjoint(_before_dashes(words)))
+    try:
+        return app(list(words))
+    except CycloptsError as error:
+        raise _usage(error, words) from error
+
+
+def _usage(error: CycloptsError, words: Sequence[str]) -> UsageError:
+    """The parser's own words, split into what is wrong and what to do."""
+    error.verbose = False
+    problem, choose, choices = str(error).partition(" Choose from: ")
+    problem, meant, name = problem.partition(" Did you mean ")
+    problem = problem.partition(" Available commands")[0].strip().rstrip(".")
+    hint = f"did you mean {name.partition('?')[0]}? " if meant else ""
+    hint += f"choose from {choices.rstrip('.')}; " if choose else ""
+    return UsageError(problem[:1].lower() + problem[1:], f"{hint}see `{help_of(words)}`")
+
+
+def _ended(output: Output, result: object) -> ExitCode:
+    code = output.answer(result) if isinstance(result, Answer) else ExitCode(int(result or 0))  # type: ignore[call-overload] # commands answer or count
+    if output.problem is not None and code is ExitCode.DONE:
+        output.note(f"error: the output could not be written: {output.problem.strerror}", "bad")
+        return ExitCode.INCOMPLETE
+    return code
+
+
+def _before_dashes(words: Sequence[str]) -> Sequence[str]:
+    return words[: words.index("--")] if "--" in words else words
+
+
+def _close_quietly() -> None:
+    """Python flushes at its end and would complain about a reader who has gone."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError):
+            with suppress(OSError, ValueError):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

@@ -1,0 +1,53 @@
+"""`recoup plan`: what would run, and why."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from recoup.app import backfilling
+from recoup.cli.options import Common, Scope
+from recoup.cli.output import Answer
+from recoup.cli.plan_text import plan_json, plan_lines, run_words
+from recoup.model.errors import ExitCode, UsageError
+
+_EVERYTHING, _USUAL = Scope(), Common()
+
+
+def plan(
+    pipeline: Annotated[str, Parameter(help="Its name in recoup.toml, or a place such as flights.py:flights.")],
+    /,
+    *partitions: Annotated[str, Parameter(help="Only these, instead of --start and --end.")],
+    scope: Scope = _EVERYTHING,
+    output: Annotated[Path | None, Parameter(name=["-o", "--output"], help="Save it, for `recoup run --plan`.")] = None,
+    check: Annotated[bool, Parameter(help="Exit with 3 when there is something to run.")] = False,
+    common: Common = _USUAL,
+) -> Answer:
+    """Show what would run, and why; nothing is changed."""
+    workspace = common.workspace()
+    loaded, _ = workspace.pipeline(pipeline)
+    request = scope.request(loaded.name, partitions)
+    planned = backfilling.plan(workspace, request, loaded)
+    if output is not None:
+        _save(output, json.dumps(planned.plan.to_json(planned.prepared.graph), indent=1, ensure_ascii=False))
+    pending = planned.plan.actions > 0
+    carry_out = f"recoup run --plan {output}" if output is not None else run_words(request, pipeline)
+    look = f"recoup status {pipeline}" + (" --only blocked" if planned.plan.blocked else "")
+    return Answer(
+        "plan",
+        plan_json(planned),
+        lambda view: plan_lines(planned, view, workspace.settings.max_parallel),
+        next=common.again(carry_out if pending else look),
+        exit_code=ExitCode.PENDING if check and pending else ExitCode.DONE,
+        notes=(f"saved: {output}",) if output is not None else (),
+    )
+
+
+def _save(path: Path, text: str) -> None:
+    try:
+        path.write_text(f"{text}\n", encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"the plan cannot be written to {path}: {error.strerror}", "name another file with -o") from error

@@ -1,0 +1,103 @@
+"""A plan for people and for programs: one line for each group, the blocked ones with their reason, and the totals."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator
+from itertools import groupby
+from typing import Any
+
+from recoup.app.backfilling import Planned
+from recoup.cli.text import Cell, Row, View, counted, duration, number, ranges
+from recoup.model.partition import PartitionSet
+from recoup.plan.plan import Group, Verb
+from recoup.plan.request import Request
+
+BLOCKS_SHOWN = 3
+"""Reasons for each step on a terminal; a lookback over a gap has one for each partition."""
+
+
+def plan_json(planned: Planned) -> dict[str, Any]:
+    """As a saved plan holds it, with the totals."""
+    plan = planned.plan
+    return {
+        "pipeline": plan.request.pipeline,
+        "actions": plan.actions,
+        "blocked": plan.blocked,
+        **plan.to_json(planned.prepared.graph),
+    }
+
+
+def plan_lines(planned: Planned, view: View, parallel: int) -> Iterator[str]:
+    """Groups in the order of the graph, then what it comes to."""
+    rows = [row for _, groups in groupby(planned.plan.groups, _kind) for row in _rows(planned, list(groups), view)]
+    yield from view.columns(rows)
+    if rows:
+        yield ""
+    yield totals(planned, parallel)
+
+
+def totals(planned: Planned, parallel: int) -> str:
+    """`1,094 to run · 1 blocked · 365 done · about 4 min, 2 at once`."""
+    plan = planned.plan
+    parts = [f"{number(plan.actions)} to run"]
+    parts += [f"{number(plan.blocked)} blocked"] if plan.blocked else []
+    parts += [f"{number(plan.done)} done"]
+    if plan.actions:
+        parts.append(estimate(planned, parallel))
+    return f"{plan.request.pipeline}: {' · '.join(parts)}"
+
+
+def estimate(planned: Planned, parallel: int) -> str:
+    """From the history of each step; plainly when there is none."""
+    seconds = planned.plan.estimated_seconds
+    if seconds is None:
+        return "no estimate yet"
+    at_once = max(min(parallel, planned.plan.actions), 1)
+    return f"about {duration(seconds / at_once)}, {at_once} at once"
+
+
+def run_words(request: Request, name: str, verb: str = "run") -> str:
+    """The command that carries this request out."""
+    words = ["recoup", verb, name, *request.partitions]
+    words += ["--start", request.start] if request.start else []
+    words += ["--end", request.end] if request.end else []
+    if request.only != Request(name).only:
+        words += ["--only", ",".join(request.only)]
+    for flag, values in (("--step", request.steps), ("--exclude", request.exclude)):
+        words += [word for value in values for word in (flag, value)]
+    words += ["--include-upstream"] if request.include_upstream else []
+    words += ["--order", request.order.value] if request.order != Request(name).order else []
+    words += ["--as-of-mode", request.as_of_mode] if request.as_of_mode != "now" else []
+    return shlex.join(words)
+
+
+def _kind(group: Group) -> tuple[int, Verb]:
+    return group.node, group.verb
+
+
+def _rows(planned: Planned, groups: list[Group], view: View) -> Iterator[Row]:
+    """The groups of one step that are decided alike."""
+    shown = groups
+    if groups[0].verb is Verb.BLOCK and view.width is not None and len(groups) > BLOCKS_SHOWN + 1:
+        shown = groups[:BLOCKS_SHOWN]
+    for group in shown:
+        reason = f"blocked: {group.reason}" if group.verb is Verb.BLOCK else group.reason
+        yield _row(planned, group, Cell(reason, "warn" if group.verb is Verb.BLOCK else ""), view)
+    if len(shown) < len(groups):
+        rest = Group(groups[0].node, Verb.BLOCK, _union(groups[len(shown) :]), "")
+        more = f"blocked, for {counted(len(groups) - len(shown), 'more reason')} of this sort"
+        yield _row(planned, rest, Cell(more, "warn"), view)
+
+
+def _row(planned: Planned, group: Group, reason: Cell, view: View) -> Row:
+    node = planned.prepared.graph.nodes[group.node]
+    expected = planned.prepared.snapshot.states[group.node].expected
+    return [node.name, ranges(node.partitions.ranges_text(group.ordinals, expected), view), reason]
+
+
+def _union(groups: list[Group]) -> PartitionSet:
+    everything = PartitionSet()
+    for group in groups:
+        everything |= group.ordinals
+    return everything

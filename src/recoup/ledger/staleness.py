@@ -1,0 +1,184 @@
+"""What must be stale, and what may be, from the facts: the input version stored with a publication against today's.
+
+`must` holds partitions whose inputs differ from what they were made from, and those that an attempt was begun on
+since and did not make. `may` holds those that something has happened to since they were made, even if it was undone.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from recoup.ledger.facts import NodeId
+from recoup.ledger.reader import published_rows
+from recoup.model.graph import Graph, Node, NodeKind
+from recoup.model.manifest import InputRead, input_version
+from recoup.model.partition import PartitionSet
+from recoup.model.relation import Edge, parents
+
+ROLLBACK = "rollback"
+"""How the reason of a publication begins that a person took back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Staleness:
+    """One node's bounds: `must` ⊆ stale ⊆ `may`; `unchecked` says which input could not be compared, and why."""
+
+    node: NodeId
+    must: PartitionSet
+    may: PartitionSet
+    unchecked: str = ""
+
+
+@dataclass(slots=True)
+class _Current:
+    """What a node shows now, by ordinal."""
+
+    digests: dict[int, str] = field(default_factory=dict)
+    changed_at: dict[int, float] = field(default_factory=dict)
+    made: list[_Made] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """One publication that is shown, and when its inputs were pinned."""
+
+    ordinal: int
+    token: int
+    input_version: str
+    run_as_of: float
+    claimed_at: float
+    rolled_back: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """What a source has said: versions ever seen, and what is there now."""
+
+    versions: Mapping[int, str]
+    seen_at: Mapping[int, float]
+    present: PartitionSet
+
+
+def staleness(
+    db: sqlite3.Connection, graph: Graph, node_ids: Sequence[NodeId], present: Mapping[NodeId, PartitionSet]
+) -> Iterator[Staleness]:
+    """The bounds of each step and delivery of a pipeline; `present` holds what its sources have."""
+    current = {node.index: _current(db, node_ids[node.index]) for node in graph.nodes if node.kind is not NodeKind.SOURCE}
+    sources = {
+        node.index: _source(db, node_ids[node.index], present) for node in graph.nodes if node.kind is NodeKind.SOURCE
+    }
+    for node in graph.nodes:
+        if node.kind is not NodeKind.SOURCE:
+            yield _Checking(db, graph, node_ids, current, sources).node(node)
+
+
+@dataclass(frozen=True, slots=True)
+class _Checking:
+    db: sqlite3.Connection
+    graph: Graph
+    node_ids: Sequence[NodeId]
+    current: Mapping[int, _Current]
+    sources: Mapping[int, _Source]
+
+    def node(self, node: Node) -> Staleness:
+        node_id = self.node_ids[node.index]
+        unversioned = [
+            self.graph.nodes[e.parent].name
+            for e in node.edges
+            if e.parent in self.sources and not self.sources[e.parent].versions
+        ]
+        unmade = _unmade(self.db, node_id)
+        running = {row[0] for row in self.db.execute("SELECT ordinal FROM attempts WHERE node = ? AND state = 'running'", (node_id,))}
+        must, may = [], []
+        for made in self.current[node.index].made:
+            differs = not unversioned and made.ordinal not in running and self._differs(node, made)
+            if unmade.get(made.ordinal, 0) > made.token and made.ordinal not in running:
+                differs = True
+            if differs:
+                must.append(made.ordinal)
+            elif made.rolled_back or self._touched(node, made):
+                may.append(made.ordinal)
+        why = f"{', '.join(unversioned)} gives no versions" if unversioned else ""
+        certain = PartitionSet.of(must)
+        # With an attempt on the way, anything may be said of what is shown meanwhile.
+        return Staleness(node_id, certain, certain | PartitionSet.of(may) | PartitionSet.of(running), why)
+
+    def _differs(self, node: Node, made: _Made) -> bool:
+        return made.input_version not in self._versions(node, made)
+
+    def _versions(self, node: Node, made: _Made) -> Iterator[str]:
+        """What the inputs add up to now; second and third, as a run with a limited view, or before a source shrank."""
+        yield self._version(node, made, None, within_present=False)
+        yield self._version(node, made, made.run_as_of, within_present=False)
+        yield self._version(node, made, None, within_present=True)
+
+    def _version(self, node: Node, made: _Made, as_of: float | None, *, within_present: bool) -> str:
+        reads: list[InputRead] = []
+        for edge in node.edges:
+            parent = self.graph.nodes[edge.parent]
+            span = parents(edge.relation, node.partitions, parent.partitions, made.ordinal)
+            found = self._source_reads(edge, span, within_present=within_present)
+            if found is None:
+                found = self._reads(edge, span) if as_of is None else self._reads_as_of(edge, span, as_of)
+            reads += [InputRead(parent.name, parent.partitions.name(o), "", digest) for o, digest in found]
+        return input_version(reads)
+
+    def _source_reads(self, edge: Edge, span: range, *, within_present: bool) -> list[tuple[int, str]] | None:
+        source = self.sources.get(edge.parent)
+        if source is None:
+            return None
+        found = [(o, source.versions[o]) for o in span if o in source.versions]
+        return [(o, version) for o, version in found if o in source.present] if within_present else found
+
+    def _reads(self, edge: Edge, span: range) -> list[tuple[int, str]]:
+        digests = self.current[edge.parent].digests
+        return [(o, digests[o]) for o in span if o in digests]
+
+    def _reads_as_of(self, edge: Edge, span: range, as_of: float) -> list[tuple[int, str]]:
+        rows = published_rows(self.db, self.node_ids[edge.parent], span, as_of)
+        return [(row.publication.ordinal, row.publication.digest) for row in rows]
+
+    def _touched(self, node: Node, made: _Made) -> bool:
+        """Whether an input was published, or a source's version seen, since this one's inputs were pinned."""
+        for edge in node.edges:
+            span = parents(edge.relation, node.partitions, self.graph.nodes[edge.parent].partitions, made.ordinal)
+            source = self.sources.get(edge.parent)
+            moments = source.seen_at if source else self.current[edge.parent].changed_at
+            if any(moments.get(o, 0.0) >= made.claimed_at for o in span):
+                return True
+        return False
+
+
+def _current(db: sqlite3.Connection, node: NodeId) -> _Current:
+    found = _Current()
+    rows = db.execute(
+        "SELECT p.ordinal, p.token, p.run, p.digest, p.input_version, p.run_as_of, p.published_at, p.reason, a.claimed_at"
+        " FROM publications p LEFT JOIN attempts a USING (token) WHERE p.node = ? AND p.state = 'current'",
+        (node,),
+    )
+    for ordinal, token, run, digest, version, run_as_of, published_at, reason, claimed_at in rows:
+        found.changed_at[ordinal] = published_at
+        if run is not None:
+            found.digests[ordinal] = digest
+            made = _Made(ordinal, token, version, run_as_of, claimed_at or published_at, reason.startswith(ROLLBACK))
+            found.made.append(made)
+    return found
+
+
+def _source(db: sqlite3.Connection, node: NodeId, present: Mapping[NodeId, PartitionSet]) -> _Source:
+    rows = db.execute("SELECT ordinal, version, observed_at FROM observations WHERE node = ?", (node,)).fetchall()
+    versions = {ordinal: version for ordinal, version, _ in rows}
+    return _Source(versions, {ordinal: at for ordinal, _, at in rows}, present.get(node, PartitionSet(0)))
+
+
+def _unmade(db: sqlite3.Connection, node: NodeId) -> dict[int, int]:
+    """The newest attempt of each partition that ended without making it."""
+    return dict(
+        db.execute(
+            "SELECT ordinal, max(token) FROM attempts WHERE node = ? AND state IN ('failed', 'lost', 'cancelled', 'released')"
+            " GROUP BY ordinal",
+            (node,),
+        ).fetchall()
+    )

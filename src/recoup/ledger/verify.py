@@ -1,0 +1,149 @@
+"""Every plane again, from the facts alone; and what can never be true of a sound ledger.
+
+`facts_planes` is what `verify` compares with and what a rebuild writes, so the two cannot differ. Not recomputed, because
+the ledger keeps no facts for them: `expected` (a calendar's mask) and what a source has; both are taken anew before
+every plan. `stale` needs the pipeline: see `staleness`.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from recoup.ledger import planes
+from recoup.ledger.facts import NodeId
+from recoup.ledger.planes import CHUNK_BYTES
+from recoup.ledger.staleness import Staleness
+from recoup.model.partition import PartitionSet
+
+NOTHING = PartitionSet(0)
+Planes = Mapping[NodeId, Mapping[str, PartitionSet]]
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A plane that does not show its facts: bits that it lacks, and bits that nothing explains."""
+
+    node: NodeId
+    plane: str
+    lacking: PartitionSet
+    extra: PartitionSet
+
+
+def facts_planes(db: sqlite3.Connection) -> dict[NodeId, dict[str, PartitionSet]]:
+    """All planes that follow from attempts, publications and blocks."""
+    found: dict[tuple[NodeId, str], list[int]] = {}
+    for node, plane, ordinal in _bits(db):
+        found.setdefault((node, plane), []).append(ordinal)
+    by_node: dict[NodeId, dict[str, PartitionSet]] = {}
+    for (node, plane), ordinals in found.items():
+        by_node.setdefault(node, {})[plane] = PartitionSet.of(ordinals)
+    return by_node
+
+
+def stored_planes(db: sqlite3.Connection) -> tuple[dict[NodeId, dict[str, PartitionSet]], list[str]]:
+    """The planes as they stand in the ledger, and sentences about chunks that cannot be read."""
+    chunks: dict[tuple[NodeId, str], list[tuple[int, bytes]]] = {}
+    broken = []
+    for node, plane, chunk, bits in db.execute("SELECT node, plane, chunk, bits FROM planes"):
+        if len(bits) == CHUNK_BYTES and chunk >= 0:
+            chunks.setdefault((node, plane), []).append((chunk, bits))
+        else:
+            broken.append(f"plane {plane!r} of node {node}: chunk {chunk} has {len(bits)} bytes instead of {CHUNK_BYTES}")
+    by_node: dict[NodeId, dict[str, PartitionSet]] = {}
+    for (node, plane), parts in chunks.items():
+        by_node.setdefault(node, {})[plane] = PartitionSet.from_chunks(parts)
+    return by_node, broken
+
+
+def differences(stored: Planes, facts: Planes, sources: frozenset[NodeId]) -> Iterator[Difference]:
+    """What stands in the planes and does not follow from the facts, or follows and does not stand there."""
+    for node in sorted(stored.keys() | facts.keys()):
+        have, want = stored.get(node, {}), facts.get(node, {})
+        for plane in sorted(have.keys() | want.keys()):
+            if plane in (planes.EXPECTED, planes.STALE) or (plane == planes.PUBLISHED and node in sources):
+                continue
+            shown, true = have.get(plane, NOTHING), want.get(plane, NOTHING)
+            if shown != true:
+                yield Difference(node, plane, true - shown, shown - true)
+
+
+def stale_differences(stored: Planes, staleness: Iterable[Staleness]) -> Iterator[Difference]:
+    """Partitions that must be stale and are not, and those that are without a reason in the facts."""
+    for known in staleness:
+        shown = stored.get(known.node, {}).get(planes.STALE, NOTHING)
+        lacking, extra = known.must - shown, shown - known.may
+        if lacking or extra:
+            yield Difference(known.node, planes.STALE, lacking, extra)
+
+
+def broken_laws(db: sqlite3.Connection) -> list[str]:
+    """What SQLite finds, and what no sequence of recoup's own writes can lead to; in sentences."""
+    found = [f"SQLite finds: {row[0]}" for row in db.execute("PRAGMA integrity_check(20)") if row[0] != "ok"]
+    for sentence, sql in _LAWS:
+        count, example = db.execute(f"SELECT count(*), min(what) FROM ({sql})").fetchone()  # noqa: S608 - this module's own text
+        if count:
+            found.append(f"{sentence}: {count}, the first is {example}")
+    return found
+
+
+_PLACE = "'node ' || {t}.node || ', ordinal ' || {t}.ordinal || ', token ' || {t}.token"
+_P, _A = _PLACE.format(t="p"), _PLACE.format(t="a")
+_LAWS = (
+    (
+        "partitions with more than one current publication",
+        f"SELECT {_P} AS what FROM publications p NOT INDEXED WHERE state = 'current' GROUP BY node, ordinal HAVING count(*) > 1",
+    ),
+    (
+        "partitions with more than one running attempt",
+        f"SELECT {_A} AS what FROM attempts a NOT INDEXED WHERE state = 'running' GROUP BY node, ordinal HAVING count(*) > 1",
+    ),
+    (
+        "running attempts of a controller that has ended",
+        f"SELECT {_A} AS what FROM attempts a JOIN controllers c USING (controller)"
+        " WHERE a.state = 'running' AND c.ended_at IS NOT NULL",
+    ),
+    (
+        "publications whose token is no attempt of the same partition",
+        f"SELECT {_P} AS what FROM publications p LEFT JOIN attempts a USING (token)"
+        " WHERE a.token IS NULL OR a.node <> p.node OR a.ordinal <> p.ordinal",
+    ),
+    (
+        "publications of a run that is not known",
+        f"SELECT {_P} AS what FROM publications p LEFT JOIN runs r USING (run) WHERE p.run IS NOT NULL AND r.run IS NULL",
+    ),
+    (
+        "current publications that are older than a past one",
+        f"SELECT {_P} AS what FROM publications p JOIN publications q ON q.node = p.node AND q.ordinal = p.ordinal"
+        " AND q.state = 'past' AND q.token > p.token WHERE p.state = 'current'",
+    ),
+    (
+        "publications of a dataset that is not known",
+        f"SELECT {_P} AS what FROM publications p LEFT JOIN nodes n USING (node) WHERE n.node IS NULL",
+    ),
+)
+
+_RUNNING = "SELECT node, ordinal FROM attempts WHERE state = 'running'"
+_TRIED = "SELECT DISTINCT node, ordinal FROM attempts WHERE node > 0"
+_BLOCKED = "SELECT node, ordinal FROM blocks"
+_CURRENT = "SELECT node, ordinal, run, code_version FROM publications WHERE state = 'current'"
+# The newest failure since the last publication; what was cancelled, or lost with its controller, says nothing new.
+_FAILED = """
+SELECT a.node, a.ordinal, json_extract(a.failure, '$.kind')
+FROM attempts a LEFT JOIN publications p ON p.node = a.node AND p.ordinal = a.ordinal AND p.state = 'current'
+WHERE a.state IN ('failed', 'lost') AND a.failure IS NOT NULL AND (p.token IS NULL OR a.token > p.token)
+ORDER BY a.token
+"""
+
+
+def _bits(db: sqlite3.Connection) -> Iterator[tuple[NodeId, str, int]]:
+    for plane, sql in ((planes.RUNNING, _RUNNING), (planes.TRIED, _TRIED), (planes.BLOCKED, _BLOCKED)):
+        yield from ((node, plane, ordinal) for node, ordinal in db.execute(sql))
+    for node, ordinal, run, code in db.execute(_CURRENT):
+        yield node, planes.POINTED, ordinal
+        if run is not None:
+            yield node, planes.PUBLISHED, ordinal
+            yield node, planes.CODE + code, ordinal
+    newest = {(node, ordinal): kind for node, ordinal, kind in db.execute(_FAILED)}
+    yield from ((node, planes.FAILED + kind, ordinal) for (node, ordinal), kind in newest.items())
