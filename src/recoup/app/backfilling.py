@@ -14,6 +14,7 @@ from recoup.app.prepare import Prepared
 from recoup.app.signals import stop_on_signals
 from recoup.app.summary import summarise
 from recoup.app.workspace import Workspace
+from recoup.engine.lost_manifests import mark_manifests, rewrite_lost_manifests
 from recoup.engine.machine import Counts, Machine
 from recoup.engine.publisher import Publisher
 from recoup.engine.reconcile import reconcile
@@ -91,10 +92,12 @@ def run(
             prepared = workspace.prepared(ledger, loaded)
             if any(reconcile(ledger, lease, store, prepared.graph, prepared.node_ids)):
                 prepared = workspace.prepared(ledger, loaded)
+            rewrite_lost_manifests(ledger, store, prepared.graph, prepared.node_ids)
             planned = _saved(prepared, options.plan_file) if options.plan_file else _planned(prepared, request)
             backfilling = _Backfilling(workspace, ledger, lease, store, planned, place, options)
             report = backfilling.run(on_plan, observe)
             with ledger.transaction() as tx:
+                mark_manifests(tx, loaded.name)
                 lease.end(tx)
             return report
         finally:

@@ -91,7 +91,9 @@ def partitioning_of(identity: Mapping[str, object], members: Mapping[str, int]) 
 
 
 def _dataset(reader: LedgerReader, row: NodeRow) -> Dataset:
-    members = reader.members(f"{row.pipeline}/{row.partitioning['key']}") if row.partitioning["kind"] == "static" else {}
+    members = (
+        reader.members(f"{row.pipeline}/{row.partitioning['key']}") if row.partitioning["kind"] == "static" else {}
+    )
     return Dataset(row.node, row.name, row.pipeline, row.kind, partitioning_of(row.partitioning, members))
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
@@ -27,12 +29,13 @@ class Section:
 
 
 def print_page(demo: Demo, stdout: TextIO) -> None:
-    """Write the page, cut to a terminal's width; in a pipe each fact stays on one line."""
+    """Write the page, folded to a terminal's width; in a pipe each fact stays on one line."""
     page = sections(demo)
-    if stdout.isatty():
-        _print_rich(page, stdout)
-    else:
-        stdout.write("\n\n".join("\n".join(_plain(section)) for section in page) + "\n")
+    with suppress(BrokenPipeError):  # the reader has seen enough
+        if stdout.isatty():
+            _print_rich(page, stdout)
+        else:
+            stdout.write("\n\n".join("\n".join(_plain(section)) for section in page) + "\n")
         stdout.flush()
 
 
@@ -56,15 +59,16 @@ def sections(demo: Demo) -> list[Section]:
 def _headline(demo: Demo) -> str:
     year = "A year of flights out of New York"
     if not demo.actions:
-        return f"{year}: nothing was left to do"
-    return f"{year}: {demo.actions:,} partitions made and delivered in {demo.seconds:.1f} s"
+        return f"{year}: all {demo.done_before:,} partition-steps were done before"
+    before = f", {demo.done_before:,} were done before" if demo.done_before else ""
+    return f"{year}: {demo.actions:,} partition-steps in {demo.seconds:.0f} s{before}"
 
 
 def _totals(demo: Demo) -> Iterator[list[str]]:
     figures = demo.figures
     notes = {
         "clean_flights": f"{figures['cancelled']:,} cancelled, "
-        f"{figures['without a tail number']:,} without a tail number; none dropped",
+        f"{figures['without a tail number']:,} without a tail number",
         "flights_weather": f"{figures['without weather at their airport']:,} without weather at their airport",
         f"table {TABLE}": f"in {DATABASE}",
     }
@@ -88,16 +92,16 @@ def _state(gap: Gap) -> list[str]:
 
 
 def _excerpt(demo: Demo) -> Section:
-    excerpt = demo.excerpt
-    dots = [["…"] * len(excerpt.columns)]
-    rows = [[_cell(value) for value in row] for row in excerpt.first]
-    rows += dots + [[_cell(value) for value in row] for row in excerpt.last]
+    excerpt, title = demo.excerpt, f"The table {TABLE}: its first and its last rows"
+    if excerpt is None:
+        return Section(title, [["there is no table"]])
+    first, last = ([[_cell(value) for value in row] for row in end] for end in (excerpt.first, excerpt.last))
     numbers = frozenset(i for i, value in enumerate(excerpt.last[-1]) if isinstance(value, int | float))
-    return Section(f"The table {TABLE}: its first and its last rows", rows, excerpt.columns, numbers)
+    return Section(title, [*first, ["…"] * len(excerpt.columns), *last], excerpt.columns, numbers)
 
 
 def _cell(value: Any) -> str:  # noqa: ANN401 - whatever the table holds
-    return "" if value is None else str(value)
+    return "–" if value is None else str(value)
 
 
 def _files(folder: str) -> Iterator[list[str]]:
@@ -109,12 +113,13 @@ def _files(folder: str) -> Iterator[list[str]]:
 
 
 def _next(demo: Demo) -> Iterator[list[str]]:
-    yield [f"cd {demo.folder}", ""]
+    if demo.folder != ".":
+        yield [f"cd {shlex.quote(demo.folder)}", ""]
     yield ["recoup status flights", "is the data complete now?"]
-    yield ["recoup plan flights", "what is left to do, and what stands in its way"]
-    yield ["recoup runs", "what ran, when, and how it ended"]
-    yield ["recoup publish show carrier_delays 2013-12-30", "what one day shows, and what made it"]
-    yield ["recoup run flights", "does nothing twice; kill it half-way, and run it again"]
+    yield ["recoup plan flights", "what is left, and why"]
+    yield ["recoup runs", "what ran, and how it ended"]
+    yield [f"recoup publish show {TABLE} 2013-12-30", "what a day shows"]
+    yield ["recoup run flights", "nothing is done twice"]
 
 
 # --- on a terminal
@@ -122,26 +127,26 @@ def _next(demo: Demo) -> Iterator[list[str]]:
 
 def _print_rich(page: Sequence[Section], stdout: TextIO) -> None:
     from rich.console import Console
+    from rich.padding import Padding
     from rich.text import Text
 
     console = Console(file=stdout, highlight=False)
     for section in page:
         console.print(Text(section.title, style="bold"))
-        console.print(_rich_table(section))
-        console.print()
+        console.print(Padding(_rich_table(section), (0, 0, 1, 2)))
 
 
 def _rich_table(section: Section) -> Table:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=None, show_header=bool(section.columns), header_style="dim", pad_edge=False, padding=(0, 2, 0, 2))
+    table = Table(box=None, show_header=bool(section.columns), header_style="dim", pad_edge=False, padding=(0, 2, 0, 0))
     width = max(map(len, section.rows))
     for i, name in zip_longest(range(width), section.columns, fillvalue=""):
-        last = not section.columns and i == width - 1
-        # `_` is no place to break a line, a space is: so wide headers take two lines.
-        header = Text(str(name).replace("_", " "))
-        table.add_column(header, justify="right" if i in section.numbers else "left", no_wrap=not last)
+        # `_` is no place to break a line, a space is: a wide heading takes several.
+        heading = str(name).replace("_", " ")
+        folds = " " in heading if section.columns else i == width - 1
+        table.add_column(heading, justify="right" if i in section.numbers else "left", no_wrap=not folds)
     for row in section.rows:
         table.add_row(*map(Text, row))
     return table

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import NoneType
 from typing import Any
 
 from recoup.app.backfilling import RunReport
 from recoup.ledger.reader import LedgerReader
-from recoup.model.errors import ExitCode
+from recoup.model.errors import ConflictError, ExitCode
 from recoup.model.graph import Node, NodeKind
 from recoup.model.partition import PartitionSet
 from recoup.model.relation import Edge, Within, parents
@@ -17,6 +18,7 @@ from recoup.ports import ObjectStore
 
 DATABASE = "delays.duckdb"
 TABLE = "carrier_delays"
+COLUMNS = "dt, carrier, flights, cancelled, in_rain, delay_minutes, week_delay_minutes, change_minutes"
 EXCERPT_ROWS = 4
 
 EXPECTED: Mapping[str, int] = {
@@ -57,8 +59,9 @@ class Gap:
 
 @dataclass(frozen=True, slots=True)
 class Excerpt:
-    """The first and the last rows of the delivered table."""
+    """The first and the last rows of the delivered table, and how many it has."""
 
+    rows: int
     columns: tuple[str, ...]
     first: tuple[tuple[Any, ...], ...]
     last: tuple[tuple[Any, ...], ...]
@@ -74,12 +77,13 @@ class Demo:
     folder: str
     backfill_id: str | None
     actions: int
+    done_before: int
     seconds: float
     totals: tuple[Total, ...]
     figures: Mapping[str, int]
     gaps: tuple[Gap, ...]
     consequences: tuple[tuple[str, str, str], ...]
-    excerpt: Excerpt
+    excerpt: Excerpt | None
     differences: tuple[str, ...]
 
     @property
@@ -101,12 +105,14 @@ def look(report: RunReport, reader: LedgerReader, store: ObjectStore, folder: Pa
         **_days(totals),
         "days blocked for want of weather": sum(bool(g.blocked) for g in gaps),
     }
-    excerpt, rows = _excerpt(folder / DATABASE)
+    excerpt = _excerpt(folder / DATABASE)
+    rows = excerpt.rows if excerpt else 0
     delivered = Total(f"table {TABLE}", figures["days in the table"], totals[-1].expected, rows)
     return Demo(
         folder=str(folder),
         backfill_id=report.backfill_id,
         actions=report.counts.succeeded,
+        done_before=report.planned.plan.done,
         seconds=round(report.seconds, 1),
         totals=(*(total for total in totals if "@" not in total.name), delivered),
         figures=figures,
@@ -209,21 +215,29 @@ def _days(totals: tuple[Total, ...]) -> dict[str, int]:
     return {"days in the table" if "@" in t.name else f"days of {t.name}": t.days for t in totals}
 
 
-def _excerpt(database: Path) -> tuple[Excerpt, int]:
-    """Both ends of the table, and how many rows it has."""
+def _excerpt(database: Path) -> Excerpt | None:
+    """Both ends of the table; None when somebody has deleted it."""
     import duckdb
 
-    with duckdb.connect(str(database), read_only=True) as connection:
-        first = connection.execute(f"FROM {TABLE} ORDER BY dt, carrier LIMIT {EXCERPT_ROWS}")
-        columns = tuple(str(column[0]) for column in first.description or ())
-        head = tuple(map(_plain, first.fetchall()))
-        last = connection.execute(f"FROM {TABLE} ORDER BY dt DESC, carrier DESC LIMIT {EXCERPT_ROWS}").fetchall()
-        rows = connection.table(TABLE).shape[0]
-    return Excerpt(columns, head, tuple(map(_plain, reversed(last)))), rows
+    if not database.exists():
+        return None
+    try:
+        with duckdb.connect(str(database), read_only=True) as connection:
+            table = connection.table(TABLE).project(COLUMNS)
+            first = table.order("dt, carrier").limit(EXCERPT_ROWS).fetchall()
+            last = table.order("dt DESC, carrier DESC").limit(EXCERPT_ROWS).fetchall()
+            return Excerpt(table.shape[0], tuple(table.columns), _plain(first), _plain(last[::-1]))
+    except duckdb.CatalogException:
+        return None
+    except duckdb.Error as error:
+        message = f"the table in {database} cannot be read: {str(error).partition(chr(10))[0]}"
+        raise ConflictError(message, "close it where it is open, then run the same command again") from error
 
 
-def _plain(row: tuple[Any, ...]) -> tuple[Any, ...]:
-    return tuple(value if value is None or isinstance(value, int | float) else str(value) for value in row)
+def _plain(rows: list[tuple[Any, ...]]) -> tuple[tuple[Any, ...], ...]:
+    """Days as text: JSON has no other word for them."""
+    kept = (int, float, NoneType)
+    return tuple(tuple(value if isinstance(value, kept) else str(value) for value in row) for row in rows)
 
 
 def _differences(figures: Mapping[str, int], totals: tuple[Total, ...], rows: int) -> Iterator[str]:

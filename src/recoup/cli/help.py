@@ -27,7 +27,8 @@ class PlainHelp:
     def render_usage(self, console: Console, options: ConsoleOptions, usage: object) -> None:
         """The line on top."""
         del options
-        _print(console, str(usage).strip().replace("Usage:", "usage:").replace("[ARGS...]", "[PARTITION...]") + "\n")
+        text = str(usage).strip().removeprefix("Usage: ").replace("[ARGS...]", "[PARTITION...]")
+        _print(console, f"usage: {text}\n")
 
     def render_description(self, console: Console, options: ConsoleOptions, description: object) -> None:
         """What the command is for."""

@@ -97,7 +97,7 @@ class AttemptPerformer:
         parent = self._graph.nodes[edge.parent]
         if parent.source is not None:
             return _load_source(parent.source, given["partitions"], self._root)
-        if not given["files"]:
+        if not given["files"] and not given.get("columns"):
             return None
         from recoup.lake.scan import scan
 

@@ -7,7 +7,7 @@ completion does not grow with the plan.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import assert_never
@@ -15,7 +15,7 @@ from typing import assert_never
 from recoup.model.failure import RETRYABLE, Failure, FailureKind
 from recoup.model.graph import Graph, Node, NodeKind
 from recoup.model.partition import PartitionSet
-from recoup.model.relation import Edge, Relation, Same, children, parents
+from recoup.model.relation import Edge, Same, Span, children, parents
 from recoup.plan.plan import Plan, Verb
 from recoup.plan.request import Order
 from recoup.plan.shortfall import shortfall
@@ -354,9 +354,23 @@ class Machine:
 
     def _unsettled(self, edge: Edge, node: Node, ordinal: int) -> int:
         parent = self._work[edge.parent]
-        span = parents(edge.relation, node.partitions, self.graph.nodes[edge.parent].partitions, ordinal)
+        span = self._span(edge, node.index, ordinal)
+        if self._reads_nothing(edge, span):
+            span = range(ordinal, ordinal + 1)
         known = parent.status[max(span.start - parent.lo, 0) : max(span.stop - parent.lo, 0)]
         return len(known) - known.count(Status.ABSENT)
+
+    def _span(self, edge: Edge, node: int, ordinal: int) -> range:
+        return parents(
+            edge.relation, self.graph.nodes[node].partitions, self.graph.nodes[edge.parent].partitions, ordinal
+        )
+
+    def _reads_nothing(self, edge: Edge, span: range) -> bool:
+        """The lookback of a range's first partition is empty, and complete.
+
+        It waits for the parent's own partition all the same: so its empty frame has the columns that others have.
+        """
+        return isinstance(edge.relation, Span) and not self._expected[edge.parent].count(span)
 
     # --- settling
 
@@ -387,7 +401,7 @@ class Machine:
         if not work.waiting:
             return ()
         last_waits = []
-        for child in self._children(edge.relation, reader, at, ordinal):
+        for child in self._children(edge, reader, at, ordinal):
             waits = work.waiting.get(child)
             if waits is None:
                 continue
@@ -398,8 +412,13 @@ class Machine:
                 work.waiting[child] = waits - 1
         return last_waits
 
-    def _children(self, relation: Relation, reader: int, at: int, ordinal: int) -> range:
-        return children(relation, self.graph.nodes[reader].partitions, self.graph.nodes[at].partitions, ordinal)
+    def _children(self, edge: Edge, reader: int, at: int, ordinal: int) -> Iterable[int]:
+        partitions = self.graph.nodes
+        readers = children(edge.relation, partitions[reader].partitions, partitions[at].partitions, ordinal)
+        if isinstance(edge.relation, Span) and ordinal not in readers:
+            if self._reads_nothing(edge, self._span(edge, reader, ordinal)):
+                return (ordinal, *readers)
+        return readers
 
     def _shortfall(self, node: int, ordinal: int) -> str | None:
         """Whether an input is not enough: a share only counts once all of it has settled."""
@@ -410,7 +429,7 @@ class Machine:
         for edge in self.graph.nodes[node].edges:
             there, expected = self._there[edge.parent], self._expected[edge.parent]
             parent_node = self.graph.nodes[edge.parent]
-            span = parents(edge.relation, self.graph.nodes[node].partitions, parent_node.partitions, ordinal)
+            span = self._span(edge, node, ordinal)
             need = len(span) if isinstance(edge.relation, Same) else expected.count(span)
             have = there.count(span)
             if have < edge.needed(need):

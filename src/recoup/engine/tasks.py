@@ -57,7 +57,7 @@ class TaskMaker:
                 return reason
             names = [(p, parent.partitions.name(p.publication.ordinal)) for p in found]
             reads += [InputRead(parent.name, name, p.run_id or "", p.publication.digest) for p, name in names]
-            given[edge.argument] = {"partitions": [name for _, name in names], **_files(found)}
+            given[edge.argument] = {"partitions": [name for _, name in names], **self._files(tx, parent, found)}
         version = input_version(reads) if reads else ""
         nonce = self.clock.token_bytes(4).hex()
         log = f"{self.logs}/{self.backfill_id}/{node.name}/{encoded_member(partition)}.{claimed.token}.log"
@@ -94,6 +94,15 @@ class TaskMaker:
         old = self._seconds.get(node, seconds)
         self._seconds[node] = old + MEMORY_OF_DURATIONS * (seconds - old)
 
+    def _files(self, tx: Transaction, parent: Node, found: Sequence[Published]) -> dict[str, object]:
+        """The pinned files; with their columns where all have the same, so that nobody needs to read their footers."""
+        paths = [file.path for p in found for file in p.publication.files]
+        if not paths:
+            return {"files": [], "columns": tx.columns_of(self.node_ids[parent.index])} if not found else {"files": []}
+        first = found[0].publication.columns
+        same = all(p.publication.columns == first for p in found)
+        return {"files": paths, "columns": dict(first)} if same else {"files": paths}
+
     def _source(self, source: Node, span: range) -> tuple[list[InputRead], list[str]]:
         """What the source had when the plan was made."""
         there = self.snapshot.states[source.index].published.within(span.start, span.stop)
@@ -111,14 +120,6 @@ class TaskMaker:
             return None
         lacking = PartitionSet.of_range(span) - PartitionSet.of(p.publication.ordinal for p in found)
         return f"{shortfall(edge, parent, lacking & expected, len(found), need)} (what is there was made later than run_as_of)"
-
-
-def _files(found: Sequence[Published]) -> dict[str, object]:
-    """The pinned files; with their columns where all have the same, so that nobody needs to read their footers."""
-    paths = [file.path for p in found for file in p.publication.files]
-    first = found[0].publication.columns if found else {}
-    same = all(p.publication.columns == first for p in found)
-    return {"files": paths, "columns": dict(first)} if paths and same else {"files": paths}
 
 
 def _delivery(parent: Node, found: Sequence[Published]) -> dict[str, object]:

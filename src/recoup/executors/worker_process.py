@@ -78,12 +78,8 @@ class WorkerProcess:
             return False
         if not self.sent:
             return True
-        return (
-            self.ready
-            and self.load < AHEAD_SECONDS
-            and len(self.sent) < MAX_AHEAD
-            and now - self.since <= AHEAD_SECONDS
-        )
+        short = self.load < AHEAD_SECONDS and now - self.since <= AHEAD_SECONDS
+        return self.ready and short and len(self.sent) < MAX_AHEAD
 
     def room(self, pace: Pace, now: float) -> int:
         """How many more tasks of the usual length it takes."""

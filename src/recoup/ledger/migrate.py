@@ -138,7 +138,9 @@ def _check(db: sqlite3.Connection, path: Path) -> None:
         fresh.close()
     if trouble:
         message = f"the ledger {path} could not be migrated and is as it was: {'; '.join(trouble[:3])}"
-        raise LedgerSchemaError(message, "restore a `recoup ledger backup`, or move it away and `recoup ledger rebuild`")
+        raise LedgerSchemaError(
+            message, "restore a `recoup ledger backup`, or move it away and `recoup ledger rebuild`"
+        )
 
 
 def _shape(db: sqlite3.Connection) -> set[str]:
@@ -147,8 +149,11 @@ def _shape(db: sqlite3.Connection) -> set[str]:
     for kind, name in db.execute("SELECT type, name FROM sqlite_master WHERE name NOT LIKE 'sqlite_%'").fetchall():
         found.add(f"{kind} {name}")
         if kind == "table":
-            columns = db.execute("SELECT name, type, \"notnull\", pk FROM pragma_table_info(?)", (name,))
-            found |= {f"{name}.{column} {sort}{' not null' * required}{' key' * bool(key)}" for column, sort, required, key in columns}
+            columns = db.execute('SELECT name, type, "notnull", pk FROM pragma_table_info(?)', (name,))
+            found |= {
+                f"{name}.{column} {sort}{' not null' * required}{' key' * bool(key)}"
+                for column, sort, required, key in columns
+            }
     return found
 
 

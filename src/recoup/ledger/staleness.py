@@ -65,7 +65,9 @@ def staleness(
     db: sqlite3.Connection, graph: Graph, node_ids: Sequence[NodeId], present: Mapping[NodeId, PartitionSet]
 ) -> Iterator[Staleness]:
     """The bounds of each step and delivery of a pipeline; `present` holds what its sources have."""
-    current = {node.index: _current(db, node_ids[node.index]) for node in graph.nodes if node.kind is not NodeKind.SOURCE}
+    current = {
+        node.index: _current(db, node_ids[node.index]) for node in graph.nodes if node.kind is not NodeKind.SOURCE
+    }
     sources = {
         node.index: _source(db, node_ids[node.index], present) for node in graph.nodes if node.kind is NodeKind.SOURCE
     }
@@ -90,7 +92,10 @@ class _Checking:
             if e.parent in self.sources and not self.sources[e.parent].versions
         ]
         unmade = _unmade(self.db, node_id)
-        running = {row[0] for row in self.db.execute("SELECT ordinal FROM attempts WHERE node = ? AND state = 'running'", (node_id,))}
+        running = {
+            row[0]
+            for row in self.db.execute("SELECT ordinal FROM attempts WHERE node = ? AND state = 'running'", (node_id,))
+        }
         must, may = [], []
         for made in self.current[node.index].made:
             differs = not unversioned and made.ordinal not in running and self._differs(node, made)

@@ -257,6 +257,13 @@ class Transaction:
         """What is current for these partitions, as this transaction sees it; with `as_of`, what was known by then."""
         return list(published_rows(self._db, node, ordinals, as_of))
 
+    def columns_of(self, node: NodeId) -> dict[str, str]:
+        """The columns of the node's newest table; none when it has never made one."""
+        row = self._db.execute(
+            "SELECT columns FROM publications WHERE node = ? AND columns IS NOT NULL ORDER BY token DESC LIMIT 1", (node,)
+        ).fetchone()
+        return dict(json.loads(row[0])) if row else {}
+
     # --- what is known of the world
 
     def event(self, kind: str, token: int | None = None, backfill: int | None = None, data: Any = None) -> None:  # noqa: ANN401 - JSON

@@ -476,8 +476,8 @@ _MEANINGS: tuple[tuple[str, type[errors.RecoupError], str, str], ...] = (
     (
         r"Permission denied|Read-only file system",
         errors.ConfigError,
-        "{database} cannot be written: {text}",
-        "grant this user the right to write the file and its folder",
+        "{name} lacks a permission: {text}",
+        "grant this user the right to write the database and its folder, and to read the published files",
     ),
     (
         r"No files found|No magic bytes|too small to be a Parquet|know what type|Decompression",

@@ -1,0 +1,110 @@
+"""`recoup run`: carry a request out, show how it goes, and say how it ended."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+
+from recoup.app import backfilling
+from recoup.app.backfilling import RunOptions, RunReport
+from recoup.app.workspace import Workspace
+from recoup.cli import version
+from recoup.cli.options import Common, Scope, no_scope_with_a_plan
+from recoup.cli.output import Output, error_json
+from recoup.cli.plan_text import run_words
+from recoup.cli.progress import Shown
+from recoup.cli.run_text import report_json, report_lines
+from recoup.model.errors import ExitCode, RecoupError, UsageError
+from recoup.model.pipeline import Pipeline
+from recoup.plan.request import Request
+
+_EVERYTHING, _USUAL = Scope(), Common()
+
+
+def run(
+    pipeline: Annotated[
+        str | None, Parameter(help="Its name in recoup.toml, or a place such as flights.py:flights.")
+    ] = None,
+    /,
+    *partitions: Annotated[str, Parameter(help="Only these, instead of --start and --end.")],
+    scope: Scope = _EVERYTHING,
+    max_parallel: Annotated[int | None, Parameter(metavar="N", help="How many attempts at once.")] = None,
+    executor: Annotated[
+        Literal["processes", "inline"] | None, Parameter(help="Where steps run; inline is for debugging.")
+    ] = None,
+    resume: Annotated[bool, Parameter(help="Go on with the newest unfinished backfill of the same request.")] = False,
+    plan: Annotated[Path | None, Parameter(help="Run a saved plan, exactly as it is.")] = None,
+    common: Common = _USUAL,
+) -> int:
+    """Run what is missing or failed; what is published is left alone. To resume is to run the same command again."""
+    if max_parallel is not None and max_parallel < 1:
+        raise UsageError(f"--max-parallel is {max_parallel}", "give a number from 1 up")
+    if plan is not None:
+        no_scope_with_a_plan(scope, partitions)
+        pipeline = pipeline or _pipeline_of(plan)
+    if pipeline is None:
+        raise UsageError("no pipeline was named", "recoup.toml lists them under [pipelines]; see `recoup run --help`")
+    workspace = common.workspace()
+    loaded, _ = workspace.pipeline(pipeline)
+    request = Request(loaded.name) if plan is not None else scope.request(loaded.name, partitions)
+    options = RunOptions(max_parallel, executor, resume, plan)
+    return carry_out(workspace, request, (loaded, pipeline), options, common)
+
+
+def carry_out(
+    workspace: Workspace,
+    request: Request,
+    pipeline: tuple[Pipeline, str],
+    options: RunOptions,
+    common: Common,
+    command: str = "run",
+) -> ExitCode:
+    """Run it and tell about it; a NDJSON listener always gets a closing line."""
+    output = Output(json=common.json)
+    parallel = options.max_parallel or workspace.settings.max_parallel
+    shown = Shown(output, workspace.clock, command, version(), parallel)
+    try:
+        with shown.on():
+            report = backfilling.run(
+                workspace, request, pipeline[0], options, on_plan=shown.on_plan, observe=shown.observe
+            )
+    except RecoupError as error:
+        if not output.json:
+            raise
+        body = {"event": "result", "state": "error", "backfill_id": shown.backfill_id, "error": error_json(error)}
+        output.record({**body, "exit_code": int(error.exit_code), "next": ""})
+        return error.exit_code
+    assert shown.tally is not None
+    command_next = common.again(_next(report, pipeline[1]))
+    if output.json:
+        body = {"event": "result", **report_json(report, shown.tally)}
+        output.record({**body, "exit_code": int(report.exit_code), "next": command_next})
+        return report.exit_code
+    for line in report_lines(report, shown.tally, output.out_view):
+        output.data(line)
+    output.next(command_next)
+    return report.exit_code
+
+
+def _next(report: RunReport, name: str) -> str:
+    if report.state in ("interrupted", "cancelled"):
+        return f"recoup backfill resume {report.backfill_id}"
+    if report.counts.failed:
+        return f"recoup runs {name} --failed"
+    if report.state == "incomplete":
+        return f"recoup status {name} --only blocked"
+    request = report.planned.plan.request
+    return run_words(Request(name, request.start, request.end, request.partitions), name, "status")
+
+
+def _pipeline_of(path: Path) -> str:
+    """The pipeline that a saved plan is for."""
+    try:
+        return str(json.loads(path.read_text(encoding="utf-8"))["request"]["pipeline"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not what `recoup plan -o` writes"
+        message = f"the saved plan {path} cannot be read: {reason}"
+        raise UsageError(message, "make one with `recoup plan -o plan.json`") from error

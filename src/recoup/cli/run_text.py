@@ -1,0 +1,94 @@
+"""How a run ended: what is incomplete and why, what to do about it, where the log is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import groupby
+from typing import Any, Final
+
+from recoup.app.backfilling import RunReport
+from recoup.cli.tally import BlockGroup, FailureGroup, Tally
+from recoup.cli.text import Cell, View, clean, counted, duration, number, ranges
+from recoup.model.partition import PartitionSet
+
+CAUSES_SHOWN: Final = 10
+REASONS_SHOWN: Final = 3
+
+
+def report_json(report: RunReport, tally: Tally) -> dict[str, Any]:
+    """The closing line."""
+    counts = report.counts
+    return {
+        "state": report.state,
+        "backfill_id": report.backfill_id,
+        "seconds": round(report.seconds, 3),
+        "counts": {
+            "actions": counts.total,
+            "succeeded": counts.succeeded,
+            "failed": counts.failed,
+            "blocked": tally.blocked,
+            "done_before": report.planned.plan.done,
+        },
+        "incomplete": tally.incomplete_json(),
+    }
+
+
+def report_lines(report: RunReport, tally: Tally, view: View) -> Iterator[str]:
+    """The figures, then what is incomplete, the largest cause first."""
+    yield _headline(report, tally, view)
+    failures = tally.failure_groups()
+    if failures:
+        yield from ("", view.paint("bad", "failed"))
+        for group in failures[:CAUSES_SHOWN]:
+            yield from _failure_lines(group, view)
+        if more := failures[CAUSES_SHOWN:]:
+            count = sum(len(group.ordinals) for group in more)
+            yield f"  and {counted(len(more), 'more cause')}, {counted(count, 'partition')}"
+        if log := next((group.log for group in failures if group.log), None):
+            yield f"  log of the first: {log}"
+    yield from _block_lines(list(tally.block_groups()), view)
+
+
+def _headline(report: RunReport, tally: Tally, view: View) -> str:
+    name = report.planned.plan.request.pipeline
+    if report.state == "nothing":
+        return f"{name}: nothing to do, all {counted(tally.total, 'partition-step')} asked for are published"
+    counts = report.counts
+    style, word = {
+        "done": ("good", "done"),
+        "incomplete": ("warn", "finished, incomplete"),
+        "interrupted": ("warn", "stopped; nothing is lost"),
+        "cancelled": ("warn", "cancelled"),
+    }[report.state]
+    parts = [f"{number(tally.done)} of {number(tally.total)} published"]
+    parts += [f"{number(counts.failed)} failed"] if counts.failed else []
+    parts += [f"{number(tally.blocked)} blocked"] if tally.blocked else []
+    left = counts.total - counts.settled
+    parts += [f"{number(left)} to go"] if left else []
+    return f"{name}: {view.paint(style, word)} · {' · '.join(parts)} · {duration(report.seconds)}"
+
+
+def _failure_lines(group: FailureGroup, view: View) -> Iterator[str]:
+    texts = group.node.partitions.ranges_text(PartitionSet.of(group.ordinals))
+    message = f"{group.failure.kind}: {clean(group.failure.message)}"
+    yield from view.columns([[group.node.name, ranges(texts, view), Cell(message, "bad")]], indent="  ")
+    yield from view.columns([[Cell(group.failure.advice)]], indent="    ")
+
+
+def _block_lines(groups: list[BlockGroup], view: View) -> Iterator[str]:
+    if not groups:
+        return
+    yield from ("", view.paint("warn", "blocked"))
+    rows = []
+    for node, of_one in groupby(groups, lambda group: group.node):
+        same = list(of_one)
+        shown = same if view.width is None or len(same) <= REASONS_SHOWN + 1 else same[:REASONS_SHOWN]
+        for group in shown:
+            rows.append([node.name, ranges(node.partitions.ranges_text(group.ordinals), view), group.reason])
+        if rest := same[len(shown) :]:
+            ordinals = PartitionSet()
+            for group in rest:
+                ordinals |= group.ordinals
+            texts = ranges(node.partitions.ranges_text(ordinals), view)
+            rows.append([node.name, texts, f"for {counted(len(rest), 'more reason')} of this sort"])
+    yield from view.columns(rows, indent="  ")

@@ -1,0 +1,184 @@
+"""How a pipeline stands: what is there, what failed, what is blocked and why; from a snapshot, by bitmaps."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from recoup.model.graph import Graph, Node, NodeKind
+from recoup.model.partition import PartitionSet
+from recoup.model.partitioning import Partitioning
+from recoup.plan.snapshot import NOTHING, NodeState, Snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why some partitions of a step were not tried."""
+
+    text: str
+    partitions: PartitionSet
+
+
+@dataclass(frozen=True, slots=True)
+class StepInsight:
+    """One step, or one delivery to a table, within the window.
+
+    `complete` are those with which nothing is left to do; every other expected partition is in exactly one of
+    `running`, `failed`, `blocked` and `missing`. `stale_code` and `stale_input` are of the complete ones.
+    """
+
+    node: Node
+    expected: PartitionSet
+    complete: PartitionSet
+    running: PartitionSet
+    failed: Mapping[str, PartitionSet]
+    blocked: PartitionSet
+    missing: PartitionSet
+    stale_code: PartitionSet
+    stale_input: PartitionSet
+    unexpected: PartitionSet
+    reasons: tuple[Reason, ...] = ()
+
+    @property
+    def stale(self) -> PartitionSet:
+        """Out of date, for whatever reason."""
+        return self.stale_code | self.stale_input
+
+    @property
+    def any_failed(self) -> PartitionSet:
+        """Failed, of whatever kind."""
+        everything = NOTHING
+        for ordinals in self.failed.values():
+            everything |= ordinals
+        return everything
+
+
+@dataclass(frozen=True, slots=True)
+class Insight:
+    """A pipeline within a window; its dates are the partitions of its own partitioning."""
+
+    pipeline: str
+    partitions: Partitioning
+    dates: PartitionSet
+    completed: PartitionSet
+    steps: tuple[StepInsight, ...] = field(repr=False)
+
+    @property
+    def complete(self) -> bool:
+        """Nothing is left to do, in no step."""
+        return all(step.complete == step.expected for step in self.steps)
+
+    @property
+    def remaining(self) -> int:
+        """Dates of which at least one step is not complete."""
+        return len(self.dates) - len(self.completed)
+
+    @property
+    def pct_complete(self) -> float:
+        """Cut, never rounded up: 100.0 means all of them."""
+        return math.floor(10_000 * len(self.completed) / len(self.dates)) / 100 if self.dates else 100.0
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """What is looked at: partitions of the pipeline's own partitioning; None for everything."""
+
+    asked: PartitionSet | None = None
+
+    def of(self, node: Node, anchor: Partitioning) -> PartitionSet | None:
+        """The same window in a node's partitioning; None where there is no limit."""
+        if self.asked is None or node.partitions.identity() == anchor.identity():
+            return self.asked
+        return touching(self.asked, anchor, node.partitions)
+
+
+def insight(
+    graph: Graph, snapshot: Snapshot, window: Window | None = None, reasons: Mapping[int, Sequence[Reason]] | None = None
+) -> Insight:
+    """How all steps stand; `reasons` are those of the blocked, by the node's index."""
+    looked_at, known = window or Window(), reasons or {}
+    steps = tuple(
+        _step(node, graph, snapshot, looked_at.of(node, graph.anchor), known.get(node.index, ()))
+        for node in graph.nodes
+        if node.kind is not NodeKind.SOURCE
+    )
+    dates, lacking = NOTHING, NOTHING
+    for step in steps:
+        dates |= _dates(step.node, graph, step.expected)
+    if looked_at.asked is not None:
+        dates &= looked_at.asked
+    for step in steps:
+        lacking |= _dates(step.node, graph, step.expected - step.complete)
+    return Insight(graph.pipeline, graph.anchor, dates, dates - lacking, steps)
+
+
+def touching(ordinals: PartitionSet, own: Partitioning, other: Partitioning) -> PartitionSet | None:
+    """The partitions of another partitioning that share time with these; None where the two have nothing in common."""
+    if not (own.is_time and other.is_time):
+        return None
+    found = NOTHING
+    for run in ordinals.ranges():
+        begin, end = own.span(run.start)[0], own.span(run.stop - 1)[1]
+        last = other.at(end)
+        stop = last if other.span(last)[0] >= end else last + 1
+        found |= PartitionSet.of_range(range(other.at(begin), stop))
+    return found
+
+
+def _dates(node: Node, graph: Graph, ordinals: PartitionSet) -> PartitionSet:
+    """In the pipeline's own partitions; what cannot be said in them counts for the step alone."""
+    if node.partitions.identity() == graph.anchor.identity():
+        return ordinals
+    return touching(ordinals, node.partitions, graph.anchor) or NOTHING
+
+
+def _step(
+    node: Node, graph: Graph, snapshot: Snapshot, window: PartitionSet | None, reasons: Sequence[Reason]
+) -> StepInsight:
+    state = snapshot.states[node.index]
+    expected = state.expected if window is None else state.expected & window
+    running = state.running & expected
+    complete = _complete(node, graph, snapshot) & expected - running
+    rest = expected - running - complete
+    failed = dict(_shares(state, rest))
+    for ordinals in failed.values():
+        rest -= ordinals
+    blocked = state.blocked & rest
+    shown = state.published - state.expected
+    return StepInsight(
+        node=node,
+        expected=expected,
+        complete=complete,
+        running=running,
+        failed=failed,
+        blocked=blocked,
+        missing=rest - blocked,
+        stale_code=complete - state.same_code,
+        stale_input=complete & state.stale,
+        unexpected=shown if window is None else shown & window,
+        reasons=tuple(_within(reasons, blocked)),
+    )
+
+
+def _complete(node: Node, graph: Graph, snapshot: Snapshot) -> PartitionSet:
+    """Published, and the last try did not fail; a table holds what is current."""
+    state = snapshot.states[node.index]
+    there = state.published - state.any_failed
+    if node.kind is NodeKind.DELIVERY:
+        parent = snapshot.states[node.edges[0].parent].published
+        return there & state.same_code & parent - state.stale
+    return there
+
+
+def _shares(state: NodeState, rest: PartitionSet) -> Iterator[tuple[str, PartitionSet]]:
+    for kind, ordinals in sorted(state.failed.items()):
+        if here := ordinals & rest:
+            yield kind, here
+            rest -= here
+
+
+def _within(reasons: Sequence[Reason], blocked: PartitionSet) -> Iterator[Reason]:
+    for reason in reasons:
+        if here := reason.partitions & blocked:
+            yield Reason(reason.text, here)

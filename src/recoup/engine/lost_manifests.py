@@ -1,0 +1,124 @@
+"""Manifests that followed unsynced and did not arrive: written again from what the ledger knows.
+
+A process that dies loses those that it had not written yet; a machine that dies may lose those of the last minute.
+The mark in the ledger says up to which token all are known to be there.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from recoup.engine.inflight import iso
+from recoup.lake.layout import manifest as manifest_path
+from recoup.lake.manifests import write_manifest
+from recoup.ledger.facts import NodeId
+from recoup.ledger.reader import LedgerReader
+from recoup.ledger.writer import Ledger, Transaction
+from recoup.model.failure import Failure
+from recoup.model.graph import Graph, Node, NodeKind
+from recoup.model.manifest import InputRead, Manifest
+from recoup.model.relation import parents
+from recoup.ports import ObjectStore
+
+WRITEBACK_SECONDS = 60.0
+"""By then a kernel has written back what nobody asked it to sync."""
+
+_ENDED = """
+SELECT a.token, a.ordinal, a.number, a.state, a.started_at, a.ended_at, a.rows, a.failure, a.code_version, a.claimed_at,
+       a.peak_memory_bytes, a.cpu_seconds, r.run_id, r.run_as_of, p.digest, p.input_version, b.backfill_id
+FROM attempts a JOIN runs r USING (run)
+LEFT JOIN publications p ON p.token = a.token LEFT JOIN backfills b ON b.backfill = a.backfill
+WHERE a.node = ? AND a.token > ? AND a.state IN ('succeeded', 'failed') AND coalesce(p.nonce, '') = ''
+  AND a.started_at IS NOT NULL
+ORDER BY a.token
+"""
+
+
+def rewrite_lost_manifests(ledger: Ledger, store: ObjectStore, graph: Graph, node_ids: Sequence[NodeId]) -> int:
+    """Look for what ended after the mark and has no manifest; how many were written again."""
+    reader = LedgerReader(ledger.path, ledger.db)
+    since = _checked_up_to(reader, graph.pipeline)
+    written = 0
+    for node in graph.nodes:
+        if node.kind is NodeKind.STEP:
+            for manifest in _lost(reader, store, graph, node_ids, node, since):
+                write_manifest(store, node.partitions.key, manifest, sync=True)
+                written += 1
+    return written
+
+
+def mark_manifests(tx: Transaction, pipeline: str) -> None:
+    """All manifests up to now are written, though perhaps not yet on the disk."""
+    token = tx.execute("SELECT coalesce(max(token), 0) FROM attempts").fetchone()[0]
+    value = json.dumps({"token": token, "boot": _boot_id(), "at": tx.now})
+    tx.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (f"manifests:{pipeline}", value))
+
+
+def _checked_up_to(reader: LedgerReader, pipeline: str) -> int:
+    mark = json.loads(reader.meta(f"manifests:{pipeline}") or '{"token": 0, "boot": "", "at": 0}')
+    if mark["boot"] == _boot_id():
+        return int(mark["token"])
+    before = mark["at"] - WRITEBACK_SECONDS
+    rows = reader.query("SELECT coalesce(max(token), 0) FROM attempts WHERE token <= ? AND ended_at < ?", (mark["token"], before))
+    return int(rows[0][0])
+
+
+def _lost(
+    reader: LedgerReader, store: ObjectStore, graph: Graph, node_ids: Sequence[NodeId], node: Node, since: int
+) -> Iterator[Manifest]:
+    for row in reader.query(_ENDED, (node_ids[node.index], since)):
+        partition, run_id = node.partitions.name(row[1]), row[12]
+        if store.get(manifest_path(node.name, node.partitions.key, partition, run_id)) is None:
+            yield _again(row, graph, node, partition, _inputs(reader, graph, node_ids, node, row[1], row[9]))
+
+
+def _inputs(
+    reader: LedgerReader, graph: Graph, node_ids: Sequence[NodeId], node: Node, ordinal: int, claimed_at: float
+) -> tuple[InputRead, ...]:
+    """What was current when it was claimed."""
+    reads = []
+    for edge in node.edges:
+        parent = graph.nodes[edge.parent]
+        span = parents(edge.relation, node.partitions, parent.partitions, ordinal)
+        for found in reader.current_at(node_ids[parent.index], span, claimed_at):
+            name = parent.partitions.name(found.publication.ordinal)
+            reads.append(InputRead(parent.name, name, found.run_id or "", found.publication.digest))
+    return tuple(reads)
+
+
+def _again(
+    row: tuple[Any, ...], graph: Graph, node: Node, partition: str, inputs: tuple[InputRead, ...]
+) -> Manifest:
+    (token, _, number, state, started, ended, rows, failure, code, _, memory, cpu, run_id, as_of, digest, version, backfill) = row
+    told = Failure.from_json(json.loads(failure)) if failure else None
+    return Manifest(
+        pipeline=graph.pipeline,
+        dataset=node.name,
+        partition=partition,
+        run_id=run_id,
+        run_as_of=iso(as_of),
+        attempt=number,
+        token=token,
+        outcome="success" if state == "succeeded" else "failed",
+        started_at=iso(started),
+        ended_at=iso(ended),
+        duration_seconds=round(ended - started, 6),
+        code_version=code,
+        input_version=version or "",
+        inputs=inputs,
+        rows=rows,
+        digest=digest or "",
+        failure={**told.to_json(), "advice": told.advice} if told else None,
+        backfill_id=backfill,
+        peak_memory_bytes=memory,
+        cpu_seconds=cpu,
+    )
+
+
+def _boot_id() -> str:
+    """Changes when the machine starts again; "" where nobody tells."""
+    path = Path("/proc/sys/kernel/random/boot_id")
+    return path.read_text(encoding="ascii").strip() if path.exists() else ""
