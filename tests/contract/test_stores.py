@@ -12,6 +12,8 @@ import pytest
 from recoup.lake.files import FileStore
 from recoup.lake.local import LocalStore
 from recoup.lake.memory import MemoryStore
+from recoup.model.errors import UnreachableError
+from recoup.model.manifest import DataFile
 from recoup.testing.stores import ObjectStoreContract
 
 
@@ -64,6 +66,48 @@ class TestS3Store(ObjectStoreContract):
         from recoup.lake.s3 import S3Store
 
         return S3Store(f"s3://{s3_bucket}/some/prefix")
+
+    def test_tables_are_staged_and_read_where_keys_need_encoding(self, store: FileStore) -> None:
+        import polars as pl
+
+        from recoup.lake.scan import scan
+        from recoup.lake.staging import stage
+
+        files: list[DataFile] = []
+        for tenant in ("a/b c", "ü %+#?"):
+            frame = pl.DataFrame({"n": [1, 2]}).lazy()
+            names = {"dataset": "clean", "key": "tenant", "partition": tenant, "run_id": "r", "nonce": "n"}
+            files += stage(store, [frame, frame], **names, attempt=1, sync=True).files
+        found = scan(store, files, key="tenant").collect()
+        assert found["tenant"].unique(maintain_order=True).to_list() == ["a/b c", "ü %+#?"]
+        assert (found.height, found["n"].sum()) == (8, 12)
+
+    def test_files_too_large_for_one_request_go_in_parts(
+        self, store: FileStore, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        from recoup.lake import s3
+
+        monkeypatch.setattr(s3, "_WHOLE_BYTES", 1_000)
+        with store.create("a/large", sync=True) as file:
+            file.write(b"x" * 12_000_000)
+        stored = store.get("a/large")
+        assert stored is not None
+        assert len(stored.data) == 12_000_000
+
+    def test_a_bucket_that_is_not_there_is_named(self, s3_bucket: str) -> None:
+        from recoup.lake.s3 import S3Store
+
+        store = S3Store(f"s3://{s3_bucket}-not")
+        for attempt in (
+            lambda: store.get("a"),
+            lambda: store.put("a", b"", sync=True),
+            lambda: store.put_new("a", b"", sync=True),
+            lambda: store.swap("a", b"", "version"),
+            lambda: list(store.list("")),
+            lambda: store.delete(["a"]),
+        ):
+            with pytest.raises(UnreachableError, match=f"the bucket {s3_bucket}-not does not exist"):
+                attempt()
 
 
 class TestS3StoreWithoutPrefix(ObjectStoreContract):

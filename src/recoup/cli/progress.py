@@ -152,7 +152,7 @@ class Shown:
 
     def _live_line(self, tally: Tally) -> str:
         view = self._output.err_view
-        width = (view.width or 80) - 1
+        width = (view.width or 80) - 4  # room for the ^C that a terminal shows
         text = "  ".join(_parts(tally, self._clock.monotonic()))
         room = width - width_of(text) - 2
         if room < 8:  # noqa: PLR2004 - a shorter bar says nothing

@@ -13,6 +13,12 @@ from recoup.model.partition import PartitionSet
 
 CAUSES_SHOWN: Final = 10
 REASONS_SHOWN: Final = 3
+_WORDS: Final = {
+    "done": "done",
+    "incomplete": "finished, incomplete",
+    "interrupted": "stopped; nothing is lost",
+    "cancelled": "cancelled",
+}
 
 
 def report_json(report: RunReport, tally: Tally) -> dict[str, Any]:
@@ -35,7 +41,7 @@ def report_json(report: RunReport, tally: Tally) -> dict[str, Any]:
 
 def report_lines(report: RunReport, tally: Tally, view: View) -> Iterator[str]:
     """The figures, then what is incomplete, the largest cause first."""
-    yield _headline(report, tally, view)
+    yield from view.columns([[_headline(report, tally)]])
     failures = tally.failure_groups()
     if failures:
         yield from ("", view.paint("bad", "failed"))
@@ -49,23 +55,18 @@ def report_lines(report: RunReport, tally: Tally, view: View) -> Iterator[str]:
     yield from _block_lines(list(tally.block_groups()), view)
 
 
-def _headline(report: RunReport, tally: Tally, view: View) -> str:
+def _headline(report: RunReport, tally: Tally) -> str:
     name = report.planned.plan.request.pipeline
     if report.state == "nothing":
         return f"{name}: nothing to do, all {counted(tally.total, 'partition-step')} asked for are published"
     counts = report.counts
-    style, word = {
-        "done": ("good", "done"),
-        "incomplete": ("warn", "finished, incomplete"),
-        "interrupted": ("warn", "stopped; nothing is lost"),
-        "cancelled": ("warn", "cancelled"),
-    }[report.state]
+    word = _WORDS[report.state]
     parts = [f"{number(tally.done)} of {number(tally.total)} published"]
     parts += [f"{number(counts.failed)} failed"] if counts.failed else []
     parts += [f"{number(tally.blocked)} blocked"] if tally.blocked else []
     left = counts.total - counts.settled
     parts += [f"{number(left)} to go"] if left else []
-    return f"{name}: {view.paint(style, word)} · {' · '.join(parts)} · {duration(report.seconds)}"
+    return f"{name}: {word} · {' · '.join(parts)} · {duration(report.seconds)}"
 
 
 def _failure_lines(group: FailureGroup, view: View) -> Iterator[str]:

@@ -25,7 +25,8 @@ class StepInsight:
     """One step, or one delivery to a table, within the window.
 
     `complete` are those with which nothing is left to do; every other expected partition is in exactly one of
-    `running`, `failed`, `blocked` and `missing`. `stale_code` and `stale_input` are of the complete ones.
+    `running`, `failed`, `blocked` and `missing`. `running` may hold complete ones, which are made again; `stale_code`
+    and `stale_input` only hold complete ones.
     """
 
     node: Node
@@ -94,23 +95,36 @@ class Window:
 
 
 def insight(
-    graph: Graph, snapshot: Snapshot, window: Window | None = None, reasons: Mapping[int, Sequence[Reason]] | None = None
+    graph: Graph,
+    snapshot: Snapshot,
+    *,
+    window: Window | None = None,
+    steps: Sequence[str] = (),
+    reasons: Mapping[int, Sequence[Reason]] | None = None,
 ) -> Insight:
-    """How all steps stand; `reasons` are those of the blocked, by the node's index."""
+    """How all steps stand, or those named with their deliveries; `reasons` are of the blocked, by the node's index."""
     looked_at, known = window or Window(), reasons or {}
-    steps = tuple(
+    found = tuple(
         _step(node, graph, snapshot, looked_at.of(node, graph.anchor), known.get(node.index, ()))
-        for node in graph.nodes
-        if node.kind is not NodeKind.SOURCE
+        for node in _chosen(graph, steps)
     )
     dates, lacking = NOTHING, NOTHING
-    for step in steps:
+    for step in found:
         dates |= _dates(step.node, graph, step.expected)
     if looked_at.asked is not None:
         dates &= looked_at.asked
-    for step in steps:
+    for step in found:
         lacking |= _dates(step.node, graph, step.expected - step.complete)
-    return Insight(graph.pipeline, graph.anchor, dates, dates - lacking, steps)
+    return Insight(graph.pipeline, graph.anchor, dates, dates - lacking, found)
+
+
+def _chosen(graph: Graph, steps: Sequence[str]) -> Iterator[Node]:
+    """All but sources; a step's deliveries go with it."""
+    wanted = {graph.node(name).index for name in steps}
+    for node in graph.nodes:
+        follows = node.kind is NodeKind.DELIVERY and node.edges[0].parent in wanted
+        if node.kind is not NodeKind.SOURCE and (not steps or node.index in wanted or follows):
+            yield node
 
 
 def touching(ordinals: PartitionSet, own: Partitioning, other: Partitioning) -> PartitionSet | None:
@@ -139,8 +153,8 @@ def _step(
     state = snapshot.states[node.index]
     expected = state.expected if window is None else state.expected & window
     running = state.running & expected
-    complete = _complete(node, graph, snapshot) & expected - running
-    rest = expected - running - complete
+    complete = _complete(node, graph, snapshot) & expected
+    rest = expected - complete - running
     failed = dict(_shares(state, rest))
     for ordinals in failed.values():
         rest -= ordinals

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import queue
+import select
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -52,6 +53,10 @@ class Publisher:
         """Those of steps without a table, and of failures: they follow unsynced, the ledger already knows."""
         if manifests:
             self._threads.submit(self._guarded, lambda: self._write(manifests))
+
+    def wait(self, timeout_seconds: float) -> None:
+        """Until there is an outcome, or the time is over."""
+        select.select([self._wake_read], [], [], timeout_seconds)
 
     def outcomes(self) -> list[PublishOutcome]:
         """What has happened since the last call."""

@@ -198,8 +198,11 @@ class Runner:
         token = inflight.claimed.token
         turn.failed.append(Failed(token, self.node_ids[node.index], claim.ordinal, failure, measured, state))
         turn.over.append(token)
-        now, chance = self.clock.monotonic(), self.clock.random()
-        turn.instructions += self.machine.handle(events.Failed(node.index, claim.ordinal, failure, now, chance))
+        if inflight.killed:  # stopped by a person: nothing is blocked by it, it is just not done
+            turn.instructions += self.machine.handle(events.Released(node.index, claim.ordinal))
+        else:
+            now, chance = self.clock.monotonic(), self.clock.random()
+            turn.instructions += self.machine.handle(events.Failed(node.index, claim.ordinal, failure, now, chance))
         inflight.publication = None
         self._keep_manifest(inflight, measured, "failed", failure)
 
@@ -322,11 +325,15 @@ class Runner:
                 self.executor.kill(inflight.token)
 
     def _abandon(self) -> None:
-        """Stopped at once: what still runs is ended with us, and the ledger says so."""
+        """Stopped at once: pointers that are moving arrive, what still runs is ended, and the ledger says so."""
         rest = [i for i in self._inflight.values() if i.publication is None]
+        if rest:
+            self.executor.close()
+        while self.publisher.pending:
+            self.publisher.wait(LOOK_SECONDS)
+            self._turn([])
         if not rest:
             return
-        self.executor.close()
         why = Failure(FailureKind.CANCELLED, "the backfill was stopped")
         with self.ledger.transaction() as tx:
             now = Measured(tx.now, tx.now)

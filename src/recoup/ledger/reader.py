@@ -18,6 +18,13 @@ _PUBLICATION = (
     " p.reason, p.rows, p.files, p.columns, p.manifest, r.run_id, p.generation, p.state, p.published_at, p.superseded_at"
     " FROM publications p LEFT JOIN runs r ON r.run = p.run "
 )
+# One query for each state, because each has an index of its own.
+_CURRENT_AT = "WHERE p.node = ? AND p.ordinal >= ? AND p.ordinal < ? AND p.state = 'current' AND p.published_at <= ?"
+_PAST_AT = (
+    "WHERE p.node = ? AND p.ordinal >= ? AND p.ordinal < ? AND p.state = 'past' AND p.published_at <= ?"
+    " AND p.superseded_at > ?"
+)
+_COLLECTED_AT = _PAST_AT.replace("'past'", "'collected'")
 _BACKFILL = (
     "SELECT backfill, backfill_id, pipeline, state, wish, actions, created_at, ended_at, who, request, controller, summary"
     " FROM backfills "
@@ -110,18 +117,33 @@ class LedgerReader:
 
     def current_at(self, node: NodeId, ordinals: range, moment: float) -> Iterator[Published]:
         """What these partitions showed at that moment."""
-        rows = self.query(
-            _PUBLICATION + "WHERE p.node = ? AND p.ordinal >= ? AND p.ordinal < ? AND p.state IN ('current', 'past')"
-            " AND p.published_at <= ? AND (p.superseded_at IS NULL OR p.superseded_at > ?) ORDER BY p.ordinal",
-            (node, ordinals.start, ordinals.stop, moment, moment),
-        )
-        return (_published(row) for row in rows)
+        bounds = (node, ordinals.start, ordinals.stop, moment)
+        rows = self.query(_PUBLICATION + _CURRENT_AT, bounds) + self.query(_PUBLICATION + _PAST_AT, (*bounds, moment))
+        return (_published(row) for row in sorted(rows, key=_ordinal))
+
+    def collected_at(self, node: NodeId, ordinals: range, moment: float) -> Iterator[Published]:
+        """What these partitions showed at that moment, and whose files are gone: `lake gc` has collected them."""
+        rows = self.query(_PUBLICATION + _COLLECTED_AT, (node, ordinals.start, ordinals.stop, moment, moment))
+        return (_published(row) for row in sorted(rows, key=_ordinal))
 
     def history(self, node: NodeId, ordinal: int) -> list[Published]:
-        """Everything that this partition ever showed, newest first."""
+        """Everything that this partition ever showed, newest first; the files of what is `collected` are gone."""
+        return self.histories(node, range(ordinal, ordinal + 1))
+
+    def histories(self, node: NodeId, ordinals: range) -> list[Published]:
+        """Everything that these partitions ever showed, one after the other, newest first."""
         rows = self.query(
-            _PUBLICATION + "WHERE p.node = ? AND p.ordinal = ? AND p.state IN ('current', 'past') ORDER BY p.token DESC",
-            (node, ordinal),
+            _PUBLICATION + "WHERE p.node = ? AND p.ordinal >= ? AND p.ordinal < ?"
+            " AND p.state IN ('current', 'past', 'collected') ORDER BY p.ordinal, p.token DESC",
+            (node, ordinals.start, ordinals.stop),
+        )
+        return [_published(row) for row in rows]
+
+    def open_intents(self, node: NodeId, ordinals: range) -> list[Published]:
+        """Publications whose pointer may have moved already; nowhere else can ledger and pointer differ."""
+        rows = self.query(
+            _PUBLICATION + "WHERE p.state = 'intent' AND p.node = ? AND p.ordinal >= ? AND p.ordinal < ? ORDER BY p.token",
+            (node, ordinals.start, ordinals.stop),
         )
         return [_published(row) for row in rows]
 
@@ -171,6 +193,10 @@ def _known_by(db: sqlite3.Connection, node: NodeId, ordinal: int, as_of: float) 
         (node, ordinal, as_of),
     ).fetchone()
     return _published(row) if row else None
+
+
+def _ordinal(row: Sequence[Any]) -> int:
+    return int(row[2])
 
 
 def _published(row: Sequence[Any]) -> Published:

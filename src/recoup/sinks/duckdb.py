@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     import polars as pl
     from duckdb import DuckDBPyConnection as Connection
 
+_Row = tuple[Any, ...]
+
 _RECORD = "main._recoup_deliveries"
 _RECORD_COLUMNS = ["dataset", "table_name", "partition", "run_id", "token", "digest", "rows", "delivered_at"]
 _CREATE_RECORD = """CREATE TABLE IF NOT EXISTS main._recoup_deliveries (
@@ -107,7 +109,7 @@ class DuckDBSink:
 
     def _recorded(self, connection: Connection, dataset: str, partition: str) -> Held | None:
         names = {"dataset": dataset, "table": self._table.recorded_name, "partition": partition}
-        row = connection.execute(_READ_RECORD, names).fetchone()
+        row = _first(connection, _READ_RECORD, names)
         held = Held(*row) if row else None
         if held and held.run_id and not self._table.columns:
             # The token outlives the table: who was fenced once stays fenced.
@@ -229,7 +231,7 @@ class _Arrived:
         null = "".join(f" OR {_quoted(name)} IS NULL" for name in names)
         shown = "".join(f"CAST({_quoted(name)} AS VARCHAR), " for name in names)
         query = f"SELECT {shown}count(*) FROM {self.sql} {group} HAVING count(*) > 1{null} LIMIT 1"
-        if twice := connection.execute(query, dict(self.bound)).fetchone():
+        if twice := _first(connection, query, self.bound):
             key = ", ".join(f"{n}={v}" for n, v in zip([part.name, *names], [part.value, *twice[:-1]], strict=True))
             message = f"{spec.name}: {twice[-1]} rows have the key {key}"
             raise RowsRefusedError(message, "let the step return one row per key, and none without")
@@ -244,9 +246,9 @@ class _Arrived:
                 message = f"{where}, and {lost[0]} does not fit"
                 raise RowsRefusedError(message, "cast it in the step, or widen the table's column")
 
-    def _example(self, connection: Connection, name: str, condition: str, bound: Mapping[str, str]) -> Any:  # noqa: ANN401
+    def _example(self, connection: Connection, name: str, condition: str, bound: Mapping[str, str]) -> _Row | None:
         query = f"SELECT CAST({_quoted(name)} AS VARCHAR) FROM {self.sql} WHERE {condition} LIMIT 1"
-        return connection.execute(query, {**self.bound, **bound}).fetchone()
+        return _first(connection, query, {**self.bound, **bound})
 
 
 @dataclass(frozen=True, slots=True)
@@ -316,8 +318,7 @@ class _Table:
             f"INSERT INTO {self.sql} AS held ({_list([*names, part.name])})"
             f" SELECT {''.join(f'{_quoted(name)}, ' for name in names)}{part.typed(self)} FROM {arrived.sql}{conflict}"
         )
-        count = connection.execute(query, {**arrived.bound, "part": part.value}).fetchone()
-        return int(count[0]) if count else 0
+        return _count(connection, query, {**arrived.bound, "part": part.value})
 
     def upsert(self, connection: Connection, arrived: _Arrived, part: _Part) -> int:
         """Delete the partition's keys that did not arrive, update rows that changed, insert new ones."""
@@ -333,8 +334,7 @@ class _Table:
         changed = f"({_list(rest, of='held.')}) IS DISTINCT FROM ({_list(rest, of='excluded.')})"
         action = f"{update} WHERE {changed}" if rest else "NOTHING"
         self.insert(connection, arrived, part, f" ON CONFLICT ({_list(self.spec.key)}) DO {action}")
-        count = connection.execute(f"SELECT count(*) FROM {arrived.sql}", dict(arrived.bound)).fetchone()
-        return int(count[0]) if count else 0
+        return _count(connection, f"SELECT count(*) FROM {arrived.sql}", arrived.bound)
 
 
 class _Stream:
@@ -359,9 +359,8 @@ def _arrived(connection: Connection, delivery: Delivery) -> Iterator[_Arrived]:
 
 
 def _described(connection: Connection, sql: str, bound: Mapping[str, Any]) -> _Arrived:
-    described = connection.execute(f"SELECT * FROM {sql} LIMIT 0", dict(bound)).description or []
     # A column without a type holds only NULL; the table gets it when it has one.
-    return _Arrived(sql, bound, {name: str(kind) for name, kind, *_ in described if str(kind) != '"NULL"'})
+    return _Arrived(sql, bound, {name: kind for name, kind in _kinds(connection, sql, bound) if kind != '"NULL"'})
 
 
 def _frame(delivery: Delivery) -> pl.DataFrame:
@@ -376,10 +375,27 @@ def _frame(delivery: Delivery) -> pl.DataFrame:
 def _columns(connection: Connection, table: str) -> dict[str, str]:
     """Types by lower-case name, none when there is no such table; the catalog's own views are 50 times slower."""
     try:
-        description = connection.execute(f"SELECT * FROM {table} LIMIT 0").description or []
+        return {name.lower(): kind for name, kind in _kinds(connection, table, {})}
     except _package().CatalogException:
         return {}
-    return {name.lower(): str(kind) for name, kind, *_ in description}
+
+
+def _kinds(connection: Connection, sql: str, bound: Mapping[str, Any]) -> list[tuple[str, str]]:
+    result = connection.execute(f"SELECT * FROM {sql} LIMIT 0", dict(bound))
+    kinds = [(name, str(kind)) for name, kind, *_ in result.description or []]
+    result.fetchall()
+    return kinds
+
+
+def _first(connection: Connection, query: str, bound: Mapping[str, Any]) -> _Row | None:
+    """The only row, if any. Fetched to the end: the connection does nothing else before a result is finished."""
+    rows = connection.execute(query, dict(bound)).fetchall()
+    return rows[0] if rows else None
+
+
+def _count(connection: Connection, query: str, bound: Mapping[str, Any]) -> int:
+    row = _first(connection, query, bound)
+    return int(row[0]) if row else 0
 
 
 def _quoted(name: str) -> str:
@@ -468,7 +484,7 @@ _MEANINGS: tuple[tuple[str, type[errors.RecoupError], str, str], ...] = (
         "make room on its disk, then run the same command again; the table is as it was",
     ),
     (
-        r"not a valid DuckDB|version number|does not match database|Is a directory",
+        r"not a valid DuckDB|version number|Is a directory",
         errors.ConfigError,
         "{database} cannot be opened: {text}",
         _OTHER_FILE,
@@ -484,6 +500,12 @@ _MEANINGS: tuple[tuple[str, type[errors.RecoupError], str, str], ...] = (
         errors.CorruptError,
         "a file on its way to {name} cannot be read: {text}",
         "run the partition again",
+    ),
+    (
+        r"Corrupt database|Could not read enough bytes|does not match database",
+        errors.CorruptError,
+        "{database} is damaged: {text}",
+        "move it and its log (.wal) away, then deliver again: the published runs have all of it",
     ),
     (
         r"^(Conversion|Constraint) Error",

@@ -109,6 +109,4 @@ def test_a_leftover_is_known_by_its_name():
 
 
 def test_a_dataset_may_be_called_manifests():
-    assert place_of("manifests/dt=2013-01-01/current.json") == Place(
-        PlaceKind.POINTER, "manifests", "dt", "2013-01-01"
-    )
+    assert place_of("manifests/dt=2013-01-01/current.json") == Place(PlaceKind.POINTER, "manifests", "dt", "2013-01-01")

@@ -33,7 +33,7 @@ def synced(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     real = os.fsync
 
     def fsync(fd: int) -> None:
-        seen.append(os.readlink(f"/proc/self/fd/{fd}"))
+        seen.append(str(Path(f"/proc/self/fd/{fd}").readlink()))
         real(fd)
 
     monkeypatch.setattr(os, "fsync", fsync)
@@ -150,6 +150,8 @@ def write_by(store: LocalStore, how: str, data: bytes = b"data") -> None:
         case "create":
             with store.create(KEY, sync=True) as file:
                 file.write(data)
+        case _:
+            raise AssertionError(how)
 
 
 # --- a disk that refuses -----------------------------------------------------------------------------------------
@@ -173,7 +175,10 @@ def test_a_full_disk_is_told_and_leaves_nothing_behind(store, monkeypatch, numbe
 
 def test_a_full_disk_leaves_what_was_there(store, monkeypatch):
     store.put(KEY, b"before", sync=True)
-    for write in (lambda: store.put(KEY, b"after", sync=False), lambda: store.swap(KEY, b"after", store.get(KEY).version)):
+    for write in (
+        lambda: store.put(KEY, b"after", sync=False),
+        lambda: store.swap(KEY, b"after", store.get(KEY).version),
+    ):
         with monkeypatch.context() as patch:
             fail_with(patch, "write", errno.ENOSPC)
             with pytest.raises(DiskFullError):

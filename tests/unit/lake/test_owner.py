@@ -76,7 +76,7 @@ def test_a_rival_that_was_faster_is_the_owner():
 def test_a_corrupt_record_is_refused_until_somebody_adopts():
     store = MemoryStore()
     claim_owner(store, "ledger-a", 1)
-    store.put(OWNER, store.get(OWNER).data.replace(b"ledger-a", b"ledger-x"), sync=True)
+    store.put(OWNER, Owner("ledger-a", 1).to_bytes().replace(b"ledger-a", b"ledger-x"), sync=True)
     with pytest.raises(CorruptError, match=r"owner\.json") as caught:
         claim_owner(store, "ledger-a", 1)
     assert "recoup ledger adopt" in caught.value.remedy

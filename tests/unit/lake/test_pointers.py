@@ -49,10 +49,24 @@ def intent(seq: int, **changed) -> PublishIntent:
     return replace(base, **changed)
 
 
-def current(store) -> str | None:
+def read(store) -> Pointer:
     pointer = read_pointer(store, *NAMES)
     assert pointer is not None
-    return pointer.current.run_id
+    return pointer
+
+
+def seqs(store) -> list[int]:
+    return [generation.seq for generation in read(store).generations]
+
+
+def current(store) -> str | None:
+    return read(store).current.run_id
+
+
+def data_at(store, path: str = PATH) -> bytes:
+    stored = store.get(path)
+    assert stored is not None
+    return stored.data
 
 
 # --- deciding ----------------------------------------------------------------------------------------------------
@@ -65,8 +79,8 @@ def test_the_first_publication():
 
 
 def test_the_newest_generation_comes_first_and_twenty_are_kept():
-    pointer = None
-    for seq in range(1, 31):
+    pointer = next_pointer(None, intent(1))
+    for seq in range(2, 31):
         pointer = next_pointer(pointer, intent(seq))
     assert [g.seq for g in pointer.generations] == list(range(30, 10, -1))
     assert [g.number for g in pointer.generations] == list(range(30, 10, -1))
@@ -143,9 +157,8 @@ def test_one_fault_changes_nothing_but_the_number_of_tries(fault, first):
     store.faults = [fault]
     outcome = publish(store, intent(2))
     assert isinstance(outcome, Published)
-    pointer = read_pointer(store, *NAMES)
-    assert pointer == outcome.pointer
-    assert [g.seq for g in pointer.generations] == ([2] if first else [2, 1]), "and never twice"
+    assert read(store) == outcome.pointer
+    assert seqs(store) == ([2] if first else [2, 1]), "and never twice"
 
 
 @given(faults=st.lists(st.sampled_from(list(Fault)), max_size=8))
@@ -153,8 +166,7 @@ def test_any_number_of_faults_leaves_one_generation(faults):
     store = FaultyStore(MemoryStore(), *faults)
     publish(store, intent(1))
     assert isinstance(publish(store, intent(2)), Published)
-    pointer = read_pointer(store, *NAMES)
-    assert [g.seq for g in pointer.generations] == [2, 1]
+    assert seqs(store) == [2, 1]
 
 
 def test_a_rival_that_was_faster_and_newer_wins():
@@ -218,7 +230,7 @@ def test_a_corrupt_pointer_is_refused_and_named(how):
     store = MemoryStore()
     publish(store, intent(1))
     publish(store, intent(2))
-    store.put(PATH, CORRUPT[how](store.get(PATH).data), sync=True)
+    store.put(PATH, CORRUPT[how](data_at(store)), sync=True)
     for attempt in (lambda: read_pointer(store, *NAMES), lambda: publish(store, intent(3))):
         with pytest.raises(CorruptError, match=r"current\.json") as caught:
             attempt()
@@ -231,12 +243,14 @@ def test_a_corrupt_pointer_is_refused_and_named(how):
 def test_a_pointer_of_another_partition_is_corrupt_too():
     store = MemoryStore()
     publish(store, intent(1, partition="2013-01-02"))
-    store.put(PATH, store.get(pointer_path("clean", "dt", "2013-01-02")).data, sync=True)
+    store.put(PATH, data_at(store, pointer_path("clean", "dt", "2013-01-02")), sync=True)
     with pytest.raises(CorruptError, match="belongs to clean 2013-01-02"):
         read_pointer(store, *NAMES)
 
 
-@pytest.mark.parametrize("faults", [[], [Fault.CONFLICT], [Fault.UNKNOWN_AFTER_SUCCESS], [Fault.UNKNOWN_WITHOUT_SUCCESS]])
+@pytest.mark.parametrize(
+    "faults", [[], [Fault.CONFLICT], [Fault.UNKNOWN_AFTER_SUCCESS], [Fault.UNKNOWN_WITHOUT_SUCCESS]]
+)
 @pytest.mark.parametrize("how", [*CORRUPT, "missing"])
 def test_what_the_ledger_remembers_heals_a_corrupt_pointer(how, faults):
     store = FaultyStore(MemoryStore())
@@ -245,11 +259,11 @@ def test_what_the_ledger_remembers_heals_a_corrupt_pointer(how, faults):
     if how == "missing":
         store.delete([PATH])
     else:
-        store.put(PATH, CORRUPT[how](store.get(PATH).data), sync=True)
+        store.put(PATH, CORRUPT[how](data_at(store)), sync=True)
     store.faults = faults
     outcome = publish(store, intent(3), trusted)
     assert isinstance(outcome, Published)
-    assert [g.seq for g in read_pointer(store, *NAMES).generations] == [3, 2, 1]
+    assert seqs(store) == [3, 2, 1]
 
 
 def test_healing_comes_before_being_superseded():
@@ -313,8 +327,8 @@ class Publishers(RuleBasedStateMachine):
             return
         pointer = Pointer.from_bytes(stored.data)
         assert pointer.current.seq == pointer.high_seq == self.highest
-        seqs = [g.seq for g in pointer.generations]
-        assert seqs == sorted(set(seqs), reverse=True)
+        found = [g.seq for g in pointer.generations]
+        assert found == sorted(set(found), reverse=True)
         assert [g.number for g in pointer.generations] == list(range(pointer.current.number, 0, -1))[:20]
 
 
@@ -329,5 +343,5 @@ def test_threads_on_a_folder_end_at_the_newest(tmp_path: Path):
         outcomes = list(threads.map(lambda seq: publish(store, intent(seq)), range(1, 25)))
     assert current(store) == "run-24"
     published = [o.pointer.current.seq for o in outcomes if isinstance(o, Published)]
-    kept = [g.seq for g in read_pointer(store, *NAMES).generations]
+    kept = seqs(store)
     assert kept == sorted(published, reverse=True)[:20]

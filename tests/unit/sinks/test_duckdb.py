@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import random
-import resource
 import signal
 import sqlite3
 import subprocess
@@ -254,12 +253,19 @@ def test_names_of_files_are_no_patterns(sink, deliver, tmp_path, folder):
     assert deliver.sql("SELECT * EXCLUDE dt FROM delays") == [(1,)]
 
 
-def test_a_url_is_read_without_an_extension(sink, deliver, tmp_path):
-    pl.DataFrame({"n": [1]}).write_parquet(tmp_path / "a.parquet")
+@pytest.mark.parametrize("mode", ["replace", "upsert"])
+def test_a_url_is_read_without_an_extension(database, deliver, tmp_path, mode):
+    pl.DataFrame({"n": [1], "void": [None]}).write_parquet(tmp_path / "a.parquet")
     pl.DataFrame({"n": [2.5]}).write_parquet(tmp_path / "b.parquet")
     files = ((tmp_path / "a.parquet").as_uri(), (tmp_path / "b.parquet").as_uri())
-    assert sink.deliver(Delivery("delays", "dt", DAY, "run", 1, "", files)).rows == 2
-    assert deliver.sql("SELECT n FROM delays ORDER BY 1") == [(1.0,), (2.5,)]
+    sink = DuckDBSink(DuckDB(database, table="delays", key=["dt", "n"], mode=mode).to_json())
+    for token in (1, 2):
+        assert sink.deliver(Delivery("delays", "dt", DAY, f"run-{token}", token, "", files)).rows == 2
+    with pytest.raises(RowsRefusedError, match="2 rows have the key"):
+        sink.deliver(Delivery("delays", "dt", DAY, "run-3", 3, "", files[:1] * 2))
+    assert sink.deliver(Delivery("delays", "dt", DAY, "run-4", 4, "", files[:1])).rows == 1
+    sink.close()
+    assert deliver.sql("SELECT n FROM delays") == [(1.0,)]
 
 
 # --- rows that a table cannot take -------------------------------------------------------------------------------
@@ -316,7 +322,7 @@ def test_keys_and_partitions_that_are_wrong_are_named(database, deliver, frame, 
 
 def test_a_constraint_of_the_table_itself_is_told(sink, deliver):
     deliver.sql("CREATE TABLE delays (n BIGINT CHECK (n < 10), dt DATE)")
-    with pytest.raises(RowsRefusedError, match="delays.delays does not take the rows: .*CHECK"):
+    with pytest.raises(RowsRefusedError, match=r"^delays\.delays does not take the rows: .*CHECK"):
         deliver(sink, {"n": [10]})
 
 
@@ -326,6 +332,11 @@ def test_a_constraint_of_the_table_itself_is_told(sink, deliver):
 def child(code: str, *arguments: object) -> subprocess.Popen[str]:
     command = [sys.executable, "-c", textwrap.dedent(code), *map(str, arguments)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stdin=subprocess.PIPE, text=True)
+
+
+def first_line(process: subprocess.Popen[str]) -> str:
+    assert process.stdout
+    return process.stdout.readline()
 
 
 def test_a_database_that_another_process_holds(sink, deliver, database):
@@ -338,15 +349,15 @@ def test_a_database_that_another_process_holds(sink, deliver, database):
         sys.stdin.read()
     """
     with child(code, database) as holder:
-        assert holder.stdout.readline() == "open\n"
+        assert first_line(holder) == "open\n"
         with pytest.raises(errors.ConflictError, match=f"held open by process {holder.pid} ") as exception:
             deliver(sink, {"n": [2]})
         assert "tried again" in exception.value.remedy
         with pytest.raises(errors.ConflictError):
             sink.held("delays", DAY)
         assert str(holder.pid) in sink.check()[0]
-        holder.stdin.close()
-        assert holder.wait() == 0
+        holder.communicate()
+        assert holder.returncode == 0
     assert deliver(sink, {"n": [2]}).rows == 1
 
 
@@ -367,25 +378,39 @@ def test_people_can_query_between_batches(sink, deliver, database):
         assert person.communicate()[0] == "[(1,)]\n"
 
 
-@pytest.mark.parametrize("content", ["nothing", "text", "sqlite", "folder"])
-def test_what_is_no_database_is_refused_and_left_alone(sink, deliver, database, content):
-    match content:
-        case "nothing":
-            database.touch()
-        case "text":
-            database.write_text("dt,n\n" * 1000)
-        case "sqlite":
-            connection = sqlite3.connect(database)
-            connection.execute("CREATE TABLE delays (n)")
-            connection.close()
-        case "folder":
-            database.mkdir()
-    before = [] if content == "folder" else database.read_bytes()
+def sqlite_file(path: Path) -> None:
+    connection = sqlite3.connect(path)
+    connection.execute("CREATE TABLE delays (n)")
+    connection.close()
+
+
+@pytest.mark.parametrize(
+    "make", [Path.touch, lambda path: path.write_text("dt,n\n" * 1000), sqlite_file], ids=["empty", "text", "SQLite"]
+)
+def test_what_is_no_database_is_refused_and_left_alone(sink, deliver, database, make):
+    make(database)
+    before = database.read_bytes()
     with pytest.raises(errors.ConfigError) as exception:
         deliver(sink, {"n": [1]})
     assert exception.value.remedy
     assert len(sink.check()) == 1
-    assert before == ([] if content == "folder" else database.read_bytes())
+    assert database.read_bytes() == before
+
+
+@pytest.mark.parametrize("harm", [lambda data: data[:5000], lambda data: data[:4200] + b"harm" + data[4204:]])
+def test_a_damaged_database_is_told_apart(sink, deliver, database, harm):
+    deliver(sink, {"n": [1]})
+    sink.close()
+    database.write_bytes(harm(database.read_bytes()))
+    with pytest.raises(errors.CorruptError, match="is damaged") as exception:
+        sink.held("delays", DAY)
+    assert "deliver again" in exception.value.remedy
+
+
+def test_a_folder_is_no_database(sink, deliver, database):
+    database.mkdir()
+    with pytest.raises(errors.ConfigError, match="cannot be opened"):
+        deliver(sink, {"n": [1]})
 
 
 def test_the_package_may_be_missing(sink, deliver, monkeypatch):
@@ -524,7 +549,7 @@ def test_kill_9_leaves_the_old_run_or_the_new_one(database, deliver, tmp_path, m
     pattern = str(tmp_path / "run-{run}.parquet")
     for _ in range(4):
         with child(VICTIM, json.dumps(spec.to_json()), token, pattern) as victim:
-            assert victim.stdout.readline() == "ready\n"
+            assert first_line(victim) == "ready\n"
             with pytest.raises(subprocess.TimeoutExpired):
                 victim.wait(chance.uniform(0, 0.3))
             victim.send_signal(signal.SIGKILL)

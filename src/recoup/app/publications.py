@@ -1,0 +1,201 @@
+"""What readers see: `ls` and `show` it, `accept` what older code made; to take it back there is `rollback`.
+
+For the command line: `ls(workspace, target, partitions, start=…, end=…)`, `show(workspace, dataset, partition)`,
+`accept(workspace, target, partitions, start=…, end=…, yes=…)`, and `rollback.rollback(workspace, target, partitions,
+start=…, end=…, to=…, yes=…)`. A target is `PIPELINE`, `PIPELINE.DATASET`, or a dataset alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from recoup.app.bound import bound
+from recoup.app.code import code_version
+from recoup.app.datasets import Dataset, select
+from recoup.app.targets import parse_target, shown_datasets
+from recoup.app.workspace import Workspace
+from recoup.lake.pointers import read_pointer
+from recoup.ledger import planes
+from recoup.ledger.facts import Published
+from recoup.ledger.reader import LedgerReader
+from recoup.model.errors import CorruptError, UsageError
+from recoup.model.graph import NodeKind
+from recoup.model.keys import quoted
+from recoup.model.manifest import Pointer
+from recoup.model.partition import PartitionSet
+from recoup.model.pipeline import Pipeline
+
+NOTHING = PartitionSet(0)
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """One publication; `run_id` None: from then on the partition showed nothing. Times are aware, UTC."""
+
+    dataset: str
+    partition: str
+    run_id: str | None
+    generation: int
+    rows: int | None
+    published_at: datetime
+    token: int
+    digest: str
+    reason: str
+    code_version: str
+    state: str
+    superseded_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """A partition's publications, newest first, and what its pointer says; `verdict` is a sentence.
+
+    `pointer` is None where there is none, or where it cannot be read.
+    """
+
+    dataset: str
+    partition: str
+    generations: tuple[Shown, ...]
+    pointer: Pointer | None
+    agrees: bool
+    verdict: str
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """What would be blessed as made by today's code, or was (`done`): ranges by dataset."""
+
+    ranges: dict[str, list[str]]
+    count: int
+    done: bool
+
+
+def ls(
+    workspace: Workspace,
+    target: str | Pipeline,
+    partitions: Sequence[str] = (),
+    *,
+    start: str | None = None,
+    end: str | None = None,
+) -> list[Shown]:
+    """What is current, dataset by dataset, in the order of their partitions; as the ledger remembers it."""
+    with workspace.reader() as reader:
+        return [
+            shown
+            for found in shown_datasets(workspace, reader, target)
+            for shown in _current(reader, found, partitions, start, end)
+        ]
+
+
+def show(workspace: Workspace, dataset: str, partition: str) -> History:
+    """All that a partition ever showed, and whether its pointer agrees; UsageError when it never showed anything."""
+    with workspace.reader() as reader:
+        found = shown_datasets(workspace, reader, dataset)
+        if len(found) != 1:
+            message = f"{quoted(dataset)} is a pipeline; a history is that of one dataset"
+            raise UsageError(message, f"name one of {', '.join(d.name for d in found)}")
+        ordinal = found[0].partitions.ordinal(partition)
+        history = reader.history(found[0].node, ordinal)
+        open_intents = reader.open_intents(found[0].node, range(ordinal, ordinal + 1))
+    if not history and not open_intents:
+        message = f"{found[0].name} {partition} was never published"
+        raise UsageError(message, f"`recoup publish ls {found[0].name}` shows what was")
+    pointer, agrees, verdict = _compare(workspace, found[0], partition, history, open_intents)
+    rows = tuple(_shown(found[0], row) for row in history)
+    return History(found[0].name, partition, rows, pointer, agrees, verdict)
+
+
+def accept(
+    workspace: Workspace,
+    target: str | Pipeline,
+    partitions: Sequence[str] = (),
+    *,
+    start: str | None = None,
+    end: str | None = None,
+    yes: bool = False,
+) -> Accepted:
+    """Bless what older code made as if today's had made it; without `yes`, only say what that would be.
+
+    A lake does not know of it: after `ledger rebuild` these are stale(code) again.
+    """
+    parsed = parse_target(workspace.settings, target)
+    ranges: dict[str, list[str]] = {}
+    count = 0
+    with workspace.ledger() as ledger, ledger.transaction() as tx:
+        reader = LedgerReader(ledger.path, ledger.db)
+        known = bound(workspace, reader, parsed.pipeline)
+        nodes = [known.graph.node(parsed.dataset)] if parsed.dataset else known.graph.nodes
+        for node in nodes:
+            if node.kind is not NodeKind.STEP:
+                continue
+            node_id, version = known.node_ids[node.index], code_version(node)
+            own = reader.planes([node_id])[node_id]
+            asked = select(node.partitions, own.get(planes.PUBLISHED, NOTHING), partitions, start, end)
+            older = asked - own.get(planes.CODE + version, NOTHING)
+            if older:
+                ranges[node.name] = node.partitions.ranges_text(older)
+                count += len(older)
+                if yes:
+                    tx.accept_code(node_id, list(older), version)
+        if yes and count:
+            tx.event("code accepted", data={"who": workspace.who, "ranges": ranges})
+    return Accepted(ranges, count, done=yes)
+
+
+def _current(
+    reader: LedgerReader, found: Dataset, partitions: Sequence[str], start: str | None, end: str | None
+) -> Iterator[Shown]:
+    own = reader.planes([found.node])[found.node].get(planes.PUBLISHED, NOTHING)
+    asked = select(found.partitions, own, partitions, start, end)
+    for run in asked.ranges():
+        yield from (_shown(found, row) for row in reader.current(found.node, run))
+
+
+def _shown(found: Dataset, row: Published) -> Shown:
+    publication = row.publication
+    return Shown(
+        dataset=found.name,
+        partition=found.partitions.name(publication.ordinal),
+        run_id=row.run_id,
+        generation=row.generation,
+        rows=publication.rows,
+        published_at=datetime.fromtimestamp(row.published_at, UTC),
+        token=publication.token,
+        digest=publication.digest,
+        reason=publication.reason,
+        code_version=publication.code_version,
+        state=row.state,
+        superseded_at=None if row.superseded_at is None else datetime.fromtimestamp(row.superseded_at, UTC),
+    )
+
+
+def _compare(
+    workspace: Workspace,
+    found: Dataset,
+    partition: str,
+    history: Sequence[Published],
+    open_intents: Sequence[Published],
+) -> tuple[Pointer | None, bool, str]:
+    """The pointer, whether ledger and pointer say the same, and that as a sentence."""
+    remembered = next((row for row in history if row.state == "current"), None)
+    needs_pointer = any(row.publication.nonce for row in [*history, *open_intents])
+    if found.kind == "delivery" or not needs_pointer:
+        return None, True, "it has no pointer: it is no table in the lake, and the ledger alone remembers it"
+    try:
+        pointer = read_pointer(workspace.store(), found.name, found.key, partition)
+    except CorruptError as error:
+        return None, False, f"{error.message}; readers are served what the ledger remembers"
+    if pointer is None:
+        return None, not remembered, "there is no pointer" + (", though the ledger remembers one" if remembered else "")
+    if remembered and pointer.current.nonce == remembered.publication.nonce:
+        return pointer, True, "pointer and ledger agree"
+    if pointer.current.nonce in {row.publication.nonce for row in open_intents}:
+        return pointer, False, "the pointer has moved, and the ledger takes note of it with the next run"
+    if pointer.current.run_id is None and (remembered is None or remembered.publication.run is None):
+        return pointer, True, "pointer and ledger agree: nothing is shown"
+    told = f"the pointer shows run {pointer.current.run_id} (token {pointer.current.token})"
+    if remembered is None:
+        return pointer, False, f"{told}, of which the ledger knows nothing"
+    return pointer, False, f"{told}, the ledger remembers run {remembered.run_id} (token {remembered.publication.token})"

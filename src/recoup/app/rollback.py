@@ -1,0 +1,241 @@
+"""Taking publications back: first what would go and what would come, then partition by partition, as a run would.
+
+`rollback(workspace, target, partitions, start=…, end=…, to=…, yes=…) -> RollbackReport`; without `yes` nothing is
+changed. Each move is an attempt of its own: claimed, intended, its pointer swapped, recorded; so tokens only grow, and
+what was killed half-way is settled like any other run. The same command then does the rest: it finds the rollback that
+was begun and not ended, and leaves alone what that one has moved already.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from recoup.app.bound import Bound, bound
+from recoup.app.redelivery import Redelivery
+from recoup.app.rollback_plan import Asked, Move, RollbackPlan, plan_rollback
+from recoup.app.targets import parse_target
+from recoup.app.workspace import Workspace
+from recoup.engine.inflight import intent_of
+from recoup.engine.reconcile import reconcile
+from recoup.lake.pointers import Superseded, publish
+from recoup.ledger.facts import Claim, Claimed, Publication, RunRow, Token
+from recoup.ledger.leases import ControllerLease
+from recoup.ledger.reader import LedgerReader
+from recoup.ledger.staleness import ROLLBACK
+from recoup.ledger.writer import Ledger, Transaction
+from recoup.model.errors import ConflictError, ExitCode, RefusedError
+from recoup.model.graph import NodeKind
+from recoup.model.pipeline import Pipeline
+from recoup.ports import ObjectStore
+
+MOVES_AT_ONCE = 64
+"""How many pointers move under one intent: so many may be in doubt when the machine dies."""
+
+
+@dataclass(frozen=True, slots=True)
+class RollbackReport:
+    """What would be moved, or (`done`) was; `undelivered` says in sentences which tables could not follow."""
+
+    plan: RollbackPlan
+    done: bool
+    moved: int = 0
+    delivered: int = 0
+    undelivered: tuple[str, ...] = ()
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """1 when a table still holds what was taken back; the next `recoup run` delivers it."""
+        return ExitCode.INCOMPLETE if self.undelivered else ExitCode.DONE
+
+
+def rollback(
+    workspace: Workspace,
+    target: str | Pipeline,
+    partitions: Sequence[str] = (),
+    *,
+    start: str | None = None,
+    end: str | None = None,
+    to: str | None = None,
+    yes: bool = False,
+) -> RollbackReport:
+    """Show again what the run before showed, or the run `to`; nothing, where there was none.
+
+    RefusedError, before anything is changed, while one of the partitions runs or when the files of the earlier run
+    are gone. Tables follow; what could not be delivered stays `undelivered` and is delivered by the next run.
+    """
+    parsed = parse_target(workspace.settings, target)
+    asked = Asked(parsed.dataset, tuple(partitions), start, end, to)
+    if not yes:
+        with workspace.reader() as reader:
+            known = bound(workspace, reader, parsed.pipeline)
+            return RollbackReport(plan_rollback(reader, workspace.store(), known, asked, _begun(reader, known, asked)), done=False)
+    with workspace.ledger() as ledger:
+        store = workspace.own_store(ledger)
+        lease = ControllerLease(ledger, workspace.who, workspace.settings.lease_seconds)
+        try:
+            report = _RollingBack(workspace, ledger, store, lease).carry_out(parsed.pipeline, asked)
+            with ledger.transaction() as tx:
+                lease.end(tx)
+            return report
+        finally:
+            lease.close()
+
+
+@dataclass(frozen=True, slots=True)
+class _RollingBack:
+    workspace: Workspace
+    ledger: Ledger
+    store: ObjectStore
+    lease: ControllerLease
+
+    def carry_out(self, pipeline: str | Pipeline, asked: Asked) -> RollbackReport:
+        reader = LedgerReader(self.ledger.path, self.ledger.db)
+        known = bound(self.workspace, reader, pipeline)
+        reconcile(self.ledger, self.lease, self.store, known.graph, known.node_ids)
+        chosen = plan_rollback(reader, self.store, known, asked, _begun(reader, known, asked))
+        if chosen.refused:
+            message = f"nothing was rolled back: {chosen.refused[0]}" + _and_more(len(chosen.refused) - 1)
+            raise RefusedError(message, chosen.remedy)
+        if not chosen.moves and not chosen.begun:
+            return RollbackReport(chosen, done=True)
+        rollback_id = chosen.begun or self._begin(known, asked, chosen)
+        delivery = Redelivery(self.ledger, self.store, self.lease, known, rollback_id)
+        for node in known.graph.nodes:
+            if node.kind is NodeKind.STEP:
+                self._moves_of(known, [move for move in chosen.moves if move.node == node.index], rollback_id, delivery)
+                delivery.catch_up(node, chosen.moved_before(node.index))
+        with self.ledger.transaction() as tx:
+            tx.event(_ENDED, data={"id": rollback_id})
+        return RollbackReport(chosen, True, len(chosen.moves), delivery.delivered, tuple(delivery.failures))
+
+    def _begin(self, known: Bound, asked: Asked, chosen: RollbackPlan) -> str:
+        now = self.workspace.clock.now()
+        rollback_id = f"{ROLLBACK}-{now:%Y%m%d}-{self.workspace.clock.token_bytes(3).hex()}"
+        data = {
+            "id": rollback_id,
+            "asked": _digest(known, asked),
+            "who": self.workspace.who,
+            "moves": {name: [f"{m.partition}: {m.sentence}" for m in moves] for name, moves in chosen.by_dataset().items()},
+        }
+        with self.ledger.transaction() as tx:
+            tx.event(_BEGUN, data=data)
+        return rollback_id
+
+    def _moves_of(self, known: Bound, moves: Sequence[Move], rollback_id: str, delivery: Redelivery) -> None:
+        for first in range(0, len(moves), MOVES_AT_ONCE):
+            batch = moves[first : first + MOVES_AT_ONCE]
+            self._move(known, batch, rollback_id)
+            delivery.follow(known.graph.nodes[batch[0].node], [move.ordinal for move in batch])
+
+    def _move(self, known: Bound, batch: Sequence[Move], rollback_id: str) -> None:
+        """Claim and intend, swap the pointers, record: three steps, each of which may be the last one."""
+        with self.ledger.transaction() as tx:
+            self.lease.renew(tx)
+            claimed = self._claim(tx, known, batch)
+            new = [self._publication(move, ours.token, rollback_id) for move, ours in zip(batch, claimed, strict=True)]
+            tx.intend([publication for publication in new if publication.nonce])
+        moved, error = self._swap(known, batch, new)
+        self.lease.check()
+        with self.ledger.transaction() as tx:
+            self._record(tx, known, batch, new, moved)
+        if error is not None:
+            raise error
+
+    def _claim(self, tx: Transaction, known: Bound, batch: Sequence[Move]) -> list[Claimed]:
+        claims = []
+        for move in batch:
+            shown = move.after or move.before
+            assert shown.publication.run is not None
+            run = RunRow(shown.publication.run, shown.run_id or "", move.partition, shown.publication.run_as_of)
+            claims.append(
+                Claim(known.node_ids[move.node], move.ordinal, run, ROLLBACK, shown.publication.code_version)
+            )
+        claimed = tx.claim(claims, self.lease.controller, None)
+        if len(claimed) < len(batch):
+            message = f"{batch[0].dataset}: somebody has begun to run one of these partitions"
+            raise RefusedError(message, "let it end, then run the same command again; it does the rest")
+        return claimed
+
+    def _publication(self, move: Move, token: Token, rollback_id: str) -> Publication:
+        """What the earlier run published, under a token of its own; or nothing."""
+        before, after = move.before.publication, move.after and move.after.publication
+        has_pointer = bool(before.nonce or (after and after.nonce))
+        return Publication(
+            token=token,
+            node=before.node,
+            ordinal=before.ordinal,
+            run=after.run if after else None,
+            digest=after.digest if after else "",
+            code_version=after.code_version if after else "",
+            input_version=after.input_version if after else "",
+            run_as_of=(after or before).run_as_of,
+            nonce=self.workspace.clock.token_bytes(4).hex() if has_pointer else "",
+            reason=f"{ROLLBACK} {rollback_id}",
+            rows=after.rows if after else None,
+            files=after.files if after else (),
+            columns=after.columns if after else {},
+        )
+
+    def _swap(
+        self, known: Bound, batch: Sequence[Move], new: Sequence[Publication]
+    ) -> tuple[set[Token], Exception | None]:
+        """The tokens whose pointers have moved, and what stopped the others."""
+        moved: set[Token] = set()
+        now = self.workspace.clock.now().timestamp()
+        for move, publication in zip(batch, new, strict=True):
+            if publication.nonce:
+                run_id = move.after.run_id if move.after else None
+                intent = intent_of(
+                    known.graph.nodes[move.node], move.partition, run_id, publication, self.ledger.ledger_id, self.ledger.epoch, now
+                )
+                try:
+                    outcome = publish(self.store, intent)
+                except Exception as error:  # noqa: BLE001 - raised again once what did move is recorded
+                    return moved, error
+                if isinstance(outcome, Superseded):
+                    message = f"{move.dataset} {move.partition} was not rolled back: {outcome.because}"
+                    return moved, ConflictError(message, "run `recoup ledger adopt`, then the same command again")
+            moved.add(publication.token)
+        return moved, None
+
+    def _record(
+        self, tx: Transaction, known: Bound, batch: Sequence[Move], new: Sequence[Publication], moved: set[Token]
+    ) -> None:
+        """What moved is published, and stale where it shows an earlier run: `--only stale` makes it again."""
+        pairs = list(zip(batch, new, strict=True))
+        tx.publish([(p, known.readers(known.graph.nodes[m.node], m.ordinal)) for m, p in pairs if p.token in moved])
+        ended = [(p.token, p.node, p.ordinal) for _, p in pairs]
+        tx.release([row for row in ended if row[0] in moved], state="succeeded")
+        # In doubt, the intent stays open: whether its pointer moved is settled before the next run.
+        tx.release([row for row in ended if row[0] not in moved], state="lost")
+
+
+_BEGUN = "rollback begun"
+_ENDED = "rollback ended"
+
+
+def _digest(known: Bound, asked: Asked) -> str:
+    """Equal for equal commands."""
+    return hashlib.sha256(json.dumps([known.pipeline.name, asked.words()]).encode()).hexdigest()[:16]
+
+
+def _begun(reader: LedgerReader, known: Bound, asked: Asked) -> str:
+    """The same command's rollback that was begun and has not ended; else ""."""
+    ended: set[Any] = set()
+    rows = reader.query("SELECT kind, data FROM events WHERE kind IN (?, ?) ORDER BY seq DESC", (_BEGUN, _ENDED))
+    for kind, text in rows:
+        data = json.loads(text)
+        if kind == _ENDED:
+            ended.add(data["id"])
+        elif data["id"] not in ended and data["asked"] == _digest(known, asked):
+            return str(data["id"])
+    return ""
+
+
+def _and_more(count: int) -> str:
+    return f" (and {count} more)" if count else ""
+

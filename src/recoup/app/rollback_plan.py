@@ -1,0 +1,258 @@
+"""What a rollback would do: for each partition what goes and what comes, or why it cannot be."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from recoup.app.bound import Bound
+from recoup.app.datasets import select
+from recoup.lake.layout import data_prefix
+from recoup.ledger import planes
+from recoup.ledger.facts import Published
+from recoup.ledger.reader import LedgerReader
+from recoup.ledger.staleness import ROLLBACK
+from recoup.model.errors import PartitionError, UsageError
+from recoup.model.graph import Node, NodeKind
+from recoup.model.keys import quoted
+from recoup.model.partition import PartitionSet
+from recoup.ports import ObjectStore
+
+NOTHING = PartitionSet(0)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The words of the command: one dataset or all, which partitions, and to which run (else the one before)."""
+
+    dataset: str | None
+    partitions: tuple[str, ...]
+    start: str | None
+    end: str | None
+    to: str | None
+
+    def words(self) -> list[object]:
+        """Fit for JSON."""
+        return [self.dataset, list(self.partitions), self.start, self.end, self.to]
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """One partition of one dataset: what it shows, and what it will show; `after` None: nothing."""
+
+    node: int
+    dataset: str
+    ordinal: int
+    partition: str
+    before: Published
+    after: Published | None
+
+    @property
+    def sentence(self) -> str:
+        """`run 01a1… (3 rows) → run 019f… (2 rows)`."""
+        return f"{_told(self.before)} → {_told(self.after)}"
+
+
+@dataclass(frozen=True, slots=True)
+class RollbackPlan:
+    """All moves, upstream first. `begun` is the id of a rollback that is gone on with; `refused` says why not, if so.
+
+    `tables` names the deliveries that will follow, with how many partitions of each.
+    """
+
+    moves: tuple[Move, ...]
+    begun: str
+    refused: tuple[str, ...]
+    remedy: str
+    notes: tuple[str, ...]
+    tables: dict[str, int]
+    done: dict[int, PartitionSet] = field(default_factory=dict)
+
+    def moved_before(self, node: int) -> PartitionSet:
+        """What the rollback that is gone on with has moved of a node."""
+        return self.done.get(node, NOTHING)
+
+    def by_dataset(self) -> dict[str, list[Move]]:
+        """The moves of each dataset, in order."""
+        found: dict[str, list[Move]] = {}
+        for move in self.moves:
+            found.setdefault(move.dataset, []).append(move)
+        return found
+
+
+def plan_rollback(reader: LedgerReader, store: ObjectStore, known: Bound, asked: Asked, begun: str) -> RollbackPlan:
+    """Decide, and change nothing. UsageError when nothing of what was asked for is published."""
+    return _Planning(reader, store, known, asked, begun).plan()
+
+
+def run_before(history: Sequence[Published]) -> Published | None:
+    """What was shown before the run that is shown now, newest first; what was taken back counts as never shown.
+
+    >>> run_before([])
+    """
+    shown: list[Published] = []
+    for row in reversed(history):
+        if row.publication.reason.startswith(ROLLBACK):
+            # Back to where it stood when that run was shown; to nothing, when it took the partition away.
+            while shown and shown[-1].publication.run != row.publication.run:
+                shown.pop()
+        if row.publication.run is None:
+            shown.clear()
+        elif not shown or not row.publication.reason.startswith(ROLLBACK):
+            shown.append(row)
+    newest = shown[-1].publication.run if shown else None
+    return next((row for row in reversed(shown) if row.publication.run != newest), None)
+
+
+@dataclass
+class _Planning:
+    reader: LedgerReader
+    store: ObjectStore
+    known: Bound
+    asked: Asked
+    begun: str
+
+    def plan(self) -> RollbackPlan:
+        self.notes: list[str] = []
+        self.running: list[str] = []
+        self.gone: list[str] = []
+        self.done: dict[int, PartitionSet] = {}
+        moves = [move for node in self._nodes() for move in self._moves(node)]
+        if self.asked.dataset is None:
+            moves = list(_of_newest_run(self.known, moves)) if self.asked.to is None else moves
+        moves = [move for move in moves if self._possible(move)]
+        if not moves and not self.begun and not (self.running or self.gone):
+            raise self._nothing()
+        remedy = "let it end, or cancel its backfill, then run the same command again"
+        if not self.running:
+            remedy = "their files have been collected: run them again with `recoup run`, or roll back to another run"
+        return RollbackPlan(
+            moves=tuple(moves),
+            begun=self.begun,
+            refused=tuple(self.running + self.gone),
+            remedy=remedy,
+            notes=tuple(self.notes),
+            tables=self._tables(moves),
+            done=self.done,
+        )
+
+    def _nodes(self) -> list[Node]:
+        if self.asked.dataset is None:
+            return [node for node in self.known.graph.nodes if node.kind is NodeKind.STEP]
+        node = self.known.graph.node(self.asked.dataset)
+        if node.kind is not NodeKind.STEP:
+            message = f"{node.name} is not a step: what it shows follows from the step that it reads"
+            raise UsageError(message, f"roll back {node.step.name if node.step else 'the step'} instead")
+        return [node]
+
+    def _moves(self, node: Node) -> Iterator[Move]:
+        node_id = self.known.node_ids[node.index]
+        there = self.reader.planes([node_id])[node_id].get(planes.POINTED, NOTHING)
+        done: list[int] = []
+        for run in self._selected(node, there).ranges():
+            for history in _by_ordinal(self.reader.histories(node_id, run)):
+                current = next((row for row in history if row.state == "current"), None)
+                if current is None:
+                    continue
+                if self.begun and current.publication.reason == f"{ROLLBACK} {self.begun}":
+                    done.append(current.publication.ordinal)
+                elif current.publication.run is not None:
+                    yield from self._move(node, current, history)
+        self.done[node.index] = PartitionSet.of(done)
+
+    def _selected(self, node: Node, there: PartitionSet) -> PartitionSet:
+        asked = self.asked
+        try:
+            return select(node.partitions, there, asked.partitions, asked.start, asked.end)
+        except PartitionError:
+            if asked.dataset is not None or node.partitions.identity() == self.known.graph.anchor.identity():
+                raise
+            self.notes.append(f"{node.name} stays as it is: its partitions are {node.partitions.grain}")
+            return NOTHING
+
+    def _move(self, node: Node, current: Published, history: Sequence[Published]) -> Iterator[Move]:
+        partition = node.partitions.name(current.publication.ordinal)
+        after: Published | None
+        if self.asked.to is None:
+            after = run_before(history)
+        else:
+            after = next((row for row in history if row.run_id == self.asked.to), None)
+            if after is None or after.publication.run == current.publication.run:
+                return
+        yield Move(node.index, node.name, current.publication.ordinal, partition, current, after)
+
+    def _possible(self, move: Move) -> bool:
+        where = f"{move.dataset} {move.partition}"
+        node_id = self.known.node_ids[move.node]
+        if self.reader.is_running(node_id, move.ordinal):
+            self.running.append(f"{where} is running")
+            return False
+        if move.after is not None and not self._has_files(move):
+            self.gone.append(f"{where}: the files of run {move.after.run_id} are gone")
+            return False
+        return True
+
+    def _has_files(self, move: Move) -> bool:
+        assert move.after is not None
+        if move.after.state == "collected":
+            return False
+        folders: dict[str, set[str]] = {}
+        for file in move.after.publication.files:
+            folder = file.path.rpartition("/")[0] + "/"
+            if folder not in folders:
+                folders[folder] = {info.key for info in self.store.list(folder)}
+            if file.path not in folders[folder]:
+                return False
+        return True
+
+    def _tables(self, moves: Iterable[Move]) -> dict[str, int]:
+        counts: dict[str, int] = {}
+        for move in moves:
+            for reader, _ in self.known.graph.readers[move.node]:
+                node = self.known.graph.nodes[reader]
+                if node.kind is NodeKind.DELIVERY:
+                    counts[node.name] = counts.get(node.name, 0) + 1
+        return counts
+
+    def _nothing(self) -> UsageError:
+        what = self.asked.dataset or self.known.pipeline.name
+        if self.asked.to is not None:
+            message = f"no partition of {what} that was asked for can go back to run {quoted(self.asked.to)}"
+            return UsageError(message, "`recoup publish show DATASET PARTITION` lists the runs of a partition")
+        message = f"nothing of {what} that was asked for is published"
+        return UsageError(message, f"`recoup publish ls {what}` shows what is")
+
+
+def _of_newest_run(known: Bound, moves: Sequence[Move]) -> Iterator[Move]:
+    """Of a whole pipeline only what its newest run made: what that run did not touch stays as it is."""
+    newest: dict[tuple[str, int], tuple[int, int]] = {}
+    for move in moves:
+        key = _run_key(known, move)
+        made = (move.before.publication.token, move.before.publication.run or 0)
+        newest[key] = max(newest.get(key, (0, 0)), made)
+    for move in moves:
+        if move.before.publication.run == newest[_run_key(known, move)][1]:
+            yield move
+
+
+def _run_key(known: Bound, move: Move) -> tuple[str, int]:
+    """Steps of one partitioning share their runs."""
+    return str(sorted(known.graph.nodes[move.node].partitions.identity().items())), move.ordinal
+
+
+def _by_ordinal(rows: Iterable[Published]) -> Iterator[list[Published]]:
+    together: list[Published] = []
+    for row in rows:
+        if together and together[0].publication.ordinal != row.publication.ordinal:
+            yield together
+            together = []
+        together.append(row)
+    if together:
+        yield together
+
+
+def _told(shown: Published | None) -> str:
+    if shown is None or shown.publication.run is None:
+        return "nothing"
+    rows = "" if shown.publication.rows is None else f" ({shown.publication.rows:,} rows)"
+    return f"run {shown.run_id}{rows}"

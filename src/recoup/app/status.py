@@ -1,0 +1,183 @@
+"""The verb status: how a pipeline stands, from the ledger as it is; no source is asked and nothing is written."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from recoup.app.bound import Bound, bound
+from recoup.app.code import code_version, same_code
+from recoup.app.observing import expected
+from recoup.app.workspace import Workspace
+from recoup.engine.insight import Insight, Reason, StepInsight, Window, insight
+from recoup.ledger import planes as plane_names
+from recoup.ledger.facts import BackfillRow, NodeId
+from recoup.ledger.reader import LedgerReader
+from recoup.ledger.schema import TABLES, VIEWS
+from recoup.model.errors import UsageError
+from recoup.model.failure import Failure
+from recoup.model.graph import Graph, Node, NodeKind
+from recoup.model.partition import PartitionSet
+from recoup.model.pipeline import Pipeline
+from recoup.plan.snapshot import NOTHING, NodeState, Snapshot
+
+_SHORT_WINDOW = 5_000
+
+
+@dataclass(frozen=True, slots=True)
+class FailureSample:
+    """One partition's last failure, for all of its step that failed with that kind."""
+
+    partition: str
+    failure: Failure
+    log: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class StepStatus:
+    """A step with what its attempts tell; times are seconds since 1970."""
+
+    insight: StepInsight
+    last_successful_date: str | None
+    last_successful_time: float | None
+    samples: Mapping[str, FailureSample]
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """A pipeline within a window, and the backfills that are at work on it."""
+
+    insight: Insight
+    steps: tuple[StepStatus, ...]
+    active: tuple[BackfillRow, ...]
+
+
+def status(
+    workspace: Workspace,
+    pipeline: str | Pipeline,
+    *,
+    start: str | None = None,
+    end: str | None = None,
+    partitions: Sequence[str] = (),
+    steps: Sequence[str] = (),
+) -> Status:
+    """How it stands now; before the first run everything is missing."""
+    with _reader(workspace) as reader:
+        known = bound(workspace, reader, pipeline)
+        window = Window(_asked(workspace, known.graph, start, end, partitions))
+        reasons = _reasons(reader, known)
+        found = insight(known.graph, _snapshot(workspace, reader, known), window=window, steps=steps, reasons=reasons)
+        active = reader.backfills("WHERE pipeline = ? AND state IN ('running', 'paused')", (known.pipeline.name,))
+        return Status(found, tuple(_with_history(reader, known, step) for step in found.steps), tuple(active))
+
+
+@contextmanager
+def _reader(workspace: Workspace) -> Iterator[LedgerReader]:
+    """The ledger as it is at one moment; where there is none yet, an empty one."""
+    path = workspace.settings.ledger
+    with LedgerReader(path, None if path.exists() else _empty()) as reader:
+        reader.query("BEGIN")
+        yield reader
+
+
+def _empty() -> sqlite3.Connection:
+    db = sqlite3.connect(":memory:")
+    db.executescript(TABLES + VIEWS)
+    return db
+
+
+def _asked(
+    workspace: Workspace, graph: Graph, start: str | None, end: str | None, partitions: Sequence[str]
+) -> PartitionSet | None:
+    if partitions and (start or end):
+        message = "both a window and explicit partitions were given"
+        raise UsageError(message, "give --start and --end, or partitions, not both")
+    now, asked = workspace.clock.now(), NOTHING
+    for key in partitions:
+        asked |= graph.anchor.window(key, key, now)
+    if partitions:
+        return asked
+    return graph.anchor.window(start, end, now) if start or end else None
+
+
+def _snapshot(workspace: Workspace, reader: LedgerReader, known: Bound) -> Snapshot:
+    """The planes; which partitions are expected is asked anew, since days go by between two plans."""
+    now, planes = workspace.clock.now(), reader.planes(known.node_ids)
+    states = []
+    for node, node_id in zip(known.graph.nodes, known.node_ids, strict=True):
+        facts = planes.get(node_id, {})
+        if node.kind is NodeKind.SOURCE:
+            wanted = facts.get(plane_names.EXPECTED, NOTHING)
+        else:
+            wanted = expected(node.partitions, now, workspace.settings.root)
+        states.append(_state(node, facts, wanted))
+    return Snapshot(tuple(states), now)
+
+
+def _state(node: Node, facts: Mapping[str, PartitionSet], wanted: PartitionSet) -> NodeState:
+    version = code_version(node)
+    failed = {
+        plane.removeprefix(plane_names.FAILED): ordinals
+        for plane, ordinals in facts.items()
+        if plane.startswith(plane_names.FAILED) and ordinals
+    }
+    return NodeState(
+        expected=wanted,
+        published=facts.get(plane_names.PUBLISHED, NOTHING),
+        stale=facts.get(plane_names.STALE, NOTHING),
+        same_code=same_code(version, facts),
+        blocked=facts.get(plane_names.BLOCKED, NOTHING),
+        running=facts.get(plane_names.RUNNING, NOTHING),
+        failed=failed,
+        code_version=version,
+    )
+
+
+def _reasons(reader: LedgerReader, known: Bound) -> dict[int, list[Reason]]:
+    """Why partitions were not tried, by the node's index."""
+    index = {node_id: place for place, node_id in enumerate(known.node_ids)}
+    gathered: dict[tuple[int, str], list[int]] = {}
+    for row in reader.blocks(known.node_ids):
+        gathered.setdefault((index[row.node], row.reason), []).append(row.ordinal)
+    reasons: dict[int, list[Reason]] = {}
+    for (place, text), ordinals in gathered.items():
+        reasons.setdefault(place, []).append(Reason(text, PartitionSet.of(ordinals)))
+    return reasons
+
+
+def _with_history(reader: LedgerReader, known: Bound, step: StepInsight) -> StepStatus:
+    node_id = known.node_ids[step.node.index]
+    name = step.node.partitions.name
+    there = step.complete | step.stale
+    newest = there.last if step.node.partitions.is_time else None
+    samples = {}
+    for kind, ordinals in step.failed.items():
+        if sample := _sample(reader, node_id, ordinals.last or 0):
+            samples[kind] = FailureSample(name(ordinals.last or 0), *sample)
+    return StepStatus(step, None if newest is None else name(newest), _last_time(reader, node_id, there), samples)
+
+
+def _last_time(reader: LedgerReader, node: NodeId, there: PartitionSet) -> float | None:
+    """When the newest of these was published. Tokens only grow: the first that is met from behind is the newest."""
+    first, last = there.first, there.last
+    if first is None or last is None:
+        return None
+    within = "node = ? AND ordinal BETWEEN ? AND ? AND state = 'current'"
+    if last - first < _SHORT_WINDOW:
+        sql = f"SELECT max(published_at) FROM publications WHERE {within}"  # noqa: S608 - our own words
+    else:
+        sql = f"SELECT published_at FROM publications NOT INDEXED WHERE {within} ORDER BY token DESC LIMIT 1"  # noqa: S608 - as above
+    rows = reader.query(sql, (node, first, last))
+    return None if not rows or rows[0][0] is None else float(rows[0][0])
+
+
+def _sample(reader: LedgerReader, node: NodeId, ordinal: int) -> tuple[Failure, str | None] | None:
+    rows = reader.query(
+        "SELECT failure, log FROM attempts WHERE node = ? AND ordinal = ? AND failure IS NOT NULL"
+        " ORDER BY token DESC LIMIT 1",
+        (node, ordinal),
+    )
+    return (Failure.from_json(json.loads(rows[0][0])), rows[0][1]) if rows else None

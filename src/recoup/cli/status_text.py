@@ -1,0 +1,235 @@
+"""A status for people and for programs: the figures, then whatever is not as it should be, with its reason."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from recoup.app.status import Status, StepStatus
+from recoup.cli.tally import where_json
+from recoup.cli.text import Cell, Row, View, clean, counted, duration, number, ranges
+from recoup.engine.insight import StepInsight
+from recoup.model.errors import RecoupError
+from recoup.model.partition import PartitionSet
+
+REASONS_SHOWN: Final = 5
+_OPTIONAL: Final = ("running", "failed", "blocked", "stale")
+_STYLE: Final = {"failed": "bad", "blocked": "warn", "running": "", "missing": "warn", "stale": "dim"}
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Partitions of one step that stand alike; `word` is what people see."""
+
+    step: StepInsight
+    state: str
+    word: str
+    partitions: PartitionSet
+    text: str = ""
+    more: Mapping[str, Any] | None = None
+
+
+def parts(found: Status, only: str | None) -> Iterator[Part]:
+    """Everything but what is complete, step by step; `only` picks one state."""
+    for status in found.steps:
+        for part in _parts(status):
+            if only in (None, part.state):
+                yield part
+
+
+def _parts(status: StepStatus) -> Iterator[Part]:
+    step = status.insight
+    for kind, ordinals in step.failed.items():
+        sample = status.samples.get(kind)
+        text = clean(sample.failure.message) if sample else ""
+        more = {"kind": kind}
+        if sample:
+            more |= {"message": sample.failure.message, "advice": sample.failure.advice, "log": sample.log}
+        yield Part(step, "failed", f"failed({kind})", ordinals, text, more)
+    rest = step.blocked
+    for reason in step.reasons:
+        rest -= reason.partitions
+        yield Part(step, "blocked", "blocked", reason.partitions, reason.text, {"reason": reason.text})
+    if rest:
+        yield Part(step, "blocked", "blocked", rest, "", {"reason": ""})
+    for state, ordinals in (("missing", step.missing), ("running", step.running)):
+        if ordinals:
+            yield Part(step, state, state, ordinals)
+    for word, ordinals in (("stale(code)", step.stale_code), ("stale(input)", step.stale_input)):
+        if ordinals:
+            yield Part(step, "stale", word, ordinals, more={"kind": word[6:-1]})
+    if step.unexpected:
+        yield Part(step, "unexpected", "unexpected", step.unexpected, "no longer on the calendar; counts nowhere")
+
+
+# --- for programs
+
+
+def status_json(found: Status, only: str | None) -> dict[str, Any]:
+    """Totals by date, figures by step, and what is not complete."""
+    insight = found.insight
+    return {
+        "pipeline": insight.pipeline,
+        "complete": insight.complete,
+        **_totals_json(found),
+        "steps": [_step_json(step) for step in found.steps],
+        "incomplete": [_part_json(part) for part in parts(found, only)],
+        "active_backfills": [row.backfill_id for row in found.active],
+    }
+
+
+def overview_json(found: Mapping[str, Status | RecoupError]) -> dict[str, Any]:
+    """All pipelines with their totals."""
+    return {
+        "pipelines": [
+            {"pipeline": name, "error": one.message}
+            if isinstance(one, RecoupError)
+            else {"pipeline": name, "complete": one.insight.complete, **_totals_json(one)}
+            for name, one in found.items()
+        ]
+    }
+
+
+def _totals_json(found: Status) -> dict[str, Any]:
+    insight = found.insight
+    return {
+        "total_dates": len(insight.dates),
+        "completed_dates": len(insight.completed),
+        "remaining": insight.remaining,
+        "pct_complete": insight.pct_complete,
+    }
+
+
+def _step_json(status: StepStatus) -> dict[str, Any]:
+    step, at = status.insight, status.last_successful_time
+    return {
+        "step": step.node.name,
+        "kind": step.node.kind.value,
+        "expected": len(step.expected),
+        "completed": len(step.complete),
+        "missing": len(step.missing),
+        "failed": {kind: len(ordinals) for kind, ordinals in step.failed.items()},
+        "blocked": len(step.blocked),
+        "running": len(step.running),
+        "stale": {"code": len(step.stale_code), "input": len(step.stale_input)},
+        "unexpected": len(step.unexpected),
+        "last_successful_date": status.last_successful_date,
+        "last_successful_time": None if at is None else iso(at),
+    }
+
+
+def _part_json(part: Part) -> dict[str, Any]:
+    return {"state": part.state, **(part.more or {}), **where_json(part.step.node, part.partitions)}
+
+
+# --- for people
+
+
+def status_lines(found: Status, only: str | None, view: View, now: datetime) -> Iterator[str]:
+    """The headline and the figures, then each part; with `only` the parts alone."""
+    if only is None:
+        yield _headline(found, view)
+        if found.insight.dates or any(step.insight.expected for step in found.steps):
+            yield ""
+            yield from view.columns(_figures(found.steps, view, now))
+        else:
+            yield "nothing is expected here: the calendar leaves it out"
+    chosen = list(parts(found, only))
+    if only is None and chosen:
+        yield ""
+    if only is not None and not chosen:
+        yield f"{found.insight.pipeline}: nothing is {only}"
+    yield from view.columns(_part_rows(chosen, view))
+
+
+def overview_lines(found: Mapping[str, Status | RecoupError], view: View) -> Iterator[str]:
+    """One line for each pipeline."""
+    rows: list[Row] = []
+    for name, one in found.items():
+        if isinstance(one, RecoupError):
+            rows.append([name, Cell("unknown", "warn"), Cell(""), clean(one.message)])
+            continue
+        insight = one.insight
+        word = Cell("complete", "good") if insight.complete else Cell("incomplete", "warn")
+        counts = f"{number(len(insight.completed))} of {number(len(insight.dates))}"
+        rows.append([name, word, Cell(counts, right=True), f"{insight.pct_complete:g} %{_active(one)}"])
+    yield from view.columns(rows)
+
+
+def iso(at: float) -> str:
+    """Seconds since 1970 as UTC."""
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _headline(found: Status, view: View) -> str:
+    insight = found.insight
+    style, word = ("good", "complete") if insight.complete else ("warn", "incomplete")
+    counts = f"{number(len(insight.completed))} of {number(len(insight.dates))} {insight.partitions.grain}"
+    left = f", {number(insight.remaining)} remaining" if insight.remaining else ""
+    share = f"{insight.pct_complete:g} %"
+    return f"{insight.pipeline}: {view.paint(style, word)} · {counts} ({share}){left}{_active(found)}"
+
+
+def _active(found: Status) -> str:
+    return "".join(f" · backfill {row.backfill_id} {row.state}" for row in found.active[:1])
+
+
+def _figures(steps: Sequence[StepStatus], view: View, now: datetime) -> Iterator[Row]:
+    """One line for each step; columns that hold nothing are left out."""
+    counts = [(status, _counts(status.insight)) for status in steps]
+    shown = [word for word in _OPTIONAL if any(count[word] for _, count in counts)]
+    heads = [Cell(word, "dim", right=True) for word in ("done", "missing", *shown)]
+    yield [Cell("step", "dim"), *heads, Cell("last success", "dim")]
+    for status, count in counts:
+        cells = [Cell(f"{number(count['done'])}/{number(len(status.insight.expected))}", right=True)]
+        for word in ("missing", *shown):
+            text = number(count[word]) if count[word] else "–"
+            cells.append(Cell(text, _STYLE[word] if count[word] else "dim", right=True))
+        yield [status.insight.node.name, *cells, _last(status, view, now)]
+
+
+def _counts(step: StepInsight) -> dict[str, int]:
+    return {
+        "done": len(step.complete),
+        "missing": len(step.missing),
+        "running": len(step.running),
+        "failed": len(step.any_failed),
+        "blocked": len(step.blocked),
+        "stale": len(step.stale),
+    }
+
+
+def _last(status: StepStatus, view: View, now: datetime) -> str:
+    at = status.last_successful_time
+    if at is None:
+        return "never"
+    ago = iso(at) if view.width is None else f"{duration(max(now.timestamp() - at, 0))} ago"
+    return f"{status.last_successful_date}, {ago}" if status.last_successful_date else ago
+
+
+def _part_rows(chosen: Sequence[Part], view: View) -> Iterator[Row]:
+    """A line for each part; a step that is blocked for many reasons shows the first few on a terminal."""
+    seen: dict[str, int] = {}
+    left: dict[str, list[Part]] = {}
+    for part in chosen:
+        name = part.step.node.name
+        if part.state == "blocked" and view.width is not None:
+            seen[name] = seen.get(name, 0) + 1
+            if seen[name] > REASONS_SHOWN:
+                left.setdefault(name, []).append(part)
+                continue
+        yield _part_row(part, view)
+    for more in left.values():
+        rest = PartitionSet()
+        for part in more:
+            rest |= part.partitions
+        yield _part_row(Part(more[0].step, "blocked", "blocked", rest, f"for {counted(len(more), 'more reason')}"), view)
+
+
+def _part_row(part: Part, view: View) -> Row:
+    texts = part.step.node.partitions.ranges_text(part.partitions, part.step.expected)
+    where = ranges(texts, view)
+    word = Cell(part.word, _STYLE.get(part.state, ""))
+    return [part.step.node.name, word, where, part.text] if part.text else [part.step.node.name, word, where]

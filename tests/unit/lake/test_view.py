@@ -1,0 +1,88 @@
+"""What readers from outside are given: exactly what is current."""
+
+from __future__ import annotations
+
+import polars as pl
+import pytest
+
+from recoup.lake import layout
+from recoup.lake.local import LocalStore
+from recoup.lake.manifests import write_manifest
+from recoup.lake.pointers import PublishIntent, publish
+from recoup.lake.staging import stage
+from recoup.lake.view import current_partitions, file_list, quoted_name, quoted_string, view_sql
+from recoup.model.errors import CorruptError, UsageError
+from recoup.model.manifest import Manifest
+
+duckdb = pytest.importorskip("duckdb")
+
+
+@pytest.fixture
+def store(tmp_path):
+    return LocalStore(tmp_path / "it's a [lake]*")
+
+
+def publish_frame(store, partition, run_id, seq, frame):
+    names = {"dataset": "clean", "key": "tenant", "partition": partition, "run_id": run_id}
+    staged = stage(store, frame, **names, attempt=1, nonce="n", sync=False)
+    manifest = Manifest(
+        "p", "clean", partition, run_id, "t", 1, 1, "success", "t", "t", 1.0, "c", "i",
+        outputs=staged.files, columns=staged.columns,
+    )  # fmt: skip
+    write_manifest(store, "tenant", manifest, sync=False)
+    intent = PublishIntent(
+        **names, token=seq, seq=seq, digest="d", published_at="t", run_as_of="t", nonce=f"n{seq}", reason="",
+        ledger_id="l", epoch=1,
+    )  # fmt: skip
+    publish(store, intent)
+    return intent
+
+
+def test_a_view_shows_the_current_generation_of_every_partition(store):
+    publish_frame(store, "acme", "r1", 1, pl.DataFrame({"n": [1]}))
+    publish_frame(store, "acme", "r2", 2, pl.DataFrame({"n": [2]}))
+    publish_frame(store, "o'neill & co", "r3", 3, [pl.DataFrame({"n": [3], "new": ["x"]}), pl.DataFrame({"n": [4]})])
+    gone = publish_frame(store, "gone", "r4", 4, pl.DataFrame({"n": [5]}))
+    publish(store, PublishIntent(**{**_fields(gone), "run_id": None, "seq": 9, "nonce": "n9"}))
+    stage(
+        store, pl.DataFrame({"n": [99]}), dataset="clean", key="tenant", partition="acme", run_id="r5", attempt=1,
+        nonce="n", sync=False,
+    )  # fmt: skip
+    partitions = list(current_partitions(store, "clean"))
+    assert [(p.partition, p.run_id) for p in partitions] == [("acme", "r2"), ("o'neill & co", "r3")]
+    sql = view_sql('the "clean" one', file_list(store, partitions))
+    with duckdb.connect() as connection:
+        connection.execute(sql)
+        connection.execute(sql)
+        rows = connection.execute('SELECT * FROM "the ""clean"" one" ORDER BY n').fetchall()
+    assert rows == [(2, None), (3, "x"), (4, None)]
+
+
+def _fields(intent):
+    return {name: getattr(intent, name) for name in PublishIntent.__dataclass_fields__}
+
+
+def test_half_a_dataset_never_looks_like_all_of_it(store):
+    publish_frame(store, "acme", "r1", 1, pl.DataFrame({"n": [1]}))
+    publish_frame(store, "globex", "r2", 2, pl.DataFrame({"n": [2]}))
+    manifest = layout.manifest("clean", "tenant", "globex", "r2")
+    store.delete([manifest])
+    with pytest.raises(CorruptError, match=r"globex: run r2 is current, but its manifest is gone"):
+        list(current_partitions(store, "clean"))
+    store.put(layout.pointer("clean", "tenant", "acme"), b"torn", sync=False)
+    with pytest.raises(CorruptError, match=r"current\.json"):
+        list(current_partitions(store, "clean"))
+
+
+def test_a_view_of_nothing_is_a_usage_error(store):
+    assert list(current_partitions(store, "clean")) == []
+    for name, files in (("clean", []), ("", ["a"]), ("a\0b", ["a"])):
+        with pytest.raises(UsageError):
+            view_sql(name, files)
+
+
+@pytest.mark.parametrize("text", ["a", "it's", "'; DROP TABLE x; --", '"', "ä\n", "\\"])
+def test_quoting_holds(text):
+    with duckdb.connect() as connection:
+        assert connection.execute(f"SELECT {quoted_string(text)} AS {quoted_name(text)}").fetchall() == [(text,)]
+        assert connection.description[0][0] == text
