@@ -120,11 +120,9 @@ def flights_weather(
 def carrier_delays(
     ctx: rc.Context,
     flights_weather: pl.DataFrame,
-    history: pl.LazyFrame | None = rc.lookback(clean_flights, days=7, complete=0.8),
+    history: pl.LazyFrame = rc.lookback(clean_flights, days=7, complete=0.8),
 ) -> pl.DataFrame:
-    """Each carrier's day, and how much later than in the seven days before it left."""
-    if history is None:
-        history = flights_weather.clear().lazy()  # before the first day there is nothing
+    """Each carrier's day, and how much later it left than in the seven days before; on the first day there are none."""
     delay = pl.col("departure_delay_minutes").mean().round(1)
     day = flights_weather.group_by("carrier").agg(
         flights=pl.len(),

@@ -86,7 +86,10 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """A worker carried the task out; `body` is what the performer returned, failures included."""
+    """A worker carried the task out; `body` is what the performer returned, failures included.
+
+    The executor adds `resources`: `seconds`, `cpu_seconds`, `peak_memory_bytes`.
+    """
 
     token: int
     body: Mapping[str, Any]
@@ -94,7 +97,11 @@ class Finished:
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """The worker of this task is gone; `timed_out` when it was killed for running longer than its limit."""
+    """The worker of this task is gone; `timed_out` when it was killed for running longer than its limit.
+
+    `evidence` has `pid`, `signal` or `exit_code`, and where known `output_tail` and `peak_memory_bytes`; why we killed
+    it ourselves is `limit_seconds`, `stopped` or `killed`. A task that was killed before it began has `begun` False.
+    """
 
     token: int
     evidence: Mapping[str, Any] = field(default_factory=dict)
@@ -120,13 +127,16 @@ class Executor(Protocol):
         """Tokens of tasks that no worker has begun; they never will be. For a pause, a cancel, a drain."""
 
     def kill(self, token: int) -> None:
-        """End the worker that runs this task; `Lost` follows. Nothing happens when it has finished already."""
+        """End the worker that runs this task, or drop it unbegun; `Lost` follows, unless it has finished already."""
 
     def watch(self, fileno: int) -> None:
         """Let `wait` return early when this descriptor becomes readable (its owner drains it)."""
 
     def wait(self, timeout_seconds: float | None) -> list[TaskEvent]:
-        """Everything that has happened, at least one event unless the time is over or a watched descriptor is ready."""
+        """Everything that has happened, at least one event unless the time is over or a watched descriptor is ready.
+
+        RecoupError when workers cannot start.
+        """
 
     def close(self) -> None:
         """End all workers, kindly and then not."""
@@ -137,6 +147,9 @@ class Performer(Protocol):
 
     def __call__(self, body: Mapping[str, Any]) -> Mapping[str, Any]:
         """Carry one task out; never raises for a failing step: the failure is in the result."""
+
+    def idle(self) -> None:
+        """Nothing waits for this worker: let go of what others may want, such as a database file."""
 
 
 # --- sinks -------------------------------------------------------------------------------------------------------

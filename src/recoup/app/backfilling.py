@@ -10,7 +10,7 @@ from typing import Any
 
 from recoup.app.asof import as_of
 from recoup.app.plugins import open_executor
-from recoup.app.prepare import Prepared
+from recoup.app.prepare import Planned, Prepared
 from recoup.app.signals import stop_on_signals
 from recoup.app.summary import summarise
 from recoup.app.workspace import Workspace
@@ -35,14 +35,6 @@ from recoup.plan.request import Request
 from recoup.ports import ObjectStore
 
 Observer = Callable[[Progress], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Planned:
-    """A plan with what it was made from."""
-
-    plan: Plan
-    prepared: Prepared
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,20 +10,22 @@ from recoup.app.settings import Settings
 from recoup.model.errors import ConfigError
 from recoup.ports import Executor, Sink
 
+PERFORMER = "recoup.app.performer:make"
+"""Where workers find what carries their tasks out."""
+
 
 def open_executor(settings: Settings, kind: str, workers: int, setup: Mapping[str, Any]) -> Executor:
-    """The executor of that name; its workers make their performer from the setup."""
+    """The executor of that name; whoever works for it makes its performer from the setup."""
     logs = settings.state / "logs"
     if kind == "inline":
         from recoup.executors.inline import Inline
 
-        from recoup.app.performer import make
-
-        return Inline(make(setup))
+        module, _, factory = PERFORMER.partition(":")
+        return Inline(getattr(importlib.import_module(module), factory)(setup))
     if kind == "processes":
         from recoup.executors.processes import Processes
 
-        return Processes(workers, "recoup.app.performer:make", setup, logs)
+        return Processes(workers, PERFORMER, setup, logs)
     message = f"unknown executor {kind!r}"
     raise ConfigError(message, "choose from processes, inline")
 

@@ -20,6 +20,7 @@ from recoup.model.partitioning import Partitioning
 from recoup.model.pipeline import Pipeline
 from recoup.model.relation import children
 from recoup.model.static_partitioning import Static
+from recoup.plan.plan import Plan
 from recoup.plan.snapshot import NodeState, Snapshot
 
 
@@ -33,6 +34,14 @@ class Prepared:
     code_versions: Sequence[str]
     source_versions: Mapping[int, Mapping[int, str]]
     snapshot: Snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A plan with what it was made from."""
+
+    plan: Plan
+    prepared: Prepared
 
 
 def prepare(ledger: Ledger, pipeline: Pipeline, root: Path, now: datetime) -> Prepared:

@@ -198,4 +198,8 @@ def _compare(
     told = f"the pointer shows run {pointer.current.run_id} (token {pointer.current.token})"
     if remembered is None:
         return pointer, False, f"{told}, of which the ledger knows nothing"
-    return pointer, False, f"{told}, the ledger remembers run {remembered.run_id} (token {remembered.publication.token})"
+    return (
+        pointer,
+        False,
+        f"{told}, the ledger remembers run {remembered.run_id} (token {remembered.publication.token})",
+    )

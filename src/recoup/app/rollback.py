@@ -16,7 +16,8 @@ from typing import Any
 
 from recoup.app.bound import Bound, bound
 from recoup.app.redelivery import Redelivery
-from recoup.app.rollback_plan import Asked, Move, RollbackPlan, plan_rollback
+from recoup.app.remembered import remembered_pointer
+from recoup.app.rollback_plan import Asked, Begun, Move, RollbackPlan, decided, plan_rollback
 from recoup.app.targets import parse_target
 from recoup.app.workspace import Workspace
 from recoup.engine.inflight import intent_of
@@ -29,6 +30,7 @@ from recoup.ledger.staleness import ROLLBACK
 from recoup.ledger.writer import Ledger, Transaction
 from recoup.model.errors import ConflictError, ExitCode, RefusedError
 from recoup.model.graph import NodeKind
+from recoup.model.manifest import Pointer
 from recoup.model.pipeline import Pipeline
 from recoup.ports import ObjectStore
 
@@ -72,7 +74,8 @@ def rollback(
     if not yes:
         with workspace.reader() as reader:
             known = bound(workspace, reader, parsed.pipeline)
-            return RollbackReport(plan_rollback(reader, workspace.store(), known, asked, _begun(reader, known, asked)), done=False)
+            chosen = plan_rollback(reader, workspace.store(), known, asked, _begun(reader, known, asked))
+            return RollbackReport(chosen, done=False)
     with workspace.ledger() as ledger:
         store = workspace.own_store(ledger)
         lease = ControllerLease(ledger, workspace.who, workspace.settings.lease_seconds)
@@ -100,8 +103,6 @@ class _RollingBack:
         if chosen.refused:
             message = f"nothing was rolled back: {chosen.refused[0]}" + _and_more(len(chosen.refused) - 1)
             raise RefusedError(message, chosen.remedy)
-        if not chosen.moves and not chosen.begun:
-            return RollbackReport(chosen, done=True)
         rollback_id = chosen.begun or self._begin(known, asked, chosen)
         delivery = Redelivery(self.ledger, self.store, self.lease, known, rollback_id)
         for node in known.graph.nodes:
@@ -119,7 +120,7 @@ class _RollingBack:
             "id": rollback_id,
             "asked": _digest(known, asked),
             "who": self.workspace.who,
-            "moves": {name: [f"{m.partition}: {m.sentence}" for m in moves] for name, moves in chosen.by_dataset().items()},
+            "moves": decided(chosen.moves),
         }
         with self.ledger.transaction() as tx:
             tx.event(_BEGUN, data=data)
@@ -151,9 +152,7 @@ class _RollingBack:
             shown = move.after or move.before
             assert shown.publication.run is not None
             run = RunRow(shown.publication.run, shown.run_id or "", move.partition, shown.publication.run_as_of)
-            claims.append(
-                Claim(known.node_ids[move.node], move.ordinal, run, ROLLBACK, shown.publication.code_version)
-            )
+            claims.append(Claim(known.node_ids[move.node], move.ordinal, run, ROLLBACK, shown.publication.code_version))
         claimed = tx.claim(claims, self.lease.controller, None)
         if len(claimed) < len(batch):
             message = f"{batch[0].dataset}: somebody has begun to run one of these partitions"
@@ -174,7 +173,7 @@ class _RollingBack:
             input_version=after.input_version if after else "",
             run_as_of=(after or before).run_as_of,
             nonce=self.workspace.clock.token_bytes(4).hex() if has_pointer else "",
-            reason=f"{ROLLBACK} {rollback_id}",
+            reason=rollback_id,
             rows=after.rows if after else None,
             files=after.files if after else (),
             columns=after.columns if after else {},
@@ -190,10 +189,16 @@ class _RollingBack:
             if publication.nonce:
                 run_id = move.after.run_id if move.after else None
                 intent = intent_of(
-                    known.graph.nodes[move.node], move.partition, run_id, publication, self.ledger.ledger_id, self.ledger.epoch, now
+                    known.graph.nodes[move.node],
+                    move.partition,
+                    run_id,
+                    publication,
+                    self.ledger.ledger_id,
+                    self.ledger.epoch,
+                    now,
                 )
                 try:
-                    outcome = publish(self.store, intent)
+                    outcome = publish(self.store, intent, self._remembered(move))
                 except Exception as error:  # noqa: BLE001 - raised again once what did move is recorded
                     return moved, error
                 if isinstance(outcome, Superseded):
@@ -201,6 +206,11 @@ class _RollingBack:
                     return moved, ConflictError(message, "run `recoup ledger adopt`, then the same command again")
             moved.add(publication.token)
         return moved, None
+
+    def _remembered(self, move: Move) -> Pointer | None:
+        """For a pointer that is corrupt: it is put back before it moves."""
+        history = LedgerReader(self.ledger.path, self.ledger.db).history(move.before.publication.node, move.ordinal)
+        return remembered_pointer(move.dataset, move.partition, history, self.ledger.ledger_id, self.ledger.epoch)
 
     def _record(
         self, tx: Transaction, known: Bound, batch: Sequence[Move], new: Sequence[Publication], moved: set[Token]
@@ -223,8 +233,8 @@ def _digest(known: Bound, asked: Asked) -> str:
     return hashlib.sha256(json.dumps([known.pipeline.name, asked.words()]).encode()).hexdigest()[:16]
 
 
-def _begun(reader: LedgerReader, known: Bound, asked: Asked) -> str:
-    """The same command's rollback that was begun and has not ended; else ""."""
+def _begun(reader: LedgerReader, known: Bound, asked: Asked) -> Begun | None:
+    """The same command's rollback that was begun and has not ended."""
     ended: set[Any] = set()
     rows = reader.query("SELECT kind, data FROM events WHERE kind IN (?, ?) ORDER BY seq DESC", (_BEGUN, _ENDED))
     for kind, text in rows:
@@ -232,10 +242,9 @@ def _begun(reader: LedgerReader, known: Bound, asked: Asked) -> str:
         if kind == _ENDED:
             ended.add(data["id"])
         elif data["id"] not in ended and data["asked"] == _digest(known, asked):
-            return str(data["id"])
-    return ""
+            return Begun(data["id"], data["moves"])
+    return None
 
 
 def _and_more(count: int) -> str:
     return f" (and {count} more)" if count else ""
-

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from recoup.app.bound import Bound
 from recoup.app.datasets import select
 from recoup.lake.layout import data_prefix
 from recoup.ledger import planes
-from recoup.ledger.facts import Published
+from recoup.ledger.facts import Published, Token
 from recoup.ledger.reader import LedgerReader
 from recoup.ledger.staleness import ROLLBACK
 from recoup.model.errors import PartitionError, UsageError
@@ -57,7 +57,8 @@ class Move:
 class RollbackPlan:
     """All moves, upstream first. `begun` is the id of a rollback that is gone on with; `refused` says why not, if so.
 
-    `tables` names the deliveries that will follow, with how many partitions of each.
+    `tables` names the deliveries that will follow, with how many partitions of each; `done` holds, by node, what the
+    rollback that is gone on with has moved already.
     """
 
     moves: tuple[Move, ...]
@@ -80,8 +81,30 @@ class RollbackPlan:
         return found
 
 
-def plan_rollback(reader: LedgerReader, store: ObjectStore, known: Bound, asked: Asked, begun: str) -> RollbackPlan:
-    """Decide, and change nothing. UsageError when nothing of what was asked for is published."""
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A rollback that was begun and has not ended: its id, and what it decided (see `decided`)."""
+
+    id: str
+    decided: Mapping[str, list[list[int | None]]]
+
+
+def decided(moves: Iterable[Move]) -> dict[str, list[list[int | None]]]:
+    """The moves as JSON: by dataset the ordinal, the token that goes and the token whose output comes."""
+    found: dict[str, list[list[int | None]]] = {}
+    for move in moves:
+        after = move.after.publication.token if move.after else None
+        found.setdefault(move.dataset, []).append([move.ordinal, move.before.publication.token, after])
+    return found
+
+
+def plan_rollback(
+    reader: LedgerReader, store: ObjectStore, known: Bound, asked: Asked, begun: Begun | None
+) -> RollbackPlan:
+    """Decide, and change nothing; what was begun is gone on with as it was decided then.
+
+    UsageError when nothing of what was asked for is published.
+    """
     return _Planning(reader, store, known, asked, begun).plan()
 
 
@@ -110,31 +133,55 @@ class _Planning:
     store: ObjectStore
     known: Bound
     asked: Asked
-    begun: str
+    begun: Begun | None
+    notes: list[str] = field(default_factory=list)
+    running: list[str] = field(default_factory=list)
+    gone: list[str] = field(default_factory=list)
+    done: dict[int, PartitionSet] = field(default_factory=dict)
 
     def plan(self) -> RollbackPlan:
-        self.notes: list[str] = []
-        self.running: list[str] = []
-        self.gone: list[str] = []
-        self.done: dict[int, PartitionSet] = {}
-        moves = [move for node in self._nodes() for move in self._moves(node)]
-        if self.asked.dataset is None:
-            moves = list(_of_newest_run(self.known, moves)) if self.asked.to is None else moves
+        moves = self._rest(self.begun) if self.begun else self._fresh()
         moves = [move for move in moves if self._possible(move)]
         if not moves and not self.begun and not (self.running or self.gone):
             raise self._nothing()
         remedy = "let it end, or cancel its backfill, then run the same command again"
         if not self.running:
-            remedy = "their files have been collected: run them again with `recoup run`, or roll back to another run"
+            remedy = "what is collected cannot come back: make it again with `recoup run`, or go back to another run"
         return RollbackPlan(
             moves=tuple(moves),
-            begun=self.begun,
+            begun=self.begun.id if self.begun else "",
             refused=tuple(self.running + self.gone),
             remedy=remedy,
             notes=tuple(self.notes),
             tables=self._tables(moves),
             done=self.done,
         )
+
+    def _fresh(self) -> list[Move]:
+        moves = [move for node in self._nodes() for move in self._moves(node)]
+        whole = self.asked.dataset is None and self.asked.to is None
+        return list(_of_newest_run(self.known, moves)) if whole else moves
+
+    def _rest(self, begun: Begun) -> list[Move]:
+        """What a rollback that was begun has left to do: what shows still what it showed then."""
+        moves: list[Move] = []
+        for node in self.known.graph.nodes:
+            node_id, done = self.known.node_ids[node.index], []
+            for ordinal, goes, comes in begun.decided.get(node.name, ()):
+                assert ordinal is not None
+                rows = self.reader.history(node_id, ordinal)
+                by_token = {row.publication.token: row for row in rows}
+                current = next((row for row in rows if row.state == "current"), None)
+                partition = node.partitions.name(ordinal)
+                if current and current.publication.token == goes:
+                    after = None if comes is None else by_token[Token(comes)]
+                    moves.append(Move(node.index, node.name, ordinal, partition, current, after))
+                elif current and current.publication.reason == begun.id:
+                    done.append(ordinal)
+                else:
+                    self.notes.append(f"{node.name} {partition} was published again since, and stays so")
+            self.done[node.index] = PartitionSet.of(done)
+        return moves
 
     def _nodes(self) -> list[Node]:
         if self.asked.dataset is None:
@@ -147,18 +194,10 @@ class _Planning:
 
     def _moves(self, node: Node) -> Iterator[Move]:
         node_id = self.known.node_ids[node.index]
-        there = self.reader.planes([node_id])[node_id].get(planes.POINTED, NOTHING)
-        done: list[int] = []
+        there = self.reader.planes([node_id])[node_id].get(planes.PUBLISHED, NOTHING)
         for run in self._selected(node, there).ranges():
             for history in _by_ordinal(self.reader.histories(node_id, run)):
-                current = next((row for row in history if row.state == "current"), None)
-                if current is None:
-                    continue
-                if self.begun and current.publication.reason == f"{ROLLBACK} {self.begun}":
-                    done.append(current.publication.ordinal)
-                elif current.publication.run is not None:
-                    yield from self._move(node, current, history)
-        self.done[node.index] = PartitionSet.of(done)
+                yield from self._move(node, next(row for row in history if row.state == "current"), history)
 
     def _selected(self, node: Node, there: PartitionSet) -> PartitionSet:
         asked = self.asked
@@ -183,8 +222,7 @@ class _Planning:
 
     def _possible(self, move: Move) -> bool:
         where = f"{move.dataset} {move.partition}"
-        node_id = self.known.node_ids[move.node]
-        if self.reader.is_running(node_id, move.ordinal):
+        if self.reader.running(self.known.node_ids[move.node], move.ordinal):
             self.running.append(f"{where} is running")
             return False
         if move.after is not None and not self._has_files(move):

@@ -30,7 +30,7 @@ def runs(
         where: list[str] = ["state <> 'released'"]
         values: list[object] = []
         if pipeline is not None:
-            _known(reader, pipeline)
+            pipeline = _known(workspace, reader, pipeline)
             where.append("layer = ?")
             values.append(pipeline)
         for name in steps:
@@ -51,11 +51,15 @@ def runs(
     return [{**row, "success": bool(row["success"])} for row in rows]
 
 
-def _known(reader: LedgerReader, pipeline: str) -> None:
+def _known(workspace: Workspace, reader: LedgerReader, given: str) -> str:
+    """The pipeline's own name; one that recoup.toml calls otherwise has to be loaded to learn it."""
     known = sorted({row.pipeline for row in reader.nodes().values()})
-    if pipeline not in known:
-        message = f"the ledger knows no pipeline {quoted(pipeline)}"
-        raise PipelineError(message, f"it knows {', '.join(known) or 'none yet'}")
+    if given in known:
+        return given
+    name = workspace.pipeline(given)[0].name
+    if name not in known:
+        raise PipelineError(f"nothing of pipeline {quoted(name)} has run yet", f"`recoup run {given}` begins")
+    return name
 
 
 def _known_step(reader: LedgerReader, pipeline: str | None, name: str) -> None:

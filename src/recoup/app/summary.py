@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from recoup.app.prepare import Planned
 from recoup.engine.machine import Counts
 from recoup.ledger import planes
 from recoup.ledger.reader import LedgerReader
 from recoup.model.graph import NodeKind
 from recoup.model.partition import PartitionSet
-
-if TYPE_CHECKING:
-    from recoup.app.backfilling import Planned
 
 SUMMARY_VERSION = 1
 

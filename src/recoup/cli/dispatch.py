@@ -73,11 +73,15 @@ def build(*, help_wanted: bool = False) -> App:
 
 
 def _call(words: Sequence[str]) -> object:
-    from cyclopts import CycloptsError
+    from cyclopts import CycloptsError, UnknownCommandError
 
+    if len(words) == 1 and any(c.name == words[0] and c.place.endswith(":app") for c in COMMANDS):
+        words = [*words, "--help"]
     app = build(help_wanted=not {"--help", "-h"}.isdisjoint(_before_dashes(words)))
     try:
         return app(list(words))
+    except UnknownCommandError as error:
+        raise _usage(error, words[:1]) from error
     except CycloptsError as error:
         raise _usage(error, words) from error
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from itertools import groupby
 from typing import Any
 
-from recoup.app.backfilling import Planned
+from recoup.app.prepare import Planned
 from recoup.cli.text import Cell, Row, View, counted, duration, number, ranges
 from recoup.model.partition import PartitionSet
 from recoup.plan.plan import Group, Verb

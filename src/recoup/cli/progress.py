@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from recoup.app.backfilling import Planned
+from recoup.app.prepare import Planned
 from recoup.cli.output import SCHEMA, Output
 from recoup.cli.plan_text import plan_json, totals
 from recoup.cli.tally import News, Tally

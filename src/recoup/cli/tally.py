@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from recoup.app.backfilling import Planned
+from recoup.app.prepare import Planned
 from recoup.engine.machine import Counts
 from recoup.engine.runner import Progress
 from recoup.model.failure import Failure

@@ -111,8 +111,10 @@ def counted(count: int, noun: str, plural: str = "") -> str:
 
 
 def duration(seconds: float) -> str:
-    """`0.3 s`, `12 s`, `4 min 10 s`, `2 h 5 min`, `3 d 4 h`: two units say enough."""
-    if seconds < 9.95:
+    """`23 ms`, `1.3 s`, `12 s`, `4 min 10 s`, `2 h 5 min`, `3 d 4 h`: two units say enough."""
+    if seconds < 0.9995:  # noqa: PLR2004 - what would be shown as 1,000 ms
+        return f"{seconds * 1000:.0f} ms"
+    if seconds < 9.95:  # noqa: PLR2004 - what would be shown as 10.0 s
         return f"{seconds:.1f} s"
     left = round(seconds)
     for place, (unit, size) in enumerate(_UNITS):

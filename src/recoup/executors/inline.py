@@ -60,6 +60,7 @@ class Inline:
         """Carry out what waits, one task and then more for about 20 ms; without any, wait for a watched descriptor."""
         events, self._events = self._events, []
         if not self._waiting and not events:
+            self._performer.idle()
             self._pause(timeout_seconds)
         until = time.monotonic() + AHEAD_SECONDS
         while self._waiting and (not events or time.monotonic() < until):
@@ -69,6 +70,7 @@ class Inline:
     def close(self) -> None:
         """Forget what waits."""
         self._waiting.clear()
+        self._performer.idle()
         self._selector.close()
         self._meter.close()
 

@@ -22,11 +22,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
-from recoup.executors.channel import FAILED, READY, RESULT, Receiver, encode
+from recoup.executors.channel import FAILED, READY, RESULT, Message, Receiver, encode
 from recoup.executors.output import Output
 from recoup.executors.resources import Meter
 from recoup.model.errors import ExitCode, RecoupError
 from recoup.ports import Performer
+
+IDLE_SECONDS: Final = 0.05
+"""So long nothing must have come before a worker counts as idle: longer than a controller takes for one commit."""
 
 _PR_SET_PDEATHSIG: Final = 1
 
@@ -56,13 +59,23 @@ def main(arguments: list[str]) -> None:
 def serve(performer: Performer, tasks: socket.socket, results: socket.socket, output: Output, spill: Path) -> None:
     """Carry tasks out, one after the other, until the controller closes its end."""
     inbox, meter = Receiver(tasks), Meter()
-    while (message := inbox.receive()) is not None:
+    while (message := _next(inbox, tasks, performer)) is not None:
         meter.start()
         result = performer(message.body)
         used = meter.stop()
         log_end = output.keep(message.body.get("log"))
         body = {**result, "resources": used}
         results.send(encode(RESULT, message.token, body, spill, log_end=log_end, seconds=used["seconds"]))
+
+
+def _next(inbox: Receiver, tasks: socket.socket, performer: Performer) -> Message | None:
+    """The next task; when none has come for a moment, and at the end, the performer may let go of what it holds."""
+    if not select.select([tasks], [], [], IDLE_SECONDS)[0]:
+        performer.idle()
+    message = inbox.receive()
+    if message is None:
+        performer.idle()
+    return message
 
 
 def die_with(parent: int, tasks: socket.socket) -> None:

@@ -81,7 +81,9 @@ def _full(error: OSError, path: str, reason: str) -> DiskFullError:
         return DiskFullError(f"cannot open {path}: {reason.lower()}", "raise the limit with `ulimit -n`")
     if error.errno == errno.EFBIG:
         return DiskFullError(f"cannot write {path}: it is larger than files may be", "raise the limit with `ulimit -f`")
-    room = f"{free_bytes(path):,} bytes are free"
+    stat = os.statvfs(_nearest(path))
+    no_more_files = stat.f_files > 0 and stat.f_favail == 0
+    room = "it can hold no more files" if no_more_files else f"{stat.f_bavail * stat.f_frsize:,} bytes are free"
     remedy = "make room on that disk (`recoup lake gc` frees what nothing refers to), then run the same command again"
     if error.errno == errno.EDQUOT:
         remedy = "make room in that quota or have it raised, then run the same command again"

@@ -2,7 +2,7 @@
 
 # Paths are strings on the way of every write: a Path costs as much as the system call. And a lock is waited
 # for in real time: its holder is another process.
-# ruff: noqa: PTH103, TID251
+# ruff: noqa: PTH102, TID251
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import fcntl
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from hashlib import sha256
 
 from recoup.model.errors import UnreachableError
@@ -46,7 +46,10 @@ class FolderLocks:
         try:
             return os.open(path, flags, 0o666)
         except FileNotFoundError:
-            os.makedirs(self._folder, exist_ok=True)
+            # Never the root: an unmounted disk must not be filled up underneath.
+            for made in (self._folder.rpartition("/")[0], self._folder):
+                with suppress(FileExistsError):
+                    os.mkdir(made)
             return os.open(path, flags, 0o666)
 
 

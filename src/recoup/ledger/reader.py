@@ -126,6 +126,11 @@ class LedgerReader:
         rows = self.query(_PUBLICATION + _COLLECTED_AT, (node, ordinals.start, ordinals.stop, moment, moment))
         return (_published(row) for row in sorted(rows, key=_ordinal))
 
+    def running(self, node: NodeId, ordinal: int) -> bool:
+        """Whether an attempt of it is open; it may be that of a controller that is gone."""
+        sql = "SELECT 1 FROM attempts WHERE node = ? AND ordinal = ? AND state = 'running'"
+        return bool(self.query(sql, (node, ordinal)))
+
     def history(self, node: NodeId, ordinal: int) -> list[Published]:
         """Everything that this partition ever showed, newest first; the files of what is `collected` are gone."""
         return self.histories(node, range(ordinal, ordinal + 1))

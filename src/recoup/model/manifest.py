@@ -129,9 +129,10 @@ _ENCODER = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, default=_
 
 def seal(body: Mapping[str, Any]) -> bytes:
     """JSON with `self_digest` over all the rest, so that torn or edited bytes are found; keys stay in their order."""
-    text = _ENCODER.encode(body)
-    digest = hashlib.sha256(text.encode()).hexdigest()
-    return f'{text[:-1]},"self_digest":"{digest}"}}\n'.encode()
+    # A file name that is no UTF-8 brings half a character into a message: `\\udcff`, which JSON can say and UTF-8 cannot.
+    text = _ENCODER.encode(body).encode(errors="backslashreplace")
+    digest = hashlib.sha256(text).hexdigest()
+    return b'%s,"self_digest":"%s"}\n' % (text[:-1], digest.encode())
 
 
 def unseal(data: bytes) -> dict[str, Any]:

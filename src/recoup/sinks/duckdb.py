@@ -145,7 +145,7 @@ class DuckDBSink:
             arrived.check_partition(connection, part, self._spec)
             arrived.check_keys(connection, part, self._spec)
             table = self._table = self._table.widened(connection, arrived, part)
-            arrived.check_types(connection, part, table)
+            arrived.check_types(connection, part, self._spec, table.columns)
             if table.is_made_here and not is_on_record:
                 return table.insert(connection, arrived, part)
             if table.has_key:
@@ -187,8 +187,8 @@ class _Part:
     name: str
     value: str
 
-    def typed(self, table: _Table) -> str:
-        return f"CAST($part AS {table.columns[self.name.lower()]})"
+    def typed(self, columns: Mapping[str, str]) -> str:
+        return f"CAST($part AS {columns[self.name.lower()]})"
 
     def kind(self) -> str:
         """The type of the column when it is ours to choose."""
@@ -236,13 +236,13 @@ class _Arrived:
             message = f"{spec.name}: {twice[-1]} rows have the key {key}"
             raise RowsRefusedError(message, "let the step return one row per key, and none without")
 
-    def check_types(self, connection: Connection, part: _Part, table: _Table) -> None:
+    def check_types(self, connection: Connection, part: _Part, spec: DuckDB, columns: Mapping[str, str]) -> None:
         """Refuse a value that the table's column cannot hold, or would hold changed, as an INTEGER does 1.5."""
         for name, kind in self.beside(part).items():
-            target, column = table.columns[name.lower()], _quoted(name)
+            target, column = columns[name.lower()], _quoted(name)
             changed = f"TRY_CAST(TRY_CAST({column} AS {target}) AS {kind}) IS DISTINCT FROM {column}"
             if kind != target and (lost := self._example(connection, name, changed, {})):
-                where = f"{table.spec.name}: column {name} is {target} in the table and {kind} in the rows"
+                where = f"{spec.name}: column {name} is {target} in the table and {kind} in the rows"
                 message = f"{where}, and {lost[0]} does not fit"
                 raise RowsRefusedError(message, "cast it in the step, or widen the table's column")
 
@@ -308,7 +308,7 @@ class _Table:
     ) -> None:
         """Delete the partition's rows."""
         if part.name.lower() in self.columns:
-            query = f"DELETE FROM {self.sql} AS held WHERE {_quoted(part.name)} = {part.typed(self)}{unless}"
+            query = f"DELETE FROM {self.sql} AS held WHERE {_quoted(part.name)} = {part.typed(self.columns)}{unless}"
             connection.execute(query, {"part": part.value, **(bound or {})})
 
     def insert(self, connection: Connection, arrived: _Arrived, part: _Part, conflict: str = "") -> int:
@@ -316,7 +316,7 @@ class _Table:
         names = list(arrived.beside(part))
         query = (
             f"INSERT INTO {self.sql} AS held ({_list([*names, part.name])})"
-            f" SELECT {''.join(f'{_quoted(name)}, ' for name in names)}{part.typed(self)} FROM {arrived.sql}{conflict}"
+            f" SELECT {', '.join([*map(_quoted, names), part.typed(self.columns)])} FROM {arrived.sql}{conflict}"
         )
         return _count(connection, query, {**arrived.bound, "part": part.value})
 

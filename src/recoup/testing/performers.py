@@ -27,7 +27,18 @@ def make(setup: Body) -> Performer:
         os._exit(setup["exit"])
     if "error" in setup:
         raise getattr(errors, setup["error"])("no such step: raw_flights", "look at the pipeline")
-    return perform
+    return Deeds()
+
+
+class Deeds:
+    """Performs what a body asks for."""
+
+    def __call__(self, body: Body) -> Body:
+        """Do `body["do"]`."""
+        return perform(body)
+
+    def idle(self) -> None:
+        """It holds nothing."""
 
 
 def perform(body: Body) -> Body:

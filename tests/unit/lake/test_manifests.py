@@ -54,6 +54,16 @@ def test_what_was_written_is_read(store, sync):
     assert read_manifest(store, *NAMES) == again
 
 
+def test_half_a_character_in_a_message_loses_no_manifest(store):
+    """As Python hands on a file name that is no UTF-8."""
+    failed = replace(MANIFEST, outcome="failed", failure={"message": "no such file: '\udcff.csv', ü"})
+    path = write_manifest(store, "dt", failed, sync=False)
+    assert read_manifest(store, *NAMES) == failed
+    stored = store.get(path)
+    assert stored is not None
+    assert "\\udcff.csv', ü" in stored.data.decode()
+
+
 def test_none_is_none(store):
     assert read_manifest(store, *NAMES) is None
 

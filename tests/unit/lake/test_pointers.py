@@ -26,6 +26,7 @@ from recoup.lake.pointers import (
 )
 from recoup.model.errors import CommitUnknownError, ConflictError, CorruptError, LakeOwnedError
 from recoup.model.manifest import Pointer
+from recoup.ports import Stored
 from recoup.testing.stores import Fault, FaultyStore
 
 NAMES = ("clean", "dt", "2013-01-01")
@@ -65,7 +66,7 @@ def current(store) -> str | None:
 
 def data_at(store, path: str = PATH) -> bytes:
     stored = store.get(path)
-    assert stored is not None
+    assert isinstance(stored, Stored)
     return stored.data
 
 

@@ -1,0 +1,212 @@
+"""The verbs of `recoup backfill`: list, show, and what a person wishes of one that runs somewhere else."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Final
+
+from recoup.app.workspace import Workspace
+from recoup.ledger.backfills import set_state, set_wish
+from recoup.ledger.facts import BackfillRow
+from recoup.ledger.leases import void_dead
+from recoup.ledger.reader import LedgerReader
+from recoup.ledger.writer import Transaction
+from recoup.model.errors import PipelineError, RecoupError, UsageError
+from recoup.model.failure import Failure
+from recoup.model.keys import quoted
+from recoup.model.pipeline import Pipeline
+
+ACTIVE: Final = ("running", "paused")
+PATIENCE_SECONDS: Final = 5.0
+CANCEL_PATIENCE_SECONDS: Final = 15.0
+"""A cancel ends workers, kindly first."""
+_LOOK_SECONDS: Final = 0.02
+_NOBODY: Final = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """What failed for one cause: step, how often, one message, one log."""
+
+    step: str
+    count: int
+    failure: Failure
+    log: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Detail:
+    """A backfill with what its attempts came to, by state, and why they failed."""
+
+    row: BackfillRow
+    attempts: Mapping[str, int]
+    blocked: int
+    causes: tuple[Cause, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Wished:
+    """What came of a wish: `state` is how it stands now, `answered` whether its controller has taken it over."""
+
+    row: BackfillRow
+    state: str
+    answered: bool
+
+
+def ls(workspace: Workspace, pipeline: str | None = None, limit: int | None = 20) -> list[BackfillRow]:
+    """The newest first."""
+    with workspace.reader() as reader:
+        where, values = ("WHERE pipeline = ?", (pipeline,)) if pipeline else ("", ())
+        return reader.backfills(where, values)[:limit]
+
+
+def show(workspace: Workspace, name: str) -> Detail:
+    """One of them, as the ledger holds it."""
+    with workspace.reader() as reader:
+        row = find(reader, name)
+        states = dict(
+            reader.query("SELECT state, count(*) FROM attempts WHERE backfill = ? GROUP BY state", (row.backfill,))
+        )
+        blocked = reader.query("SELECT count(*) FROM blocks WHERE backfill = ?", (row.backfill,))[0][0]
+        return Detail(row, states, blocked, tuple(_causes(reader, row.backfill)))
+
+
+def pause(workspace: Workspace, name: str) -> Wished:
+    """No new claims; what runs ends."""
+    return _wish(workspace, name, "pause", lambda state: state == "paused", PATIENCE_SECONDS)
+
+
+def resume(workspace: Workspace, name: str) -> Wished | None:
+    """Go on with one that is paused; None when nobody runs it any more, so that it has to be run here."""
+    with workspace.reader() as reader:
+        row = find(reader, name)
+    if row.state == "done":
+        raise UsageError(f"the backfill {row.backfill_id} is done", "`recoup run` fills what has become missing since")
+    with _written(workspace) as tx:
+        row = _now(workspace, tx, row)
+        if row.state not in ACTIVE:
+            return None
+        set_wish(tx, row.backfill, "", workspace.who)
+    return _awaited(workspace, row, lambda state: state != "paused", PATIENCE_SECONDS)
+
+
+def cancel(workspace: Workspace, name: str) -> Wished:
+    """What runs is ended, and nothing of it is published."""
+    with workspace.reader() as reader:
+        row = find(reader, name)
+    with _written(workspace) as tx:
+        row = _now(workspace, tx, row)
+        if row.state not in ACTIVE:
+            return _cancelled_here(tx, row)
+        set_wish(tx, row.backfill, "cancel", workspace.who)
+    return _awaited(workspace, row, lambda state: state not in ACTIVE, CANCEL_PATIENCE_SECONDS)
+
+
+def active(workspace: Workspace) -> list[BackfillRow]:
+    """Those that somebody runs, paused ones too."""
+    with _written(workspace) as tx:
+        void_dead(tx, workspace.settings.ledger, _NOBODY)
+    with workspace.reader() as reader:
+        return reader.backfills("WHERE state IN ('running', 'paused')")
+
+
+def pipeline_of(workspace: Workspace, row: BackfillRow) -> Pipeline:
+    """The pipeline that a backfill was for: by its name in recoup.toml, else by asking each one there for its own."""
+    name = row.pipeline
+    if name in workspace.settings.pipelines:
+        return workspace.pipeline(name)[0]
+    for other in workspace.settings.pipelines:
+        try:
+            loaded, _ = workspace.pipeline(other)
+        except RecoupError:
+            continue
+        if loaded.name == name:
+            return loaded
+    message = f"recoup.toml does not say where the pipeline {quoted(name)} is"
+    raise PipelineError(message, f'write {name} = "file.py:variable" under [pipelines]')
+
+
+def find(reader: LedgerReader, name: str) -> BackfillRow:
+    """By its id, any part of it that no other has, or `latest`."""
+    rows = reader.backfills()
+    if not rows:
+        raise UsageError("there is no backfill yet", "`recoup run` makes one")
+    if name == "latest":
+        return rows[0]
+    exact = [row for row in rows if row.backfill_id == name]
+    found = exact or [row for row in rows if name and name in row.backfill_id]
+    if len(found) == 1:
+        return found[0]
+    recent = ", ".join(row.backfill_id for row in (found or rows)[:5])
+    if found:
+        raise UsageError(f"{quoted(name)} names {len(found)} backfills", f"say which: {recent}")
+    raise UsageError(f"there is no backfill {quoted(name)}", f"the newest are {recent}")
+
+
+# --- wishes
+
+
+def _wish(
+    workspace: Workspace, name: str, wish: str, taken: Callable[[str], bool], patience_seconds: float
+) -> Wished:
+    with workspace.reader() as reader:
+        row = find(reader, name)
+    with _written(workspace) as tx:
+        row = _now(workspace, tx, row)
+        if row.state not in ACTIVE:
+            message = f"the backfill {row.backfill_id} is {row.state}: nothing of it runs"
+            raise UsageError(message, "`recoup backfill ls` lists them all")
+        set_wish(tx, row.backfill, wish, workspace.who)
+    return _awaited(workspace, row, taken, patience_seconds)
+
+
+@contextmanager
+def _written(workspace: Workspace) -> Iterator[Transaction]:
+    with workspace.ledger() as ledger, ledger.transaction() as tx:
+        yield tx
+
+
+def _now(workspace: Workspace, tx: Transaction, row: BackfillRow) -> BackfillRow:
+    """How it really stands: one whose controller is gone is interrupted, whatever was written last."""
+    void_dead(tx, workspace.settings.ledger, _NOBODY)
+    state, wish = tx.execute("SELECT state, wish FROM backfills WHERE backfill = ?", (row.backfill,)).fetchone()
+    return replace(row, state=state, wish=wish)
+
+
+def _cancelled_here(tx: Transaction, row: BackfillRow) -> Wished:
+    if row.state != "interrupted":
+        message = f"the backfill {row.backfill_id} is {row.state} already"
+        raise UsageError(message, "`recoup backfill ls` lists those that can be cancelled")
+    set_state(tx, row.backfill, "cancelled", dict(row.summary or {}))
+    return Wished(row, "cancelled", answered=True)
+
+
+def _awaited(workspace: Workspace, row: BackfillRow, taken: Callable[[str], bool], patience_seconds: float) -> Wished:
+    """Look until the controller has taken the wish over; it looks at each commit, and every 200 ms."""
+    clock = workspace.clock
+    give_up_at = clock.monotonic() + patience_seconds
+    with workspace.reader() as reader:
+        while True:
+            state = str(reader.query("SELECT state FROM backfills WHERE backfill = ?", (row.backfill,))[0][0])
+            if taken(state) or state not in ACTIVE:
+                return Wished(row, state, answered=taken(state))
+            if clock.monotonic() > give_up_at:
+                return Wished(row, state, answered=False)
+            threading.Event().wait(_LOOK_SECONDS)
+
+
+def _causes(reader: LedgerReader, backfill: int) -> Iterator[Cause]:
+    """By step and fingerprint, the most frequent first; an attempt that was tried again successfully counts too."""
+    rows = reader.query(
+        "SELECT n.name, count(*), a.failure, a.log FROM attempts a JOIN nodes n USING (node)"
+        " WHERE a.backfill = ? AND a.failure IS NOT NULL"
+        " GROUP BY n.name, json_extract(a.failure, '$.fingerprint') ORDER BY count(*) DESC LIMIT 20",
+        (backfill,),
+    )
+    for step, count, failure, log in rows:
+        yield Cause(step, count, Failure.from_json(json.loads(failure)), log)
+

@@ -1,0 +1,144 @@
+"""`recoup backfill`: what was asked for, how far it is, and to pause, resume or cancel it from any terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated
+
+from cyclopts import App, Parameter
+
+from recoup.app import backfills
+from recoup.app.backfilling import RunOptions
+from recoup.app.backfills import Wished
+from recoup.app.workspace import Workspace
+from recoup.cli.backfill_text import detail_json, detail_lines, row_json, row_lines
+from recoup.cli.options import Common
+from recoup.cli.output import Answer
+from recoup.cli.run import carry_out
+from recoup.ledger.facts import BackfillRow
+from recoup.model.errors import ExitCode, UsageError
+from recoup.plan.request import Request
+
+app = App(name="backfill", help="List backfills; pause, resume or cancel one from any terminal.")
+
+_USUAL = Common()
+Id = Annotated[str | None, Parameter(name="ID", help="Its id, any part of it that no other has, or `latest`.")]
+All = Annotated[bool, Parameter(name="--all", help="Every one that is at work.")]
+_ONE_OR_ALL = "name a backfill (`latest` is the newest), or --all"
+
+
+@app.command
+def ls(
+    pipeline: Annotated[str | None, Parameter(help="Only those of this pipeline.")] = None,
+    /,
+    *,
+    limit: Annotated[int, Parameter(metavar="N", help="At most so many; 0 for all.")] = 20,
+    common: Common = _USUAL,
+) -> Answer:
+    """List backfills, newest first."""
+    workspace = common.workspace()
+    rows = backfills.ls(workspace, pipeline, limit or None)
+    return Answer(
+        "backfill ls",
+        {"backfills": [row_json(row) for row in rows]},
+        lambda view: row_lines(rows, view, workspace.clock.now().timestamp()),
+        next=common.again(f"recoup backfill show {rows[0].backfill_id}" if rows else "recoup run"),
+    )
+
+
+@app.command
+def show(id_: Id = "latest", /, *, common: Common = _USUAL) -> Answer:
+    """Show what was asked, how far it is, and what failed."""
+    workspace = common.workspace()
+    detail = backfills.show(workspace, id_ or "latest")
+    return Answer(
+        "backfill show",
+        detail_json(detail),
+        lambda view: detail_lines(detail, view, workspace.clock.now().timestamp()),
+        next=common.again(_next(detail.row)),
+    )
+
+
+@app.command
+def pause(id_: Id = None, /, *, all_: All = False, common: Common = _USUAL) -> Answer:
+    """Let running attempts end and claim nothing new, until `resume`."""
+    workspace = common.workspace()
+    wished = [backfills.pause(workspace, name) for name in _chosen(workspace, id_, all_=all_)]
+    return _answer("backfill pause", wished, "resume", common)
+
+
+@app.command
+def cancel(id_: Id = None, /, *, all_: All = False, common: Common = _USUAL) -> Answer:
+    """Stop it now; what is in flight is ended and never published."""
+    workspace = common.workspace()
+    wished = [backfills.cancel(workspace, name) for name in _chosen(workspace, id_, all_=all_)]
+    return _answer("backfill cancel", wished, "show", common)
+
+
+@app.command
+def resume(id_: Id = None, /, *, all_: All = False, common: Common = _USUAL) -> Answer | int:
+    """Do the rest: a paused one goes on where it runs; one whose controller is gone is run here."""
+    workspace = common.workspace()
+    if not all_ and id_ is not None:
+        found = backfills.resume(workspace, id_)
+        if found is None:
+            return _run_here(workspace, id_, common)
+        return _answer("backfill resume", [found], "show", common)
+    wished = [backfills.resume(workspace, name) for name in _chosen(workspace, id_, all_=all_, state="paused")]
+    return _answer("backfill resume", [one for one in wished if one is not None], "show", common)
+
+
+def _run_here(workspace: Workspace, name: str, common: Common) -> int:
+    row = backfills.show(workspace, name).row
+    pipeline = backfills.pipeline_of(workspace, row)
+    request = Request.from_json(row.request)
+    return carry_out(workspace, request, (pipeline, pipeline.name), RunOptions(resume=True), common, "backfill resume")
+
+
+def _chosen(workspace: Workspace, name: str | None, *, all_: bool, state: str | None = None) -> list[str]:
+    if (name is None) != all_:
+        raise UsageError("one backfill or all of them?", _ONE_OR_ALL)
+    if name is not None:
+        return [name]
+    return [row.backfill_id for row in backfills.active(workspace) if state in (None, row.state)]
+
+
+def _answer(command: str, wished: list[Wished], then: str, common: Common) -> Answer:
+    answered = all(one.answered for one in wished)
+    body = [
+        {"backfill_id": one.row.backfill_id, "before": one.row.state, "state": one.state, "answered": one.answered}
+        for one in wished
+    ]
+    word = command.removeprefix("backfill ")
+    sentence: Callable[[Wished], str] = lambda one: _sentence(one, word)  # noqa: E731 - a name for the next line
+    lines = [sentence(one) for one in wished] or [f"nothing to {word}"]
+    first = wished[0].row.backfill_id if wished else ""
+    return Answer(
+        command,
+        {"backfills": body},
+        lambda _view: lines,
+        next=common.again(f"recoup backfill {then} {first}" if wished else "recoup backfill ls"),
+        exit_code=ExitCode.DONE if answered else ExitCode.INCOMPLETE,
+    )
+
+
+def _sentence(one: Wished, wish: str) -> str:
+    name = one.row.backfill_id
+    if one.answered:
+        more = "; attempts that were running end first" if one.state == "paused" else ""
+        return f"{name}: {one.row.state} → {one.state}{more}"
+    if one.state in backfills.ACTIVE:
+        return f"{name}: the wish to {wish} is written down, but its controller has not answered yet; it is {one.state}"
+    return f"{name}: it ended before it could {wish}; it is {one.state}"
+
+
+def _next(row: BackfillRow) -> str:
+    match row.state:
+        case "running":
+            return f"recoup backfill pause {row.backfill_id}"
+        case "paused" | "interrupted" | "cancelled":
+            return f"recoup backfill resume {row.backfill_id}"
+        case "incomplete":
+            return f"recoup status {row.pipeline}"
+        case _:
+            return f"recoup publish ls {row.pipeline}"

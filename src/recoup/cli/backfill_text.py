@@ -1,0 +1,114 @@
+"""Backfills for people and for programs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from recoup.app.backfills import Detail
+from recoup.cli.plan_text import run_words
+from recoup.cli.status_text import iso
+from recoup.cli.text import Cell, View, clean, counted, duration, number
+from recoup.ledger.facts import BackfillRow
+from recoup.plan.request import Request
+
+_STYLE = {"running": "good", "paused": "warn", "interrupted": "warn", "cancelled": "warn", "incomplete": "warn"}
+
+
+def row_json(row: BackfillRow) -> dict[str, Any]:
+    """One backfill in a list."""
+    return {
+        "backfill_id": row.backfill_id,
+        "pipeline": row.pipeline,
+        "state": row.state,
+        "wish": row.wish,
+        "actions": row.actions,
+        "created_at": iso(row.created_at),
+        "ended_at": None if row.ended_at is None else iso(row.ended_at),
+        "who": row.who,
+        "request": dict(row.request),
+    }
+
+
+def detail_json(detail: Detail) -> dict[str, Any]:
+    """One backfill with what became of it."""
+    return {
+        **row_json(detail.row),
+        "attempts": dict(detail.attempts),
+        "blocked": detail.blocked,
+        "failures": [
+            {
+                "step": cause.step,
+                "count": cause.count,
+                "kind": cause.failure.kind.value,
+                "message": cause.failure.message,
+                "advice": cause.failure.advice,
+                "fingerprint": cause.failure.fingerprint,
+                "log": cause.log,
+            }
+            for cause in detail.causes
+        ],
+        "summary": None if detail.row.summary is None else dict(detail.row.summary),
+    }
+
+
+def row_lines(rows: Sequence[BackfillRow], view: View, now: float) -> Iterator[str]:
+    """One line each, newest first."""
+    if not rows:
+        yield "there is no backfill yet"
+        return
+    yield from view.columns(
+        [
+            row.backfill_id,
+            Cell(f"{row.state}{', to ' + row.wish if _pending(row) else ''}", _STYLE.get(row.state, "")),
+            Cell(number(row.actions), right=True),
+            _when(row, view, now),
+            _asked(row),
+        ]
+        for row in rows
+    )
+
+
+def detail_lines(detail: Detail, view: View, now: float) -> Iterator[str]:
+    """What was asked, how it stands, what failed."""
+    row, attempts = detail.row, dict(detail.attempts)
+    took = (row.ended_at or now) - row.created_at
+    yield f"{row.backfill_id}: {view.paint(_STYLE.get(row.state, ''), row.state)}"
+    done = attempts.pop("succeeded", 0)
+    rest = [f"{number(count)} {state}" for state, count in sorted(attempts.items()) if state != "released"]
+    rest += [f"{number(detail.blocked)} blocked"] if detail.blocked else []
+    rows = [
+        ["asked", run_words(Request.from_json(row.request), row.pipeline)],
+        ["by", f"{row.who}, {_when(row, view, now)}"],
+        ["took" if row.ended_at else "runs for", duration(took)],
+        ["attempts", " · ".join([f"{number(done)} of {counted(row.actions, 'action')} succeeded", *rest])],
+    ]
+    if _pending(row):
+        rows.append(["wish", f"{row.wish}, which its controller has not taken over yet"])
+    yield from view.columns(rows, indent="  ")
+    if detail.causes:
+        yield from ("", "failed attempts, those that were tried again included")
+        yield from view.columns(
+            (
+                [c.step, Cell(f"{number(c.count)} ×", right=True), Cell(f"{c.failure.kind}: {clean(c.failure.message)}", "bad")]
+                for c in detail.causes
+            ),
+            indent="  ",
+        )
+        if log := next((c.log for c in detail.causes if c.log), None):
+            yield f"  log of one: {log}"
+
+
+def _pending(row: BackfillRow) -> bool:
+    return (row.state, row.wish) in {("running", "pause"), ("running", "cancel"), ("paused", "cancel")}
+
+
+def _when(row: BackfillRow, view: View, now: float) -> str:
+    return iso(row.created_at) if view.width is None else f"{duration(max(now - row.created_at, 0))} ago"
+
+
+def _asked(row: BackfillRow) -> str:
+    """The window in a few words."""
+    request = Request.from_json(row.request)
+    words = run_words(request, row.pipeline).split(" ", 2)[2]
+    return words

@@ -1,0 +1,126 @@
+"""The README is true: its pipeline runs, its commands exist, and what it shows is what is printed.
+
+Run as a program, it writes today's output into the README: `python tests/acceptance/test_readme.py`.
+
+Comments that nobody sees on the page say what a block is: `<!-- file: NAME -->` is written, `<!-- edit: NAME: OLD => NEW -->`
+changes it, `<!-- run -->` is typed, line by line, and its output compared.
+"""
+
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+README = ROOT / "README.md"
+
+BLOCK = re.compile(
+    r"<!-- (?:edit: (?P<edited>\S+): (?P<old>.+) => (?P<new>.+)|file: (?P<file>\S+)|run) -->\n(?:```\w+\n(?P<body>.*?)```\n)?",
+    re.S,
+)
+# What differs from one run to the next: durations, moments, the random end of an id.
+CHANGING = re.compile(r"\d+\.\d+ s\b|\d{4}-\d\d-\d\dT[\d:.]+Z|(?<=-)\d{8}-[0-9a-f]{4}\b")
+EXIT_CODES = (0, 1, 3)
+
+
+def type_in(folder, line):
+    """What a command line prints on stdout, and what it says to type next."""
+    words = line.removeprefix("$ ").split("#")[0].split()
+    assert words[0] == "recoup"
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("RECOUP_")}
+    command = [sys.executable, "-m", "recoup", *words[1:]]
+    result = subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert result.returncode in EXIT_CODES, f"{line}: {result.stderr}"
+    hints = [hint for hint in result.stderr.splitlines() if hint.startswith("next: ")]
+    return result.stdout + "".join(f"{hint}\n" for hint in hints[-1:])
+
+
+def played(text, folder):
+    """The README with its blocks carried out in that folder: what it should say."""
+
+    def play(match):
+        whole = match[0]
+        if match["file"]:
+            (folder / match["file"]).write_text(match["body"])
+        elif match["edited"]:
+            path = folder / match["edited"]
+            before = path.read_text()
+            assert match["old"] in before
+            path.write_text(before.replace(match["old"], match["new"]))
+        else:
+            lines = [line for line in match["body"].splitlines() if line.startswith("$ ")]
+            answers = [f"{line}\n{type_in(folder, line)}" for line in lines]
+            return whole.replace(match["body"], "\n".join(answers))
+        return whole
+
+    return BLOCK.sub(play, text)
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory):
+    """The folder in which the README was played, and what came out."""
+    folder = tmp_path_factory.mktemp("shop")
+    return folder, played(README.read_text(), folder)
+
+
+def test_what_it_shows_is_what_is_printed(shop):
+    _, fresh = shop
+    assert CHANGING.sub("#", README.read_text()).splitlines() == CHANGING.sub("#", fresh).splitlines()
+
+
+def test_the_first_pipeline_has_fifteen_lines():
+    (body,) = [match["body"] for match in BLOCK.finditer(README.read_text()) if match["file"]]
+    assert sum(1 for line in body.splitlines() if line.strip()) <= 15
+
+
+COMMANDS = sorted(set(re.findall(r"`(recoup [a-z][^`]*)`", README.read_text())))
+
+
+@pytest.mark.parametrize("line", [line for line in COMMANDS if not re.search(r"\b[A-Z]{2,}\b", line)])
+def test_a_command_that_can_be_typed_works(shop, line):
+    folder, _ = shop
+    if line == "recoup demo":
+        pytest.skip("tests/acceptance/test_flights.py runs it")
+    type_in(folder, line)
+
+
+@pytest.mark.parametrize("line", [line for line in COMMANDS if re.search(r"\b[A-Z]{2,}\b", line)])
+def test_a_command_with_blanks_to_fill_exists(tmp_path, line):
+    words = [word for word in line.split() if word.islower() and not word.startswith("-")]
+    page = type_in(tmp_path, " ".join([*words, "--help"]))
+    for flag in re.findall(r"--[a-z-]+", line):
+        assert flag in page
+
+
+def test_the_two_commands_and_the_extras_exist():
+    text, project = README.read_text(), tomllib.loads((ROOT / "pyproject.toml").read_text())
+    makefile = (ROOT / "Makefile").read_text()
+    for goal in re.findall(r"\$ make (\w+)", text):
+        assert f"\n{goal}:" in makefile
+    for extra in re.findall(r'pip install "\.\[(\w+)\]"', text):
+        assert extra in project["project"]["optional-dependencies"]
+
+
+def test_its_links_lead_somewhere():
+    links = re.findall(r"\]\((?!https?:)([^)#]+)\)", README.read_text())
+    assert [link for link in links if not (ROOT / link).exists()] == []
+
+
+def test_the_exit_codes_are_those_of_the_code():
+    from recoup.model.errors import ExitCode
+
+    table = README.read_text().partition("## Exit codes")[2].partition("\n## ")[0]
+    shown = {int(code) for cell in re.findall(r"^\| ([\d, ]+) \|", table, re.M) for code in cell.split(",")}
+    assert shown == {int(code) for code in ExitCode}
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory() as fresh_folder:
+        README.write_text(played(README.read_text(), Path(fresh_folder)))

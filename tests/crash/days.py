@@ -1,0 +1,48 @@
+"""The pipeline that the crash tests kill: three days, a step without a table, two with one, a DuckDB table behind them.
+
+What it does is set by variables, so that one file serves all tests: `DAYS_END` the last day, `DAYS_VERSION` what the rows
+are multiplied by, `DAYS_SLOW` seconds that `fetch` takes, `DAYS_BAD` a day on which `clean` fails.
+"""
+
+import os
+import time
+from pathlib import Path
+
+import polars as pl
+
+import recoup as rc
+
+VERSION = os.environ.get("DAYS_VERSION", "1")
+SLOW_SECONDS = float(os.environ.get("DAYS_SLOW", "0"))
+BAD = os.environ.get("DAYS_BAD", "2013-01-03")
+
+RETRY = rc.Retry(max_attempts=3, initial="10ms", max="100ms")
+
+days = rc.Pipeline("days", partitions=rc.Daily("2013-01-01", os.environ.get("DAYS_END", "2013-01-03"), key="dt"))
+
+
+def note(ctx: rc.Context) -> None:
+    """Written by Python's own `open`: a witness beside ledger and lake, which no injector counts."""
+    with Path("calls.txt").open("a", encoding="utf-8") as calls:
+        calls.write(f"{ctx.step} {ctx.partition}\n")
+
+
+@days.step(retry=RETRY, timeout=os.environ.get("DAYS_TIMEOUT"))
+def fetch(ctx: rc.Context) -> None:
+    note(ctx)
+    time.sleep(SLOW_SECONDS)
+
+
+@days.step(version=VERSION, retry=RETRY)
+def clean(ctx: rc.Context, fetch: None) -> pl.DataFrame:
+    note(ctx)
+    if ctx.partition == BAD:
+        raise LookupError(f"there is no {ctx.partition}")
+    day = int(ctx.partition.replace("-", "")) % 100
+    return pl.DataFrame({"name": ["a", "b", "c"], "n": [int(VERSION) * day * factor for factor in (1, 2, 3)]})
+
+
+@days.step(sink=rc.DuckDB("out.duckdb", table="totals", key=["dt", "name"]), retry=RETRY)
+def totals(ctx: rc.Context, history: pl.LazyFrame = rc.trailing(clean, days=2, complete=0.5)) -> pl.LazyFrame:
+    note(ctx)
+    return history.group_by("name").agg(pl.sum("n")).sort("name")

@@ -1,0 +1,124 @@
+"""One project of the crash tests: a folder, the command that is killed and repeated, and what its witnesses say."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from recoup.app.settings import load_settings
+from recoup.app.workspace import Workspace
+from recoup.lake.local import LocalStore
+from recoup.ledger.reader import LedgerReader
+from tests.crash.nursery import Nursery
+
+PIPELINE = Path(__file__).with_name("days.py")
+RUN = ("run", "days")
+KILLED = -signal.SIGKILL
+
+
+@dataclass
+class Project:
+    """A folder with a recoup.toml; its lake and ledger come with the first run."""
+
+    folder: Path
+    environ: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def make(cls, folder: Path, *lines: str, **environ: str) -> Project:
+        """A new project; `lines` are settings, variables go to every command."""
+        folder.mkdir(parents=True)
+        text = "\n".join([*lines, "[pipelines]", f'days = "{PIPELINE}:days"', ""])
+        (folder / "recoup.toml").write_text(text, encoding="utf-8")
+        return cls(folder, environ)
+
+    # --- the command, in a fork
+
+    def run(self, nursery: Nursery, *more: str, **injector: Any) -> int:
+        """`recoup run days`, inline; killed or failed as the injector's fields say."""
+        environ = {"RECOUP_EXECUTOR": "inline", **self.environ}
+        return nursery.bear(self.folder, [*RUN, *more], environ, injector)
+
+    # --- the command, as people start it
+
+    def start(self, *more: str, crash: Sequence[str] | None = None, **environ: str) -> subprocess.Popen[str]:
+        """`recoup run days` with worker processes; `crash` are options of the injector."""
+        words = ["-m", "recoup", *RUN, *more]
+        if crash is not None:
+            words = ["-m", "recoup.testing.crash", *crash, *words]
+        return subprocess.Popen(
+            [sys.executable, *words],
+            cwd=self.folder,
+            env={**os.environ, "POLARS_MAX_THREADS": "1", **self.environ, **environ},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def finish(self, *more: str, crash: Sequence[str] | None = None, **environ: str) -> tuple[int, str]:
+        """The same, awaited: exit code and stderr."""
+        process = self.start(*more, crash=crash, **environ)
+        _, errors = process.communicate(timeout=100)
+        return process.returncode, errors
+
+    # --- witnesses
+
+    @property
+    def lake(self) -> LocalStore:
+        return LocalStore(self.folder / "lake", read_only=True)
+
+    @property
+    def ledger(self) -> Path:
+        return self.folder / ".recoup" / "ledger.db"
+
+    def reader(self) -> LedgerReader:
+        return LedgerReader(self.ledger)
+
+    def workspace(self) -> Workspace:
+        return Workspace(load_settings(self.folder / "recoup.toml"))
+
+    def calls(self) -> Counter[str]:
+        """How often each `step partition` was called."""
+        path = self.folder / "calls.txt"
+        return Counter(path.read_text().splitlines()) if path.exists() else Counter()
+
+    def table(self) -> list[tuple[Any, ...]]:
+        """What the DuckDB table holds."""
+        return self.duckdb("SELECT dt, name, n FROM totals ORDER BY ALL")
+
+    def duckdb(self, query: str) -> list[tuple[Any, ...]]:
+        if not (self.folder / "out.duckdb").exists():
+            return []
+        with duckdb.connect(str(self.folder / "out.duckdb"), read_only=True) as connection:
+            return connection.execute(query).fetchall()
+
+    def output(self) -> str:
+        """What forked commands said."""
+        return (self.folder / "out.txt").read_text(errors="replace")
+
+    def trace(self) -> list[str]:
+        return (self.folder / "trace.txt").read_text().splitlines()
+
+
+@contextmanager
+def ended(*processes: subprocess.Popen[str]):
+    """Nobody outlives the block, whatever state it is in."""
+    try:
+        yield
+    finally:
+        for process in processes:
+            if process.poll() is None:
+                process.kill()
+            process.wait()
+            if process.stderr is not None:
+                process.stderr.close()

@@ -1,0 +1,106 @@
+"""A small project in a folder of its own: a pipeline whose output a test can turn, run in this process."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from recoup.app.backfilling import RunOptions, RunReport, plan, run
+from recoup.app.workspace import Workspace
+from recoup.ledger.reader import LedgerReader
+from recoup.plan.request import Request, parse_only
+
+PIPELINE = '''
+import json
+from pathlib import Path
+
+import polars as pl
+import recoup as rc
+
+ROOT = Path({root!r})
+days = rc.Pipeline("days", partitions=rc.Daily("2024-01-01", "2024-01-08"))
+
+
+def told(name, otherwise):
+    """What a test has written into the file of that name."""
+    file = ROOT / f"{{name}}.json"
+    return json.loads(file.read_text()) if file.exists() else otherwise
+
+
+feed = rc.Source("feed", rc.Daily("2024-01-01", "2024-01-08"), probe=lambda key: told("feed", {{}}).get(key, "v1"))
+
+
+@days.step(version={version!r})
+def raw(ctx, feed=feed):
+    if ctx.partition in told("bad", []):
+        raise ValueError("a bad day")
+    return pl.DataFrame({{"x": [1, 2, 3], "turn": [told("turn", 1)] * 3}})
+
+
+@days.step
+def note(ctx, raw: pl.LazyFrame):
+    ctx.count("rows", raw.collect().height)
+
+
+@days.step(sink=rc.DuckDB({database!r}, table="clean", key=["dt", "x"]))
+def clean(ctx, raw: pl.LazyFrame):
+    return raw.with_columns(run_id=pl.lit(ctx.run_id))
+
+
+@days.step
+def week(ctx, before: pl.LazyFrame = rc.lookback(clean, days=3, complete=0.5)):
+    return pl.DataFrame({{"n": [0 if before is None else before.select(pl.len()).collect().item()]}})
+'''
+
+
+@dataclass(frozen=True)
+class Project:
+    """`root` holds everything; steps see what `tell` wrote."""
+
+    root: Path
+
+    @classmethod
+    def make(cls, root: Path) -> Project:
+        project = cls(root)
+        project.declare("one", "1")
+        return project
+
+    @property
+    def workspace(self) -> Workspace:
+        return Workspace.here(self.root / "recoup.toml")
+
+    @property
+    def database(self) -> Path:
+        return self.root / "out.duckdb"
+
+    def declare(self, name: str, version: str) -> None:
+        """The pipeline in a file of that name: code that was loaded once stays loaded."""
+        text = PIPELINE.format(root=str(self.root), database=str(self.database), version=version)
+        (self.root / f"{self.root.name}_{name}.py").write_text(text)
+        (self.root / "recoup.toml").write_text(f'[pipelines]\ndays = "{self.root.name}_{name}.py:days"\n')
+
+    def tell(self, name: str, value: object) -> None:
+        (self.root / f"{name}.json").write_text(json.dumps(value))
+
+    def run(self, only: str = "missing,failed", **request) -> RunReport:
+        asked = Request("days", only=parse_only(only), **request)
+        return run(self.workspace, asked, "days", RunOptions(executor="inline"))
+
+    def planned(self, only: str = "missing,failed,stale", **request) -> dict[str, list[str]]:
+        """What a run would do: ranges by step, verb and reason."""
+        found = plan(self.workspace, Request("days", only=parse_only(only), **request), "days")
+        nodes = found.prepared.graph.nodes
+        return {
+            f"{nodes[group.node].name} {group.verb} {group.reason}": nodes[group.node].partitions.ranges_text(group.ordinals)
+            for group in found.plan.groups
+        }
+
+    def reader(self) -> LedgerReader:
+        return LedgerReader(self.workspace.settings.ledger)
+
+    def table(self) -> list[tuple]:
+        import duckdb
+
+        with duckdb.connect(str(self.database), read_only=True) as db:
+            return db.execute("SELECT * FROM clean ORDER BY dt, x").fetchall()
