@@ -35,7 +35,13 @@ def once(folder: Path) -> float:
     recoup = [sys.executable, "-m", "recoup"]
     run = subprocess.Popen([*recoup, "run", "busy"], cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     time.sleep(3)
-    subprocess.run([*recoup, "backfill", "pause", "latest"], cwd=folder, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    subprocess.run(
+        [*recoup, "backfill", "pause", "latest"],
+        cwd=folder,
+        check=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
     db = sqlite3.connect(f"file:{folder}/.recoup/ledger.db?mode=ro", uri=True)
     wished = db.execute("SELECT at FROM events WHERE kind = 'wished: pause'").fetchone()[0]
     time.sleep(0.5)

@@ -1,4 +1,4 @@
-"""Plan 1,000,000 partition-steps: 98 % published, 1 % failed, 1 % stale, from a ledger that holds all their rows.
+"""Plan 1,000,000 partition-steps: 98 % published, 1 % failed, 1 % stale, from a full ledger.
 
     python bench/plan_million.py make FOLDER      # writes recoup.toml, the pipeline and the ledger (about half a minute)
     python bench/plan_million.py plan FOLDER      # what is measured: one whole process
@@ -91,7 +91,9 @@ def plan(folder: Path) -> None:
     from recoup.plan.request import Request, parse_only
 
     planned = make_plan(Workspace(load_settings()), Request("big", only=parse_only("missing,failed,stale")), "big")
-    print(f"{planned.plan.actions:,} actions in {len(planned.plan.groups)} groups, {planned.plan.done:,} done,", end=" ")
+    print(
+        f"{planned.plan.actions:,} actions in {len(planned.plan.groups)} groups, {planned.plan.done:,} done,", end=" "
+    )
     print(f"{time.perf_counter() - start:.3f} s after the interpreter's start")
 
 

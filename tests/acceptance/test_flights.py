@@ -198,9 +198,11 @@ def test_kill_9_half_way_then_the_same_command(december, tmp_path):
     result = recoup(folder, *WINDOW, "--include-upstream")
     assert result.returncode == 1, result.stderr
     tries = Counter(ledger(folder, "SELECT node, ordinal FROM attempts"))
-    assert {key for key, count in tries.items() if count > 1} == running
-    assert set(ledger(folder, "SELECT node, ordinal FROM attempts WHERE state <> 'succeeded'")) == running
-    assert set(Counter(ledger(folder, "SELECT node, ordinal FROM publications")).values()) == {1}
+    again = {key for key, count in tries.items() if count > 1}
+    assert again <= running  # what had published just before it could say so is not among them
+    assert set(ledger(folder, "SELECT node, ordinal FROM attempts WHERE state <> 'succeeded'")) == again
+    shown = Counter(ledger(folder, "SELECT node, ordinal FROM publications WHERE state <> 'void'"))
+    assert set(shown.values()) == {1}
     assert delivered(folder) == delivered(undisturbed)
 
 

@@ -19,7 +19,9 @@ def as_of(mode: str, pipeline: Pipeline, request_made_at: float) -> AsOf:
         return _partition_end
     if mode in pipeline.as_of_modes:
         return _named(pipeline, mode)
-    moment = parse_moment(mode, f"--as-of-mode does not know {mode[:80]!r}", ", ".join(["now", "partition-end", *pipeline.as_of_modes]))
+    moment = parse_moment(
+        mode, f"--as-of-mode does not know {mode[:80]!r}", ", ".join(["now", "partition-end", *pipeline.as_of_modes])
+    )
     return lambda _partitioning, _ordinal: moment
 
 

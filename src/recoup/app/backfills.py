@@ -150,9 +150,7 @@ def find(reader: LedgerReader, name: str) -> BackfillRow:
 # --- wishes
 
 
-def _wish(
-    workspace: Workspace, name: str, wish: str, taken: Callable[[str], bool], patience_seconds: float
-) -> Wished:
+def _wish(workspace: Workspace, name: str, wish: str, taken: Callable[[str], bool], patience_seconds: float) -> Wished:
     with workspace.reader() as reader:
         row = find(reader, name)
     with _written(workspace) as tx:
@@ -209,4 +207,3 @@ def _causes(reader: LedgerReader, backfill: int) -> Iterator[Cause]:
     )
     for step, count, failure, log in rows:
         yield Cause(step, count, Failure.from_json(json.loads(failure)), log)
-

@@ -11,8 +11,8 @@ import ast
 import hashlib
 import inspect
 import json
-import textwrap
 import sys
+import textwrap
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
@@ -38,7 +38,7 @@ def code_version(node: Node) -> str:
 
 
 def same_code(version: str, planes: Mapping[str, PartitionSet]) -> PartitionSet:
-    """What this version made; under another Python minor version a difference is only a hint, so it counts as the same."""
+    """What this version made; what another Python minor version made counts too: there a difference is only a hint."""
     same = planes.get(CODE + version, PartitionSet(0))
     if version.startswith(f"{PYTHON}:"):
         for plane, ordinals in planes.items():

@@ -78,7 +78,8 @@ def _listed(pattern: str, partitioning: Partitioning) -> Iterator[int]:
     before, after = pattern.split("{partition}", 1)
     wildcard = re.escape(after.replace("{partition}", "*")).replace(r"\*\*/", "(?:.*/)?").replace(r"\*", "[^/]*")
     key = re.compile(re.escape(before).replace(r"\*", "[^/]*") + "([^/]+?)" + wildcard)
-    for path in glob.iglob(pattern.replace("{partition}", "*"), recursive=True):
+    paths = glob.iglob(pattern.replace("{partition}", "*"), recursive=True)  # noqa: PTH207 - Path.glob refuses absolute ones
+    for path in paths:
         if match := key.fullmatch(path):
             try:
                 yield partitioning.ordinal(match[1])

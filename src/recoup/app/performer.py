@@ -17,4 +17,4 @@ def make(setup: Mapping[str, Any]) -> AttemptPerformer:
     """Called once in each worker; an import that fails is told to the controller in one sentence."""
     root = Path(setup["root"])
     graph = Graph.of(load_pipeline(setup["pipeline"], root))
-    return AttemptPerformer(graph, lambda: from_description(setup["lake"]), open_sink, root)
+    return AttemptPerformer(graph, lambda: from_description(setup["lake"]), lambda spec: open_sink(spec, root), root)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from recoup.app.settings import Settings
@@ -30,11 +31,11 @@ def open_executor(settings: Settings, kind: str, workers: int, setup: Mapping[st
     raise ConfigError(message, "choose from processes, inline")
 
 
-def open_sink(spec: Mapping[str, Any]) -> Sink:
-    """The sink that a spec's JSON describes."""
+def open_sink(spec: Mapping[str, Any], root: Path) -> Sink:
+    """The sink that a spec's JSON describes; paths in it are relative to the project's root."""
     if spec["kind"] == "duckdb":
         from recoup.sinks.duckdb import DuckDBSink
 
-        return DuckDBSink(spec)
+        return DuckDBSink({**spec, "database": str(root / spec["database"])})
     message = f"unknown sink {spec['kind']!r}"
     raise ConfigError(message, "the sinks are: duckdb")

@@ -98,7 +98,7 @@ def show(workspace: Workspace, dataset: str, partition: str) -> History:
             raise UsageError(message, f"name one of {', '.join(d.name for d in found)}")
         ordinal = found[0].partitions.ordinal(partition)
         history = reader.history(found[0].node, ordinal)
-        open_intents = reader.open_intents(found[0].node, range(ordinal, ordinal + 1))
+        open_intents = [row for row in reader.open_intents(found[0].node) if row.publication.ordinal == ordinal]
     if not history and not open_intents:
         message = f"{found[0].name} {partition} was never published"
         raise UsageError(message, f"`recoup publish ls {found[0].name}` shows what was")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from recoup.app.bound import Bound
@@ -32,6 +33,7 @@ class Redelivery:
     store: ObjectStore
     lease: ControllerLease
     known: Bound
+    root: Path
     decision: str
     delivered: int = 0
     failures: list[str] = field(default_factory=list)
@@ -64,7 +66,7 @@ class Redelivery:
 
     def _deliver(self, node: Node, step: Node, ordinals: PartitionSet) -> None:
         assert node.sink is not None
-        with _opened(node.sink.to_json()) as sink:
+        with _opened(node.sink.to_json(), self.root) as sink:
             for ordinal in ordinals:
                 try:
                     self._one(node, step, ordinal, sink)
@@ -141,9 +143,9 @@ class _NotDeliveredError(Exception):
 
 
 @contextmanager
-def _opened(spec: Mapping[str, Any]) -> Iterator[Sink]:
+def _opened(spec: Mapping[str, Any], root: Path) -> Iterator[Sink]:
     """The sink for a block; closed at its end, so that people can query."""
-    sink = open_sink(spec)
+    sink = open_sink(spec, root)
     try:
         yield sink
     finally:

@@ -104,7 +104,7 @@ class _RollingBack:
             message = f"nothing was rolled back: {chosen.refused[0]}" + _and_more(len(chosen.refused) - 1)
             raise RefusedError(message, chosen.remedy)
         rollback_id = chosen.begun or self._begin(known, asked, chosen)
-        delivery = Redelivery(self.ledger, self.store, self.lease, known, rollback_id)
+        delivery = Redelivery(self.ledger, self.store, self.lease, known, self.workspace.settings.root, rollback_id)
         for node in known.graph.nodes:
             if node.kind is NodeKind.STEP:
                 self._moves_of(known, [move for move in chosen.moves if move.node == node.index], rollback_id, delivery)

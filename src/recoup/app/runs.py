@@ -76,7 +76,7 @@ def _ago(since: str) -> float:
 
 
 def _first_since(reader: LedgerReader, moment: float) -> int:
-    """The first attempt that was claimed from then on: tokens grow with time, so that one comparison does for each row."""
+    """The first attempt that was claimed from then on: tokens grow with time."""
     rows = reader.query("SELECT min(token) FROM attempts WHERE claimed_at >= ?", (moment,))
     return int(rows[0][0] or 2**62)
 
@@ -84,7 +84,9 @@ def _first_since(reader: LedgerReader, moment: float) -> int:
 def _tokens(reader: LedgerReader, pipeline: str | None, partition: str) -> list[int]:
     """All attempts at this partition, by the index on (node, ordinal)."""
     sql = "SELECT DISTINCT pipeline, ordinal FROM runs WHERE partition = ?"
-    grains = reader.query(f"{sql} AND pipeline = ?", (partition, pipeline)) if pipeline else reader.query(sql, (partition,))
+    grains = (
+        reader.query(f"{sql} AND pipeline = ?", (partition, pipeline)) if pipeline else reader.query(sql, (partition,))
+    )
     found: list[int] = []
     for owner, ordinal in grains:
         for row in reader.nodes(owner).values():

@@ -1,4 +1,4 @@
-"""`recoup.toml`, or `[tool.recoup]` in pyproject.toml, then RECOUP_… variables, then flags; each error with its place."""
+"""`recoup.toml`, or `[tool.recoup]` in pyproject.toml, then RECOUP_… variables, then flags; errors name their place."""
 
 from __future__ import annotations
 
@@ -132,7 +132,7 @@ def _check(values: Mapping[str, Any], path: Path | None) -> None:
     if values.get("max_parallel", 1) < 1:
         message = f"{where}: max_parallel must be at least 1"
         raise ConfigError(message, "mend its value")
-    if values.get("lease_seconds", 60) <= 0:
+    if float(values.get("lease_seconds", 60)) <= 0:
         message = f"{where}: lease_seconds must be more than 0"
         raise ConfigError(message, "mend its value")
     for table, kind in (("pipelines", str), ("pools", int)):

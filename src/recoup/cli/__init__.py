@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from typing import Final
 
 from recoup.cli.commands import page
 
 __all__ = ["main"]
 
-_HELP = (["--help"], ["-h"], ["help"], [])
-_VERSION = (["--version"], ["-V"])
+_HELP: Final[tuple[list[str], ...]] = (["--help"], ["-h"], ["help"], [])
+_VERSION: Final[tuple[list[str], ...]] = (["--version"], ["-V"])
 
 
 def main(argv: list[str] | None = None) -> int:

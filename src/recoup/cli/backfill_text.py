@@ -90,7 +90,11 @@ def detail_lines(detail: Detail, view: View, now: float) -> Iterator[str]:
         yield from ("", "failed attempts, those that were tried again included")
         yield from view.columns(
             (
-                [c.step, Cell(f"{number(c.count)} ×", right=True), Cell(f"{c.failure.kind}: {clean(c.failure.message)}", "bad")]
+                [
+                    c.step,
+                    Cell(f"{number(c.count)} ×", right=True),
+                    Cell(f"{c.failure.kind}: {clean(c.failure.message)}", "bad"),
+                ]
                 for c in detail.causes
             ),
             indent="  ",
@@ -110,5 +114,4 @@ def _when(row: BackfillRow, view: View, now: float) -> str:
 def _asked(row: BackfillRow) -> str:
     """The window in a few words."""
     request = Request.from_json(row.request)
-    words = run_words(request, row.pipeline).split(" ", 2)[2]
-    return words
+    return run_words(request, row.pipeline).split(" ", 2)[2]

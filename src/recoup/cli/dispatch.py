@@ -15,6 +15,9 @@ from recoup.model.errors import ExitCode, RecoupError, UsageError
 if TYPE_CHECKING:
     from cyclopts import App, CycloptsError
 
+    from recoup.cli.help import PlainHelp
+
+
 def dispatch(words: Sequence[str]) -> ExitCode:
     """Carry out one command and say how it ended."""
     output = Output(json="--json" in _before_dashes(words))
@@ -53,14 +56,12 @@ def build(*, help_wanted: bool = False) -> App:
     """The parser, with every command named and none loaded."""
     from cyclopts import App, Parameter
 
-    if help_wanted:
-        from recoup.cli.help import PlainHelp
     app = App(
         name="recoup",
         help="Backfill data pipelines, and recover them when they fail.",
         default_parameter=Parameter(negative=(), show_env_var=False),
         help_format="plaintext",
-        help_formatter=PlainHelp() if help_wanted else None,
+        help_formatter=_help() if help_wanted else None,
         help_flags=["--help", "-h"],
         version_flags=[],
         result_action="return_value",
@@ -70,6 +71,12 @@ def build(*, help_wanted: bool = False) -> App:
     for command in COMMANDS:
         app.command(command.place, name=command.name)
     return app
+
+
+def _help() -> PlainHelp:
+    from recoup.cli.help import PlainHelp
+
+    return PlainHelp()
 
 
 def _call(words: Sequence[str]) -> object:

@@ -50,7 +50,9 @@ def _entry(entry: HelpEntry) -> list[str]:
 
 
 def _text(description: object) -> str:
-    text = getattr(description, "primary_renderable", description)  # cyclopts wraps rich's Text, rich's Text wraps a str
+    text = getattr(
+        description, "primary_renderable", description
+    )  # cyclopts wraps rich's Text, rich's Text wraps a str
     return str(getattr(text, "plain", text) or "").strip()
 
 

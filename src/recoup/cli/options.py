@@ -13,7 +13,9 @@ from recoup.app.workspace import Workspace
 from recoup.model.errors import UsageError
 from recoup.plan.request import Order, Request, parse_only
 
-Start = Annotated[str | None, Parameter(metavar="KEY", help="First partition, or a day, month or year that it lies in.")]
+Start = Annotated[
+    str | None, Parameter(metavar="KEY", help="First partition, or a day, month or year that it lies in.")
+]
 End = Annotated[str | None, Parameter(metavar="KEY", help="Last partition; it is included.")]
 Steps = Annotated[list[str] | None, Parameter(name="--step", metavar="NAME", help="Only this step; may be repeated.")]
 
@@ -43,13 +45,20 @@ class Scope:
 
     start: Start = None
     end: End = None
-    only: Annotated[str, Parameter(metavar="WHAT", help="What is in scope: missing, failed, stale, separated by commas.")] = "missing,failed"
+    only: Annotated[
+        str, Parameter(metavar="WHAT", help="What is in scope: missing, failed, stale, separated by commas.")
+    ] = "missing,failed"
     step: Steps = None
-    exclude: Annotated[list[str] | None, Parameter(metavar="KEY", help="Leave this partition out; may be repeated.")] = None
+    exclude: Annotated[
+        list[str] | None, Parameter(metavar="KEY", help="Leave this partition out; may be repeated.")
+    ] = None
     include_upstream: Annotated[bool, Parameter(help="Fill what the chosen steps read, too.")] = False
     order: Annotated[Literal["oldest", "newest"], Parameter(help="Which partitions come first.")] = "oldest"
     as_of_mode: Annotated[
-        str, Parameter(metavar="MODE", help="What may be known: now, partition-end, a name the pipeline defines, or an ISO time.")
+        str,
+        Parameter(
+            metavar="MODE", help="What may be known: now, partition-end, a name the pipeline defines, or an ISO time."
+        ),
     ] = "now"
 
     def request(self, pipeline: str, partitions: tuple[str, ...]) -> Request:

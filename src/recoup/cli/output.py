@@ -118,6 +118,10 @@ class Output:
         self.next(answer.next)
         return answer.exit_code
 
+    def result(self, body: Mapping[str, Any], exit_code: ExitCode, next_: str) -> None:
+        """The line that closes a stream of NDJSON."""
+        self.record({"event": "result", **body, "exit_code": int(exit_code), "next": next_})
+
     def error(self, command: str, error: RecoupError) -> ExitCode:
         """What went wrong, in one sentence, and the remedy."""
         if self.json:

@@ -50,4 +50,6 @@ def _save(path: Path, text: str) -> None:
     try:
         path.write_text(f"{text}\n", encoding="utf-8")
     except OSError as error:
-        raise UsageError(f"the plan cannot be written to {path}: {error.strerror}", "name another file with -o") from error
+        raise UsageError(
+            f"the plan cannot be written to {path}: {error.strerror}", "name another file with -o"
+        ) from error

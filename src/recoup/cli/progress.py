@@ -22,6 +22,7 @@ CAUSES_TOLD: Final = 5
 _PLAIN_SECONDS: Final = 5.0
 _PLAIN_SHARE: Final = 0.1
 _LIVE_SECONDS: Final = 0.2
+_FAST: Final = 99.5
 
 
 class Shown:
@@ -190,7 +191,7 @@ def _parts(tally: Tally, now: float) -> Iterator[str]:
     if tally.paused:
         yield "paused"
     elif rate is not None:
-        yield f"{rate:.1f}/s" if rate < 99.5 else f"{number(round(rate))}/s"
+        yield f"{rate:.1f}/s" if rate < _FAST else f"{number(round(rate))}/s"
     if left is not None and left >= 1:
         yield f"{duration(left)} left"
     for count, word in ((tally.counts.failed, "failed"), (tally.blocked, "blocked"), (tally.running, "running")):

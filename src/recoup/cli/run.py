@@ -74,14 +74,13 @@ def carry_out(
     except RecoupError as error:
         if not output.json:
             raise
-        body = {"event": "result", "state": "error", "backfill_id": shown.backfill_id, "error": error_json(error)}
-        output.record({**body, "exit_code": int(error.exit_code), "next": ""})
+        body = {"state": "error", "backfill_id": shown.backfill_id, "error": error_json(error)}
+        output.result(body, error.exit_code, "")
         return error.exit_code
     assert shown.tally is not None
     command_next = common.again(_next(report, pipeline[1]))
     if output.json:
-        body = {"event": "result", **report_json(report, shown.tally)}
-        output.record({**body, "exit_code": int(report.exit_code), "next": command_next})
+        output.result(report_json(report, shown.tally), report.exit_code, command_next)
         return report.exit_code
     for line in report_lines(report, shown.tally, output.out_view):
         output.data(line)

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from recoup.app.backfilling import RunReport
 from recoup.cli.tally import BlockGroup, FailureGroup, Tally
-from recoup.cli.text import Cell, View, clean, counted, duration, number, ranges
+from recoup.cli.text import Cell, Row, View, clean, counted, duration, number, ranges
 from recoup.model.partition import PartitionSet
 
 CAUSES_SHOWN: Final = 10
@@ -23,7 +23,7 @@ _WORDS: Final = {
 
 def report_json(report: RunReport, tally: Tally) -> dict[str, Any]:
     """The closing line."""
-    counts = report.counts
+    counts = tally.counts
     return {
         "state": report.state,
         "backfill_id": report.backfill_id,
@@ -59,7 +59,7 @@ def _headline(report: RunReport, tally: Tally) -> str:
     name = report.planned.plan.request.pipeline
     if report.state == "nothing":
         return f"{name}: nothing to do, all {counted(tally.total, 'partition-step')} asked for are published"
-    counts = report.counts
+    counts = tally.counts
     word = _WORDS[report.state]
     parts = [f"{number(tally.done)} of {number(tally.total)} published"]
     parts += [f"{number(counts.failed)} failed"] if counts.failed else []
@@ -80,12 +80,11 @@ def _block_lines(groups: list[BlockGroup], view: View) -> Iterator[str]:
     if not groups:
         return
     yield from ("", view.paint("warn", "blocked"))
-    rows = []
+    rows: list[Row] = []
     for node, of_one in groupby(groups, lambda group: group.node):
         same = list(of_one)
         shown = same if view.width is None or len(same) <= REASONS_SHOWN + 1 else same[:REASONS_SHOWN]
-        for group in shown:
-            rows.append([node.name, ranges(node.partitions.ranges_text(group.ordinals), view), group.reason])
+        rows += [[node.name, ranges(node.partitions.ranges_text(g.ordinals), view), g.reason] for g in shown]
         if rest := same[len(shown) :]:
             ordinals = PartitionSet()
             for group in rest:

@@ -33,10 +33,14 @@ def status(
     workspace = common.workspace()
     named = [pipeline] if pipeline else list(workspace.settings.pipelines)
     if not named:
-        raise ConfigError("no pipelines are named here", "name them under [pipelines] in recoup.toml, or `recoup init sample`")
+        raise ConfigError(
+            "no pipelines are named here", "name them under [pipelines] in recoup.toml, or `recoup init sample`"
+        )
     if len(named) > 1:
         if start or end or step or only:
-            raise UsageError("--start, --end, --step and --only are for one pipeline", f"name one of {', '.join(named)}")
+            raise UsageError(
+                "--start, --end, --step and --only are for one pipeline", f"name one of {', '.join(named)}"
+            )
         return _overview(workspace, named, common, check=check)
     found = ask(workspace, named[0], start=start, end=end, partitions=partitions, steps=tuple(step or ()))
     return Answer(

@@ -44,7 +44,7 @@ def _parts(status: StepStatus) -> Iterator[Part]:
     for kind, ordinals in step.failed.items():
         sample = status.samples.get(kind)
         text = clean(sample.failure.message) if sample else ""
-        more = {"kind": kind}
+        more: dict[str, Any] = {"kind": kind}
         if sample:
             more |= {"message": sample.failure.message, "advice": sample.failure.advice, "log": sample.log}
         yield Part(step, "failed", f"failed({kind})", ordinals, text, more)
@@ -225,7 +225,9 @@ def _part_rows(chosen: Sequence[Part], view: View) -> Iterator[Row]:
         rest = PartitionSet()
         for part in more:
             rest |= part.partitions
-        yield _part_row(Part(more[0].step, "blocked", "blocked", rest, f"for {counted(len(more), 'more reason')}"), view)
+        yield _part_row(
+            Part(more[0].step, "blocked", "blocked", rest, f"for {counted(len(more), 'more reason')}"), view
+        )
 
 
 def _part_row(part: Part, view: View) -> Row:

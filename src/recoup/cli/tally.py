@@ -10,7 +10,7 @@ from typing import Any, Final
 from recoup.app.prepare import Planned
 from recoup.engine.machine import Counts
 from recoup.engine.runner import Progress
-from recoup.model.failure import Failure
+from recoup.model.failure import Failure, FailureKind
 from recoup.model.graph import Node
 from recoup.model.partition import PartitionSet
 from recoup.plan.plan import Verb
@@ -78,6 +78,8 @@ class Tally:
         delays = {(retry.node, retry.ordinal): retry.delay_seconds for retry in progress.retries}
         news = []
         for failed in progress.failures:
+            if failed.failure.kind is FailureKind.CANCELLED:
+                continue  # somebody stopped it: nothing went wrong
             index = self._index[failed.node]
             delay = delays.get((index, failed.ordinal))
             cause = (index, failed.failure.fingerprint, delay is None)
@@ -119,7 +121,7 @@ class Tally:
         samples, settled = self._samples, self.counts.settled
         if not samples or now - samples[-1][0] >= _SAMPLE_SECONDS:
             samples.append((now, settled))
-        while len(samples) > 2 and now - samples[1][0] > RATE_SECONDS:
+        while len(samples) > 1 and now - samples[0][0] > RATE_SECONDS:
             samples.popleft()
         then, before = samples[0]
         if now - then < _SAMPLE_SECONDS or settled == before:

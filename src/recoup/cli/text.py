@@ -6,15 +6,17 @@ import textwrap
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Final
 
 STYLES: Final = {"bad": "31", "good": "32", "warn": "33", "dim": "2", "bold": "1", "": ""}
 _GAP: Final = "  "
 _NARROWEST: Final = 24
+_KILO: Final = 1000
 _UNITS: Final = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
 
 
-class Cell(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Cell:
     """One text of a table, how it is coloured, and on which side it is padded."""
 
     text: str
@@ -128,9 +130,9 @@ def duration(seconds: float) -> str:
 def size(size_bytes: float) -> str:
     """`812 B`, `4.2 MB`, `1.3 GB`."""
     for unit in ("B", "kB", "MB", "GB"):
-        if size_bytes < 1000:
-            return f"{size_bytes:.0f} {unit}" if unit == "B" or size_bytes >= 99.5 else f"{size_bytes:.1f} {unit}"
-        size_bytes /= 1000
+        if size_bytes < _KILO:
+            return f"{size_bytes:.0f} {unit}" if unit == "B" else f"{size_bytes:.1f} {unit}"
+        size_bytes /= _KILO
     return f"{size_bytes:,.1f} TB"
 
 

@@ -49,7 +49,6 @@ class Inflight:
             cpu_seconds=resources.get("cpu_seconds"),
         )
 
-
     def publish(self, result: Mapping[str, Any], node_id: NodeId) -> Publication:
         """What its partition will show: its files, the run that a table holds, or the fact that it was done."""
         files = tuple(DataFile(*f) for f in result["files"]) if "files" in result else ()
@@ -84,7 +83,12 @@ def iso(moment: float) -> str:
 
 
 def manifest_of(
-    pipeline: str, backfill_id: str | None, inflight: Inflight, measured: Measured, outcome: str, failure: Failure | None
+    pipeline: str,
+    backfill_id: str | None,
+    inflight: Inflight,
+    measured: Measured,
+    outcome: str,
+    failure: Failure | None,
 ) -> Manifest:
     """The artifact of this attempt, good or bad."""
     claim, publication = inflight.claimed.claim, inflight.publication

@@ -105,7 +105,7 @@ def insight(
     """How all steps stand, or those named with their deliveries; `reasons` are of the blocked, by the node's index."""
     looked_at, known = window or Window(), reasons or {}
     found = tuple(
-        _step(node, graph, snapshot, looked_at.of(node, graph.anchor), known.get(node.index, ()))
+        _step(node, snapshot, looked_at.of(node, graph.anchor), known.get(node.index, ()))
         for node in _chosen(graph, steps)
     )
     dates, lacking = NOTHING, NOTHING
@@ -147,13 +147,11 @@ def _dates(node: Node, graph: Graph, ordinals: PartitionSet) -> PartitionSet:
     return touching(ordinals, node.partitions, graph.anchor) or NOTHING
 
 
-def _step(
-    node: Node, graph: Graph, snapshot: Snapshot, window: PartitionSet | None, reasons: Sequence[Reason]
-) -> StepInsight:
+def _step(node: Node, snapshot: Snapshot, window: PartitionSet | None, reasons: Sequence[Reason]) -> StepInsight:
     state = snapshot.states[node.index]
     expected = state.expected if window is None else state.expected & window
     running = state.running & expected
-    complete = _complete(node, graph, snapshot) & expected
+    complete = _complete(node, snapshot) & expected
     rest = expected - complete - running
     failed = dict(_shares(state, rest))
     for ordinals in failed.values():
@@ -175,7 +173,7 @@ def _step(
     )
 
 
-def _complete(node: Node, graph: Graph, snapshot: Snapshot) -> PartitionSet:
+def _complete(node: Node, snapshot: Snapshot) -> PartitionSet:
     """Published, and the last try did not fail; a table holds what is current."""
     state = snapshot.states[node.index]
     there = state.published - state.any_failed

@@ -62,7 +62,9 @@ def _checked_up_to(reader: LedgerReader, pipeline: str) -> int:
     if mark["boot"] == _boot_id():
         return int(mark["token"])
     before = mark["at"] - WRITEBACK_SECONDS
-    rows = reader.query("SELECT coalesce(max(token), 0) FROM attempts WHERE token <= ? AND ended_at < ?", (mark["token"], before))
+    rows = reader.query(
+        "SELECT coalesce(max(token), 0) FROM attempts WHERE token <= ? AND ended_at < ?", (mark["token"], before)
+    )
     return int(rows[0][0])
 
 
@@ -89,10 +91,26 @@ def _inputs(
     return tuple(reads)
 
 
-def _again(
-    row: tuple[Any, ...], graph: Graph, node: Node, partition: str, inputs: tuple[InputRead, ...]
-) -> Manifest:
-    (token, _, number, state, started, ended, rows, failure, code, _, memory, cpu, run_id, as_of, digest, version, backfill) = row
+def _again(row: tuple[Any, ...], graph: Graph, node: Node, partition: str, inputs: tuple[InputRead, ...]) -> Manifest:
+    (
+        token,
+        _,
+        number,
+        state,
+        started,
+        ended,
+        rows,
+        failure,
+        code,
+        _,
+        memory,
+        cpu,
+        run_id,
+        as_of,
+        digest,
+        version,
+        backfill,
+    ) = row
     told = Failure.from_json(json.loads(failure)) if failure else None
     return Manifest(
         pipeline=graph.pipeline,

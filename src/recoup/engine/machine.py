@@ -181,7 +181,7 @@ class _Flags:
 class _Work:
     """The actions of one node."""
 
-    __slots__ = ("attempts", "delivery", "grain", "lo", "pool", "reasons", "status", "waiting")
+    __slots__ = ("attempts", "delivery", "grain", "lo", "losses", "pool", "reasons", "status", "waiting")
 
     def __init__(self, node: Node, ordinals: PartitionSet, grain: int) -> None:
         self.lo = ordinals.first or 0
@@ -189,6 +189,7 @@ class _Work:
         self.status = bytearray(size)
         self.waiting: dict[int, int] = {}
         self.attempts: dict[int, int] = {}
+        self.losses: dict[int, int] = {}
         self.reasons: list[tuple[PartitionSet, str]] = []
         self.pool = (node.step.pool or "") if node.step and node.kind is NodeKind.STEP else ""
         self.delivery = node.kind is NodeKind.DELIVERY
@@ -224,6 +225,7 @@ class Machine:
         self._running = 0
         self._work = [_Work(node, plan.of(node.index), self._grains[node.index]) for node in graph.nodes]
         self._there: list[_Flags] = []
+        self._counted: list[_Flags] = []
         self._expected: list[_Flags] = []
         self._open: dict[tuple[int, int], int] = {}
         self._peers: dict[int, list[int]] = {}
@@ -314,6 +316,8 @@ class Machine:
             state, ordinals = snapshot.states[node.index], plan.of(node.index)
             lo, hi = self._reach(node)
             self._there.append(_Flags(state.published - ordinals, lo, hi))
+            # What left the calendar is still there, but counts in no share.
+            self._counted.append(_Flags(state.published & state.expected - ordinals, lo, hi))
             self._expected.append(_Flags(state.expected, lo, hi))
             self.counts.total += len(ordinals)
         for node in self.graph.nodes:
@@ -382,7 +386,7 @@ class Machine:
             at, which, end = todo.pop()
             self._set(at, which, end)
             if end is Status.SUCCEEDED:
-                self._there[at][which] = 1
+                self._there[at][which] = self._counted[at][which] = 1
             self._close(at, which, instructions)
             for reader, edge in self.graph.readers[at]:
                 for child in self._waiting_children(reader, edge, at, which):
@@ -415,9 +419,9 @@ class Machine:
     def _children(self, edge: Edge, reader: int, at: int, ordinal: int) -> Iterable[int]:
         partitions = self.graph.nodes
         readers = children(edge.relation, partitions[reader].partitions, partitions[at].partitions, ordinal)
-        if isinstance(edge.relation, Span) and ordinal not in readers:
-            if self._reads_nothing(edge, self._span(edge, reader, ordinal)):
-                return (ordinal, *readers)
+        own_too = isinstance(edge.relation, Span) and ordinal not in readers
+        if own_too and self._reads_nothing(edge, self._span(edge, reader, ordinal)):
+            return (ordinal, *readers)
         return readers
 
     def _shortfall(self, node: int, ordinal: int) -> str | None:
@@ -425,25 +429,28 @@ class Machine:
         if self._work[node].delivery:
             parent = self.graph.nodes[node].edges[0].parent
             status = self._work[parent].get(ordinal)
-            return None if status in (Status.ABSENT, Status.SUCCEEDED) else f"{self.graph.nodes[parent].name} is not there"
+            return (
+                None if status in (Status.ABSENT, Status.SUCCEEDED) else f"{self.graph.nodes[parent].name} is not there"
+            )
         for edge in self.graph.nodes[node].edges:
-            there, expected = self._there[edge.parent], self._expected[edge.parent]
-            parent_node = self.graph.nodes[edge.parent]
-            span = self._span(edge, node, ordinal)
-            need = len(span) if isinstance(edge.relation, Same) else expected.count(span)
-            have = there.count(span)
+            parent_node, span = self.graph.nodes[edge.parent], self._span(edge, node, ordinal)
+            if isinstance(edge.relation, Same):
+                if edge.complete > 0 and not self._there[edge.parent][ordinal]:
+                    return shortfall(edge, parent_node, PartitionSet.of_range(span), 0, 1)
+                continue
+            there, expected = self._counted[edge.parent], self._expected[edge.parent]
+            need, have = expected.count(span), there.count(span)
             if have < edge.needed(need):
-                lacking = PartitionSet.of_range(span) if isinstance(edge.relation, Same) else expected.lacking(span, there)
-                return shortfall(edge, parent_node, lacking, have, need)
+                return shortfall(edge, parent_node, expected.lacking(span, there), have, need)
         return None
 
     def _failed(self, event: Failed) -> list[Instruction]:
-        """Try again if that is safe and allowed, else it has settled."""
+        """Try again if that is safe and allowed, else it has settled; vanished workers have a budget of their own."""
         work, step = self._work[event.node], self.graph.nodes[event.node].step
-        tries = work.attempts.get(event.ordinal, 0) + 1
-        work.attempts[event.ordinal] = tries
+        lost = event.failure.kind is FailureKind.LOST
+        budget = work.losses if lost else work.attempts
+        tries = budget[event.ordinal] = budget.get(event.ordinal, 0) + 1
         if step is not None and event.failure.kind in RETRYABLE and tries < step.retry.max_attempts:
-            lost = event.failure.kind is FailureKind.LOST
             delay = 0.0 if lost and tries == 1 else step.retry.delay(tries, event.chance)
             self._set(event.node, event.ordinal, Status.DELAYED)
             heapq.heappush(self._delayed, (event.now + delay, event.node, event.ordinal))
@@ -458,7 +465,8 @@ class Machine:
         if self._open[key]:
             return
         del self._open[key]
-        if all(self._there[peer][ordinal] for peer in self._peers[grain]):
+        peers = self._peers[grain]
+        if all(self._there[peer][ordinal] or not self._expected[peer][ordinal] for peer in peers):
             instructions.append(CloseRun(node, ordinal))
 
     # --- queues

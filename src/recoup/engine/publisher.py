@@ -7,6 +7,7 @@ import queue
 import select
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 
 from recoup.lake.manifests import write_manifest
@@ -60,10 +61,8 @@ class Publisher:
 
     def outcomes(self) -> list[PublishOutcome]:
         """What has happened since the last call."""
-        try:
+        with suppress(BlockingIOError):  # nothing has happened
             os.read(self._wake_read, 4096)
-        except BlockingIOError:
-            pass
         done = []
         while not self._outcomes.empty():
             done.append(self._outcomes.get())
@@ -92,10 +91,8 @@ class Publisher:
         except Exception as caught:  # noqa: BLE001 - carried to the engine's loop, which decides
             error = caught
         self._outcomes.put(PublishOutcome(intent.token, error))
-        try:
+        with suppress(BlockingIOError):  # the pipe is full of wake-ups already
             os.write(self._wake_write, b"!")
-        except BlockingIOError:
-            pass  # the pipe is full of wake-ups already
 
     def _write(self, manifests: list[tuple[Manifest, str]]) -> None:
         for manifest, key in manifests:
@@ -106,4 +103,3 @@ class Publisher:
             work()
         except Exception as error:  # noqa: BLE001 - raised again in the engine's loop
             self._error = error
-

@@ -23,7 +23,7 @@ def reconcile(
     """
     with ledger.transaction() as tx:
         left = void_dead(tx, ledger.path, lease.controller)
-    by_id = {node_id: node for node_id, node in zip(node_ids, graph.nodes, strict=True)}
+    by_id = dict(zip(node_ids, graph.nodes, strict=True))
     mine = [(by_id[p.node], p) for p in left if p.node in by_id]
     moved = [(node, p) for node, p in mine if _settled_by_pointer(ledger, store, node, p)]
     with ledger.transaction() as tx:
@@ -42,9 +42,7 @@ def _settled_by_pointer(ledger: Ledger, store: ObjectStore, node: Node, publicat
     return fence(store, intent_of(node, partition, None, publication, ledger.ledger_id, ledger.epoch, now))
 
 
-def _readers(
-    graph: Graph, node_ids: Sequence[NodeId], node: Node, ordinal: int
-) -> Sequence[tuple[NodeId, range]]:
+def _readers(graph: Graph, node_ids: Sequence[NodeId], node: Node, ordinal: int) -> Sequence[tuple[NodeId, range]]:
     return [
         (node_ids[reader], children(edge.relation, graph.nodes[reader].partitions, node.partitions, ordinal))
         for reader, edge in graph.readers[node.index]

@@ -361,7 +361,9 @@ class Runner:
     def _ended_elsewhere(self, tx: Transaction, node_id: NodeId, node: int, ordinal: int) -> events.Event:
         if any(tx.plane_has(node_id, plane, ordinal) for plane in tx.planes_of(node_id, planes.FAILED)):
             return events.FailedElsewhere(node, ordinal)
-        published = tx.plane_has(node_id, planes.PUBLISHED, ordinal) and not tx.plane_has(node_id, planes.STALE, ordinal)
+        published = tx.plane_has(node_id, planes.PUBLISHED, ordinal) and not tx.plane_has(
+            node_id, planes.STALE, ordinal
+        )
         return events.Succeeded(node, ordinal) if published else events.Released(node, ordinal)
 
 
@@ -370,4 +372,3 @@ def _lost(inflight: Inflight, event: Lost) -> Failure:
     if event.timed_out and step is not None and step.timeout_seconds is not None:
         return timed_out(step.timeout_seconds, event.evidence)
     return lost(event.evidence)
-

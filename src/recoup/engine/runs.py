@@ -1,4 +1,4 @@
-"""One run for each partition: the open one is continued, else a new one begins, with one `run_as_of` for all its steps."""
+"""One run for each partition: the open one is continued, else a new one begins; all its steps share it."""
 
 from __future__ import annotations
 
@@ -55,5 +55,7 @@ def new_run_id(clock: Clock) -> str:
     """A UUIDv7: ordered by time, unique without asking anybody."""
     milliseconds = int(clock.now().timestamp() * 1000)
     chance = int.from_bytes(clock.token_bytes(10), "big")
-    value = (milliseconds & (1 << 48) - 1) << 80 | 7 << 76 | (chance >> 62 & 0xFFF) << 64 | 2 << 62 | chance & (1 << 62) - 1
+    value = (
+        (milliseconds & (1 << 48) - 1) << 80 | 7 << 76 | (chance >> 62 & 0xFFF) << 64 | 2 << 62 | chance & (1 << 62) - 1
+    )
     return str(UUID(int=value))

@@ -50,7 +50,9 @@ class TaskMaker:
                 given[edge.argument] = {"partitions": keys}
                 reads += read
                 continue
-            found = tx.pins(self.node_ids[parent.index], span, claimed.claim.run.run_as_of if self.as_of_limits else None)
+            found = tx.pins(
+                self.node_ids[parent.index], span, claimed.claim.run.run_as_of if self.as_of_limits else None
+            )
             if node.kind is NodeKind.DELIVERY:
                 delivery = _delivery(parent, found)
             elif reason := self._too_late(edge, parent, span, found):
@@ -119,7 +121,8 @@ class TaskMaker:
         if len(found) >= edge.needed(need):
             return None
         lacking = PartitionSet.of_range(span) - PartitionSet.of(p.publication.ordinal for p in found)
-        return f"{shortfall(edge, parent, lacking & expected, len(found), need)} (what is there was made later than run_as_of)"
+        reason = shortfall(edge, parent, lacking & expected, len(found), need)
+        return f"{reason} (what is there was made later than run_as_of)"
 
 
 def _delivery(parent: Node, found: Sequence[Published]) -> dict[str, object]:

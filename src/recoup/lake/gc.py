@@ -8,7 +8,7 @@ module does not know are never touched.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -111,8 +111,8 @@ def collect(store: ObjectStore, plan: GarbagePlan) -> GarbagePlan:
     return GarbagePlan(plan.rules, tuple(done), plan.kept)
 
 
-def kept_runs(pointer: Pointer, rules: Rules) -> set[str]:
-    """The runs of the newest generations, and of those that were current within the days to keep. Pure."""
+def kept_runs(pointer: Pointer, rules: Rules) -> dict[str, str]:
+    """The runs of the newest generations, and of those current within the days to keep, with their digests. Pure."""
     oldest = rules.now - timedelta(days=rules.keep_days)
     kept: list[Generation] = []
     until: datetime | None = None
@@ -120,7 +120,8 @@ def kept_runs(pointer: Pointer, rules: Rules) -> set[str]:
         if number < rules.keep_generations or until is None or until > oldest:
             kept.append(generation)
         until = _time(generation.published_at)
-    return {generation.run_id for generation in kept if generation.run_id is not None}
+    # The newest last, so that it stays: a run may have been published twice.
+    return {generation.run_id: generation.digest for generation in reversed(kept) if generation.run_id is not None}
 
 
 def _judge(store: ObjectStore, found: _Partition, rules: Rules) -> Iterator[Garbage]:
@@ -131,7 +132,8 @@ def _judge(store: ObjectStore, found: _Partition, rules: Rules) -> Iterator[Garb
     except CorruptError as error:
         found.kept.append(f"{name}: everything is kept, {error.message}")
         return
-    published = kept_runs(pointer, rules) if pointer else set()
+    digests = kept_runs(pointer, rules) if pointer else {}
+    published = set(digests)
     young = {run for run in {*found.data, *found.manifests} if _newest(found, run) >= rules.now - GRACE}
     safe = published | young | (rules.live_runs & {*found.data, *found.manifests})
     if pointer is None:
@@ -139,7 +141,7 @@ def _judge(store: ObjectStore, found: _Partition, rules: Rules) -> Iterator[Garb
         if unclear:
             found.kept.append(f"{name}: kept, because no pointer says which of its runs are current")
         safe |= unclear
-    listed = _listed(store, found, safe)
+    listed = _listed(store, found, safe, digests)
     if listed is None:
         return
     for run in sorted({*found.data, *found.manifests} - safe):
@@ -174,18 +176,23 @@ def _unlisted(found: _Partition, run: str, listed: AbstractSet[str], rules: Rule
             yield Garbage(info.key, info.size_bytes, "its attempt never counted")
 
 
-def _listed(store: ObjectStore, found: _Partition, runs: Iterable[str]) -> set[str] | None:
+def _listed(store: ObjectStore, found: _Partition, runs: Iterable[str], digests: Mapping[str, str]) -> set[str] | None:
     """Every file that the manifests of these runs list; None when one of them cannot tell."""
+    name = f"{found.dataset} {found.partition}"
     listed: set[str] = set()
     for run in runs:
         try:
             manifest = read_manifest(store, found.dataset, found.key, found.partition, run)
         except CorruptError as error:
-            found.kept.append(f"{found.dataset} {found.partition}: everything is kept, {error.message}")
+            found.kept.append(f"{name}: everything is kept, {error.message}")
             return None
         if manifest is None:
             # Not written yet, or lost and about to be written again: whatever is there may be listed by it.
             listed.update(info.key for info in found.data.get(run, []))
+        elif manifest.digest != digests.get(run, manifest.digest):
+            # An attempt's that was written after the one that counts: it does not list what readers see.
+            found.kept.append(f"{name}: everything is kept, the manifest of run {run} is not the published one")
+            return None
         else:
             listed.update(output.path for output in manifest.outputs)
     return listed

@@ -13,12 +13,13 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from recoup.lake.disk import FULL, refusal, sync_file, sync_folder, write_all
+from recoup.lake.disk import refusal, sync_file, write_all
 from recoup.lake.files import NewFile, written
 from recoup.lake.folders import Folders
 from recoup.lake.layout import LOCKS, check_key, check_prefix
 from recoup.lake.locks import FolderLocks
-from recoup.model.errors import ConfigError, ConflictError, UnreachableError
+from recoup.lake.root import opened_root
+from recoup.model.errors import ConflictError, UnreachableError
 from recoup.ports import ObjectInfo, Stored
 
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
@@ -37,7 +38,7 @@ class LocalStore:
     durable_puts = False
 
     def __init__(self, root: Path | str, *, read_only: bool = False) -> None:
-        self._root = _opened(Path(root), read_only=read_only)
+        self._root = opened_root(Path(root), read_only=read_only)
         self._folders = Folders(self._root)
         self._locks = FolderLocks(f"{self._root}/{LOCKS}")
 
@@ -209,31 +210,6 @@ class LocalStore:
                         yield _info(prefix + name, entry)
                 elif prefix + name != f"{LOCKS}/":
                     yield from self._walk(entry.path, prefix + name)
-
-
-def _opened(root: Path, *, read_only: bool) -> str:
-    """The root's real path; made, durably, unless it is there. ConfigError when it cannot serve."""
-    place = root.expanduser()
-    try:
-        if not read_only:
-            missing = [p for p in (place, *place.parents) if not p.exists()]
-            place.mkdir(parents=True, exist_ok=True)
-            for made in missing:
-                sync_folder(str(made.parent))
-        place = place.resolve(strict=True)
-        rights = os.R_OK | os.X_OK | (0 if read_only else os.W_OK)
-        if not place.is_dir() or not os.access(place, rights):
-            verb = "read" if read_only else "written"
-            raise PermissionError(0, f"it is no folder that can be {verb}")
-    except OSError as error:
-        if error.errno in FULL:
-            raise refusal(error, str(place)) from error
-        message = f"the lake {root} cannot be used: {(error.strerror or str(error)).lower()}"
-        raise ConfigError(message, "set `lake` to a folder that you may write") from error
-    if str(place) == "/":
-        message = "a lake cannot be the root of the file system"
-        raise ConfigError(message, "give it a folder of its own")
-    return str(place)
 
 
 def _taken(path: str) -> ConflictError:

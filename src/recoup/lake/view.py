@@ -14,6 +14,8 @@ from recoup.model.errors import CorruptError, UsageError
 from recoup.model.manifest import DataFile, Pointer
 from recoup.ports import ObjectStore
 
+_REMEDY = "recoup writes it again from the ledger when it reconciles"
+
 
 @dataclass(frozen=True, slots=True)
 class CurrentPartition:
@@ -47,7 +49,12 @@ def current_of(store: ObjectStore, key: str, pointer: Pointer) -> CurrentPartiti
     manifest = read_manifest(store, pointer.dataset, key, pointer.partition, run_id)
     if manifest is None:
         message = f"{pointer.dataset} {pointer.partition}: run {run_id} is current, but its manifest is gone"
-        raise CorruptError(message, "recoup writes it again from the ledger when it reconciles")
+        raise CorruptError(message, _REMEDY)
+    if manifest.digest != pointer.current.digest:
+        message = (
+            f"{pointer.dataset} {pointer.partition}: the manifest of run {run_id} is not the one that was published"
+        )
+        raise CorruptError(message, _REMEDY)
     return CurrentPartition(key, pointer.partition, run_id, manifest.outputs, manifest.columns)
 
 

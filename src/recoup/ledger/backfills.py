@@ -26,7 +26,8 @@ def open_backfill(
     """A new backfill that this controller runs; its row number."""
     backfill = ledger.next_row("backfills", "backfill")
     tx.execute(
-        "INSERT INTO backfills (backfill, backfill_id, pipeline, request, digest, state, controller, actions, created_at, who)"
+        "INSERT INTO backfills (backfill, backfill_id, pipeline, request, digest, state, controller, actions,"
+        " created_at, who)"
         " VALUES (?, ?, ?, ?, ?, 'running', ?, ?, ?, ?)",
         (backfill, backfill_id, pipeline, json.dumps(request), digest, controller, actions, tx.now, who),
     )

@@ -21,7 +21,9 @@ from recoup.model.errors import (
     UnreachableError,
 )
 
-NETWORK_FILE_SYSTEMS = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "fuse.sshfs", "ceph", "glusterfs"})
+NETWORK_FILE_SYSTEMS = frozenset(
+    {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "fuse.sshfs", "ceph", "glusterfs"}
+)
 LOCK_PATIENCE_SECONDS = 10.0
 
 
@@ -36,7 +38,9 @@ def connect(path: Path, *, write: bool) -> sqlite3.Connection:
         raise UnreachableError(message, "run a pipeline first, or name the right recoup.toml with --config")
     uri = f"{path.absolute().as_uri()}?mode={'rwc' if write else 'ro'}"
     try:
-        db = sqlite3.connect(uri, uri=True, timeout=LOCK_PATIENCE_SECONDS, isolation_level=None, check_same_thread=False)
+        db = sqlite3.connect(
+            uri, uri=True, timeout=LOCK_PATIENCE_SECONDS, isolation_level=None, check_same_thread=False
+        )
         if write:
             db.execute("PRAGMA journal_mode = WAL")
             db.execute("PRAGMA synchronous = FULL")
@@ -71,11 +75,14 @@ def explain(error: sqlite3.Error, path: Path) -> RecoupError:
             return UnreachableError(message, "check the folder's owner and mode")
         case sqlite3.SQLITE_NOTADB | sqlite3.SQLITE_CORRUPT:
             message = f"{path} is no sound SQLite database: {error}"
-            return UnreachableError(message, "restore a `recoup ledger backup`, or move it away and `recoup ledger rebuild`")
+            return UnreachableError(
+                message, "restore a `recoup ledger backup`, or move it away and `recoup ledger rebuild`"
+            )
         case sqlite3.SQLITE_IOERR:
             message = f"the disk under the ledger {path} failed: {error}"
             return CommitUnknownError(message, "check the disk; the next start finds out what was written")
-    return UnreachableError(f"the ledger {path}: {error}", "run `recoup doctor`")
+        case _:
+            return UnreachableError(f"the ledger {path}: {error}", "run `recoup doctor`")
 
 
 class FileLock:
@@ -102,12 +109,12 @@ class FileLock:
         """Wait for it; LedgerLockedError when the patience is over."""
         if self.try_acquire():
             return
-        give_up_at = time.monotonic() + patience_seconds
+        give_up_at = time.monotonic() + patience_seconds  # noqa: TID251 - another process holds it in real time
         while not self.try_acquire():
-            if time.monotonic() > give_up_at:
+            if time.monotonic() > give_up_at:  # noqa: TID251 - as above
                 message = f"the ledger is locked: somebody has held {self.path} for {patience_seconds:.0f} s"
                 raise LedgerLockedError(message, f"find the holder with `fuser {self.path}`, then try again")
-            time.sleep(0.0005)
+            time.sleep(0.0005)  # noqa: TID251 - as above
 
     def release(self) -> None:
         """Let go."""
@@ -137,5 +144,7 @@ def refuse_network_file_system(path: Path, mounts: str) -> None:
         if inside and len(point) >= len(best):
             best, kind = point, file_system
     if kind in NETWORK_FILE_SYSTEMS:
-        message = f"the ledger {path} would lie on a network file system ({kind} at {best}), where its locks cannot be trusted"
+        message = (
+            f"the ledger {path} would lie on a network file system ({kind} at {best}): its locks cannot be trusted"
+        )
         raise ConfigError(message, "set `ledger` in recoup.toml to a path on a local disk")

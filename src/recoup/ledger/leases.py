@@ -73,7 +73,7 @@ class ControllerLease:
 
 def void_dead(tx: Transaction, ledger_path: Path, me: int) -> list[Publication]:
     """Release what dead or expired controllers were running; the answer is the intents that they left open."""
-    for (controller, lease_until) in tx.execute(
+    for controller, lease_until in tx.execute(
         "SELECT controller, lease_until FROM controllers WHERE ended_at IS NULL AND controller <> ?", (me,)
     ).fetchall():
         if lease_until >= tx.now and _alive(ledger_path, controller):
@@ -84,7 +84,8 @@ def void_dead(tx: Transaction, ledger_path: Path, me: int) -> list[Publication]:
         ).fetchall()
         tx.release([(Token(token), NodeId(node), ordinal) for token, node, ordinal in rows], state="lost")
         tx.execute(
-            "UPDATE backfills SET state = 'interrupted', ended_at = ? WHERE controller = ? AND state IN ('running', 'paused')",
+            "UPDATE backfills SET state = 'interrupted', ended_at = ?"
+            " WHERE controller = ? AND state IN ('running', 'paused')",
             (tx.now, controller),
         )
     return intents(tx)

@@ -41,7 +41,7 @@ class PlaneCache:
         """Whether the bit is set."""
         return bool(self._chunks(node, plane).get(ordinal >> _SHIFT, 0) >> (ordinal & _MASK) & 1)
 
-    def set(self, node: int, plane: str, ordinal: int) -> None:
+    def mark(self, node: int, plane: str, ordinal: int) -> None:
         """Set one bit."""
         chunks = self._chunks(node, plane)
         chunk = ordinal >> _SHIFT

@@ -6,7 +6,7 @@ import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 from recoup.ledger.connection import connect, explain
 from recoup.ledger.facts import BackfillRow, BlockRow, NodeId, NodeRow, Publication, Published, RunRow, Token
@@ -15,7 +15,8 @@ from recoup.model.partition import PartitionSet
 
 _PUBLICATION = (
     "SELECT p.token, p.node, p.ordinal, p.run, p.digest, p.code_version, p.input_version, p.run_as_of, p.nonce,"
-    " p.reason, p.rows, p.files, p.columns, p.manifest, r.run_id, p.generation, p.state, p.published_at, p.superseded_at"
+    " p.reason, p.rows, p.files, p.columns, p.manifest, r.run_id, p.generation, p.state, p.published_at,"
+    " p.superseded_at"
     " FROM publications p LEFT JOIN runs r ON r.run = p.run "
 )
 # One query for each state, because each has an index of its own.
@@ -24,9 +25,9 @@ _PAST_AT = (
     "WHERE p.node = ? AND p.ordinal >= ? AND p.ordinal < ? AND p.state = 'past' AND p.published_at <= ?"
     " AND p.superseded_at > ?"
 )
-_COLLECTED_AT = _PAST_AT.replace("'past'", "'collected'")
 _BACKFILL = (
-    "SELECT backfill, backfill_id, pipeline, state, wish, actions, created_at, ended_at, who, request, controller, summary"
+    "SELECT backfill, backfill_id, pipeline, state, wish, actions, created_at, ended_at, who, request, controller,"
+    " summary"
     " FROM backfills "
 )
 
@@ -45,7 +46,7 @@ class LedgerReader:
         self.path = path
         self.db = db or connect(path, write=False)
 
-    def __enter__(self) -> LedgerReader:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -106,7 +107,8 @@ class LedgerReader:
     def open_runs(self, pipeline: str, grain: str) -> dict[int, RunRow]:
         """Runs that still have work, by ordinal."""
         rows = self.query(
-            "SELECT ordinal, run, run_id, partition, run_as_of FROM runs WHERE pipeline = ? AND grain = ? AND closed_at IS NULL",
+            "SELECT ordinal, run, run_id, partition, run_as_of FROM runs"
+            " WHERE pipeline = ? AND grain = ? AND closed_at IS NULL",
             (pipeline, grain),
         )
         return {row[0]: RunRow(*row[1:]) for row in rows}
@@ -121,10 +123,18 @@ class LedgerReader:
         rows = self.query(_PUBLICATION + _CURRENT_AT, bounds) + self.query(_PUBLICATION + _PAST_AT, (*bounds, moment))
         return (_published(row) for row in sorted(rows, key=_ordinal))
 
-    def collected_at(self, node: NodeId, ordinals: range, moment: float) -> Iterator[Published]:
-        """What these partitions showed at that moment, and whose files are gone: `lake gc` has collected them."""
-        rows = self.query(_PUBLICATION + _COLLECTED_AT, (node, ordinals.start, ordinals.stop, moment, moment))
-        return (_published(row) for row in sorted(rows, key=_ordinal))
+    def lost_at(self, node: NodeId, ordinals: range, moment: float) -> list[int]:
+        """Partitions that showed something at that moment of which nothing, or not even what, is kept any more."""
+        lost = []
+        oldest: dict[int, Published] = {}
+        for row in self.histories(node, ordinals):
+            oldest[row.publication.ordinal] = row
+            until = row.superseded_at or moment
+            if row.state == "collected" and row.published_at <= moment < until:
+                lost.append(row.publication.ordinal)
+        # A pointer remembers twenty generations, and a ledger that was rebuilt from it no more than that.
+        forgotten = (row for row in oldest.values() if row.generation > 1 and row.published_at > moment)
+        return lost + [row.publication.ordinal for row in forgotten]
 
     def running(self, node: NodeId, ordinal: int) -> bool:
         """Whether an attempt of it is open; it may be that of a controller that is gone."""
@@ -137,32 +147,29 @@ class LedgerReader:
 
     def histories(self, node: NodeId, ordinals: range) -> list[Published]:
         """Everything that these partitions ever showed, one after the other, newest first."""
+        # By way of the attempts: they have an index that holds for every state.
         rows = self.query(
-            _PUBLICATION + "WHERE p.node = ? AND p.ordinal >= ? AND p.ordinal < ?"
+            _PUBLICATION + "JOIN attempts a ON a.token = p.token WHERE a.node = ? AND a.ordinal >= ? AND a.ordinal < ?"
             " AND p.state IN ('current', 'past', 'collected') ORDER BY p.ordinal, p.token DESC",
             (node, ordinals.start, ordinals.stop),
         )
         return [_published(row) for row in rows]
 
-    def open_intents(self, node: NodeId, ordinals: range) -> list[Published]:
+    def open_intents(self, node: NodeId) -> list[Published]:
         """Publications whose pointer may have moved already; nowhere else can ledger and pointer differ."""
-        rows = self.query(
-            _PUBLICATION + "WHERE p.state = 'intent' AND p.node = ? AND p.ordinal >= ? AND p.ordinal < ? ORDER BY p.token",
-            (node, ordinals.start, ordinals.stop),
-        )
+        rows = self.query(_PUBLICATION + "WHERE p.state = 'intent' AND p.node = ? ORDER BY p.token", (node,))
         return [_published(row) for row in rows]
 
     def backfills(self, where: str = "", parameters: Sequence[Any] = ()) -> list[BackfillRow]:
         """Backfills, newest first; `where` is recoup's own text, its values are bound."""
         rows = self.query(f"{_BACKFILL}{where} ORDER BY backfill DESC", parameters)
-        return [
-            BackfillRow(*row[:9], json.loads(row[9]), row[10], json.loads(row[11]) if row[11] else None) for row in rows
-        ]
+        return [_backfill(row) for row in rows]
 
     def run_history(self, where: str = "", parameters: Sequence[Any] = (), limit: int = -1) -> list[dict[str, Any]]:
         """Rows of the view `run_history`, newest first; `where` is recoup's own text, its values are bound."""
         try:
-            cursor = self.db.execute(f"SELECT * FROM run_history {where} ORDER BY token DESC LIMIT ?", (*parameters, limit))  # noqa: S608 - as said above
+            text = f"SELECT * FROM run_history {where} ORDER BY token DESC LIMIT ?"  # noqa: S608 - as said above
+            cursor = self.db.execute(text, (*parameters, limit))
         except sqlite3.Error as error:
             raise explain(error, self.path) from error
         names = [column[0] for column in cursor.description]
@@ -172,7 +179,8 @@ class LedgerReader:
 def published_rows(db: sqlite3.Connection, node: NodeId, ordinals: range, as_of: float | None) -> Iterator[Published]:
     """Current publications that show something; one that was made too late for `as_of` gives way to an earlier one."""
     rows = db.execute(
-        _PUBLICATION + "WHERE p.node = ? AND p.ordinal >= ? AND p.ordinal < ? AND p.state = 'current' ORDER BY p.ordinal",
+        _PUBLICATION
+        + "WHERE p.node = ? AND p.ordinal >= ? AND p.ordinal < ? AND p.state = 'current' ORDER BY p.ordinal",
         (node, ordinals.start, ordinals.stop),
     ).fetchall()
     for row in rows:
@@ -189,6 +197,11 @@ def intents(tx: Executes) -> list[Publication]:
         _PUBLICATION + "JOIN attempts a ON a.token = p.token WHERE p.state = 'intent' AND a.state <> 'running'"
     ).fetchall()
     return [_published(row).publication for row in rows]
+
+
+def _backfill(row: Sequence[Any]) -> BackfillRow:
+    *plain, request, controller, summary = row
+    return BackfillRow(*plain, json.loads(request), controller, json.loads(summary) if summary else None)
 
 
 def _known_by(db: sqlite3.Connection, node: NodeId, ordinal: int, as_of: float) -> Published | None:

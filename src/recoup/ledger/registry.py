@@ -50,7 +50,11 @@ def record_expected(tx: Transaction, node: NodeId, expected: PartitionSet) -> No
 
 
 def record_presence(
-    tx: Transaction, node: NodeId, present: PartitionSet, versions: Mapping[int, str], readers: Mapping[int, list[tuple[NodeId, range]]]
+    tx: Transaction,
+    node: NodeId,
+    present: PartitionSet,
+    versions: Mapping[int, str],
+    readers: Mapping[int, list[tuple[NodeId, range]]],
 ) -> None:
     """What a source has; dependents of a version that changed become stale."""
     tx.set_plane(node, planes.PUBLISHED, as_chunks(present))

@@ -26,7 +26,8 @@ CREATE TABLE members (
     scope TEXT NOT NULL, member TEXT NOT NULL, id INTEGER NOT NULL, PRIMARY KEY (scope, member)
 ) STRICT, WITHOUT ROWID;
 
--- Facts as bitmaps, 4,096 ordinals a chunk: published, stale, running, blocked, failed:<kind>, code:<version>, expected.
+-- Facts as bitmaps, 4,096 ordinals a chunk: published, stale, running, blocked, expected, tried, pointed,
+-- failed:<kind>, code:<version>.
 CREATE TABLE planes (
     node INTEGER NOT NULL, plane TEXT NOT NULL, chunk INTEGER NOT NULL, bits BLOB NOT NULL,
     PRIMARY KEY (node, plane, chunk)
@@ -50,8 +51,8 @@ CREATE TABLE backfills (
 ) STRICT;
 
 CREATE TABLE runs (
-    run INTEGER PRIMARY KEY, run_id TEXT NOT NULL, pipeline TEXT NOT NULL, grain TEXT NOT NULL, ordinal INTEGER NOT NULL,
-    partition TEXT NOT NULL, run_as_of REAL NOT NULL, opened_at REAL NOT NULL, closed_at REAL
+    run INTEGER PRIMARY KEY, run_id TEXT NOT NULL, pipeline TEXT NOT NULL, grain TEXT NOT NULL,
+    ordinal INTEGER NOT NULL, partition TEXT NOT NULL, run_as_of REAL NOT NULL, opened_at REAL NOT NULL, closed_at REAL
 ) STRICT;
 CREATE UNIQUE INDEX open_runs ON runs (pipeline, grain, ordinal) WHERE closed_at IS NULL;
 
@@ -67,9 +68,9 @@ CREATE INDEX tries ON attempts (node, ordinal);
 
 -- What a node's partition shows, and showed. The key is the token of the attempt (or rollback) that made it so.
 CREATE TABLE publications (
-    token INTEGER PRIMARY KEY, node INTEGER NOT NULL, ordinal INTEGER NOT NULL, run INTEGER, generation INTEGER NOT NULL,
-    state TEXT NOT NULL, digest TEXT NOT NULL, rows INTEGER, files TEXT, columns TEXT, code_version TEXT NOT NULL,
-    input_version TEXT NOT NULL, run_as_of REAL NOT NULL, published_at REAL NOT NULL, superseded_at REAL,
+    token INTEGER PRIMARY KEY, node INTEGER NOT NULL, ordinal INTEGER NOT NULL, run INTEGER,
+    generation INTEGER NOT NULL, state TEXT NOT NULL, digest TEXT NOT NULL, rows INTEGER, files TEXT,
+    columns TEXT, code_version TEXT NOT NULL, input_version TEXT NOT NULL, run_as_of REAL NOT NULL, published_at REAL NOT NULL, superseded_at REAL,
     nonce TEXT NOT NULL, reason TEXT NOT NULL, manifest TEXT
 ) STRICT;
 CREATE UNIQUE INDEX current_publication ON publications (node, ordinal) WHERE state = 'current';

@@ -125,7 +125,9 @@ class Transaction:
 
     # --- attempts
 
-    def open_run(self, run_id: str, pipeline: str, grain: str, ordinal: int, partition: str, run_as_of: float) -> RunRow:
+    def open_run(
+        self, run_id: str, pipeline: str, grain: str, ordinal: int, partition: str, run_as_of: float
+    ) -> RunRow:
         """The open run of this partition, or a new one with the given id."""
         run = self._ledger.next_row("runs", "run")
         row = (run, run_id, pipeline, grain, ordinal, partition, run_as_of, self.now)
@@ -151,15 +153,25 @@ class Transaction:
                 continue
             token = Token(self._ledger.next_row("attempts", "token"))
             ours.append(Claimed(token, claim, self._tries(claim) + 1))
-            self._planes.set(claim.node, plane_names.RUNNING, claim.ordinal)
+            self._planes.mark(claim.node, plane_names.RUNNING, claim.ordinal)
             # Pins are read in this transaction: whatever is republished from now on marks this one stale again.
             self._planes.clear(claim.node, plane_names.STALE, claim.ordinal)
         self._db.executemany(
             "INSERT INTO attempts (token, run, node, ordinal, number, state, controller, backfill, decision,"
             " code_version, claimed_at) VALUES (?, ?, ?, ?, ?, 'running', ?, ?, ?, ?, ?)",
             [
-                (c.token, c.claim.run.run, c.claim.node, c.claim.ordinal, c.number, controller, backfill)
-                + (c.claim.decision, c.claim.code_version, self.now)
+                (
+                    c.token,
+                    c.claim.run.run,
+                    c.claim.node,
+                    c.claim.ordinal,
+                    c.number,
+                    controller,
+                    backfill,
+                    c.claim.decision,
+                    c.claim.code_version,
+                    self.now,
+                )
                 for c in ours
             ],
         )
@@ -192,7 +204,7 @@ class Transaction:
             if failed.state != "cancelled":
                 plane = plane_names.FAILED + failed.failure.kind
                 self._planes.clear_family(failed.node, plane_names.FAILED, failed.ordinal, but=plane)
-                self._planes.set(failed.node, plane, failed.ordinal)
+                self._planes.mark(failed.node, plane, failed.ordinal)
             self._unblock(failed.node, failed.ordinal)
         for state in {f.state for f in failures}:
             self._events(state, [f.token for f in failures if f.state == state])
@@ -202,7 +214,7 @@ class Transaction:
         rows = [(b.node, b.ordinal, b.reason, self.now, backfill) for b in blocked]
         self._db.executemany("INSERT OR REPLACE INTO blocks VALUES (?, ?, ?, ?, ?)", rows)
         for b in blocked:
-            self._planes.set(b.node, plane_names.BLOCKED, b.ordinal)
+            self._planes.mark(b.node, plane_names.BLOCKED, b.ordinal)
         for reason in dict.fromkeys(b.reason for b in blocked):
             self.event("blocked", backfill=backfill, data={"reason": reason})
 
@@ -240,14 +252,14 @@ class Transaction:
             if self._planes.has(node, plane_names.PUBLISHED, ordinal) or self._planes.has(
                 node, plane_names.RUNNING, ordinal
             ):
-                self._planes.set(node, plane_names.STALE, ordinal)
+                self._planes.mark(node, plane_names.STALE, ordinal)
 
     def accept_code(self, node: NodeId, ordinals: Sequence[int], version: str) -> None:
         """Bless what older code made."""
         plane = plane_names.CODE + version
         for ordinal in ordinals:
             self._planes.clear_family(node, plane_names.CODE, ordinal, but=plane)
-            self._planes.set(node, plane, ordinal)
+            self._planes.mark(node, plane, ordinal)
         self._db.executemany(
             "UPDATE publications SET code_version = ? WHERE node = ? AND ordinal = ? AND state = 'current'",
             [(version, node, ordinal) for ordinal in ordinals],
@@ -260,7 +272,8 @@ class Transaction:
     def columns_of(self, node: NodeId) -> dict[str, str]:
         """The columns of the node's newest table; none when it has never made one."""
         row = self._db.execute(
-            "SELECT columns FROM publications WHERE node = ? AND columns IS NOT NULL ORDER BY token DESC LIMIT 1", (node,)
+            "SELECT columns FROM publications WHERE node = ? AND columns IS NOT NULL ORDER BY token DESC LIMIT 1",
+            (node,),
         ).fetchone()
         return dict(json.loads(row[0])) if row else {}
 
@@ -268,7 +281,14 @@ class Transaction:
 
     def event(self, kind: str, token: int | None = None, backfill: int | None = None, data: Any = None) -> None:  # noqa: ANN401 - JSON
         """Append to the history."""
-        row = (self._ledger.next_row("events", "seq"), self.now, kind, token, backfill, None if data is None else json.dumps(data))
+        row = (
+            self._ledger.next_row("events", "seq"),
+            self.now,
+            kind,
+            token,
+            backfill,
+            None if data is None else json.dumps(data),
+        )
         self._db.execute("INSERT INTO events VALUES (?, ?, ?, ?, ?, ?)", row)
 
     def execute(self, sql: str, parameters: Sequence[Any] | Mapping[str, Any] = ()) -> sqlite3.Cursor:
@@ -300,10 +320,11 @@ class Transaction:
 
     def _tries(self, claim: Claim) -> int:
         if not self._planes.has(claim.node, plane_names.TRIED, claim.ordinal):
-            self._planes.set(claim.node, plane_names.TRIED, claim.ordinal)
+            self._planes.mark(claim.node, plane_names.TRIED, claim.ordinal)
             return 0
         row = self._db.execute(
-            "SELECT coalesce(max(number), 0) FROM attempts WHERE node = ? AND ordinal = ? AND run = ? AND state <> 'released'",
+            "SELECT coalesce(max(number), 0) FROM attempts"
+            " WHERE node = ? AND ordinal = ? AND run = ? AND state <> 'released'",
             (claim.node, claim.ordinal, claim.run.run),
         ).fetchone()
         return int(row[0])
@@ -322,7 +343,7 @@ class Transaction:
     def _idle(self, node: NodeId, ordinal: int) -> None:
         self._planes.clear(node, plane_names.RUNNING, ordinal)
         if self._planes.has(node, plane_names.PUBLISHED, ordinal):
-            self._planes.set(node, plane_names.STALE, ordinal)
+            self._planes.mark(node, plane_names.STALE, ordinal)
 
     def _unblock(self, node: NodeId, ordinal: int) -> None:
         if self._planes.has(node, plane_names.BLOCKED, ordinal):
@@ -335,13 +356,13 @@ class Transaction:
         self._planes.clear_family(node, plane_names.FAILED, ordinal)
         self._unblock(node, ordinal)
         self._planes.clear_family(node, plane_names.CODE, ordinal, but=code)
-        self._planes.set(node, plane_names.POINTED, ordinal)
+        self._planes.mark(node, plane_names.POINTED, ordinal)
         if new.run is None:
             for plane in (plane_names.PUBLISHED, code, plane_names.STALE):
                 self._planes.clear(node, plane, ordinal)
             return
-        self._planes.set(node, plane_names.PUBLISHED, ordinal)
-        self._planes.set(node, code, ordinal)
+        self._planes.mark(node, plane_names.PUBLISHED, ordinal)
+        self._planes.mark(node, code, ordinal)
         if clear_stale:
             self._planes.clear(node, plane_names.STALE, ordinal)
 
@@ -357,7 +378,8 @@ class Transaction:
     def _supersede(self, new: Publication) -> tuple[str, int] | None:
         """Digest and generation of what was current, which now is the past."""
         row = self._db.execute(
-            "UPDATE publications SET state = 'past', superseded_at = ? WHERE node = ? AND ordinal = ? AND state = 'current'"
+            "UPDATE publications SET state = 'past', superseded_at = ?"
+            " WHERE node = ? AND ordinal = ? AND state = 'current'"
             " RETURNING digest, generation",
             (self.now, new.node, new.ordinal),
         ).fetchone()
@@ -365,11 +387,30 @@ class Transaction:
 
     def _insert_publications(self, new: Sequence[tuple[Publication, int]], state: str) -> None:
         rows = [
-            (p.token, p.node, p.ordinal, p.run, generation, state, p.digest, p.rows, _files(p), _columns(p))
-            + (p.code_version, p.input_version, p.run_as_of, self.now, None, p.nonce, p.reason, p.manifest)
+            (
+                p.token,
+                p.node,
+                p.ordinal,
+                p.run,
+                generation,
+                state,
+                p.digest,
+                p.rows,
+                _files(p),
+                _columns(p),
+                p.code_version,
+                p.input_version,
+                p.run_as_of,
+                self.now,
+                None,
+                p.nonce,
+                p.reason,
+                p.manifest,
+            )
             for p, generation in new
         ]
-        self._db.executemany(f"INSERT INTO publications VALUES ({','.join('?' * 18)})", rows)
+        places = ", ".join("?" * 18)
+        self._db.executemany(f"INSERT INTO publications VALUES ({places})", rows)  # noqa: S608 - only question marks
 
     def _took(self, success: Succeeded) -> None:
         node, measured = success.publication.node, success.measured
@@ -394,4 +435,3 @@ def _files(p: Publication) -> str | None:
 
 def _columns(p: Publication) -> str | None:
     return json.dumps(dict(p.columns)) if p.columns else None
-

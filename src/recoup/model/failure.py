@@ -46,7 +46,7 @@ RETRYABLE = frozenset(
 """Kinds that may pass by themselves; every other kind waits for a person or for a fix."""
 
 ADVICE: Mapping[FailureKind, str] = {
-    FailureKind.NETWORK: "It may pass by itself; check that the endpoint can be reached, then run the same command again.",
+    FailureKind.NETWORK: "It may pass by itself; see that the endpoint answers, then run the same command again.",
     FailureKind.SERVICE: "The other side is up but failing; run the same command again when it has recovered.",
     FailureKind.THROTTLED: "Lower --max-parallel or the pool's slots, then run the same command again.",
     FailureKind.QUOTA: "Wait until the quota resets, then run the same command again.",

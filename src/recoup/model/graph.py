@@ -73,11 +73,14 @@ class Graph:
                 edge = Edge("", index[step.name], Same())
                 name = f"{step.name}@{step.sink.name}"
                 add(NodeKind.DELIVERY, name, step.partitions, edges=(edge,), step=step, sink=step.sink)
+        _refuse_shared_tables(pipeline.name, nodes)
         readers: list[list[tuple[int, Edge]]] = [[] for _ in nodes]
         for node in nodes:
             for edge in node.edges:
                 readers[edge.parent].append((node.index, edge))
-        return cls(pipeline.name, pipeline.partitions, tuple(nodes), tuple(map(tuple, readers)), {n.name: n for n in nodes})
+        return cls(
+            pipeline.name, pipeline.partitions, tuple(nodes), tuple(map(tuple, readers)), {n.name: n for n in nodes}
+        )
 
     def bind(self, bound: Callable[[Partitioning], Partitioning]) -> Graph:
         """The same graph with other partitionings: a static one learns its members' ids from the ledger."""
@@ -104,6 +107,18 @@ def _sources(pipeline: Pipeline) -> dict[str, Source]:
         message = f"pipeline {pipeline.name!r}: {name!r} is both a step and a source"
         raise PipelineError(message, "rename one of them")
     return found
+
+
+def _refuse_shared_tables(pipeline: str, nodes: list[Node]) -> None:
+    """Two steps that deliver into one table would take each other's rows away."""
+    seen: dict[str, str] = {}
+    for node in nodes:
+        if node.kind is NodeKind.DELIVERY and node.sink is not None and node.step is not None:
+            place = f"{node.sink.lane} {node.sink.name}"
+            if place in seen:
+                message = f"pipeline {pipeline!r}: {seen[place]!r} and {node.step.name!r} deliver into one table"
+                raise PipelineError(message, "give each step a table of its own")
+            seen[place] = node.step.name
 
 
 def _ordered(pipeline: Pipeline, sources: Mapping[str, Source]) -> list[Step[..., Any]]:

@@ -129,7 +129,7 @@ _ENCODER = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, default=_
 
 def seal(body: Mapping[str, Any]) -> bytes:
     """JSON with `self_digest` over all the rest, so that torn or edited bytes are found; keys stay in their order."""
-    # A file name that is no UTF-8 brings half a character into a message: `\\udcff`, which JSON can say and UTF-8 cannot.
+    # A file name that is no UTF-8 brings half a character into a message: JSON can say it, UTF-8 cannot.
     text = _ENCODER.encode(body).encode(errors="backslashreplace")
     digest = hashlib.sha256(text).hexdigest()
     return b'%s,"self_digest":"%s"}\n' % (text[:-1], digest.encode())

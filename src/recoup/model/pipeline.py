@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any, Generic, ParamSpec, Protocol, TypeVar, overload
 
 from recoup.model.errors import PipelineError
+from recoup.model.keys import quoted
 from recoup.model.partitioning import Partitioning
 from recoup.model.policy import Retry, seconds
 from recoup.model.relation import Relation, Same, Span, Within
@@ -19,6 +20,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,99}")
+_OWN_MODES = ("now", "partition-end")
 
 
 class SinkSpec(Protocol):
@@ -116,9 +118,9 @@ class Pipeline:
         self.partitions = partitions
         self.pools = dict(pools or {})
         for pool, slots in self.pools.items():
-            if slots < 1:
-                message = f"pipeline {name!r}: pool {pool!r} has {slots} slots"
-                raise PipelineError(message, "give it at least one slot")
+            if not isinstance(slots, int) or slots < 1:
+                message = f"pipeline {name!r}: pool {pool!r} has {quoted(slots)} slots"
+                raise PipelineError(message, "give it at least one slot, as a whole number")
         self._steps: dict[str, Step[..., Any]] = {}
         self._as_of: dict[str, Callable[[str], datetime]] = {}
 
@@ -135,6 +137,9 @@ class Pipeline:
     def as_of(self, name: str) -> Callable[[Callable[[str], datetime]], Callable[[str], datetime]]:
         """Define an as-of mode: from a partition's key to the moment up to which data may be used."""
         check_name("as-of mode", name)
+        if name in _OWN_MODES or name in self._as_of:
+            message = f"pipeline {self.name!r}: there is an as-of mode {name!r} already"
+            raise PipelineError(message, "give this one another name")
 
         def define(fn: Callable[[str], datetime]) -> Callable[[str], datetime]:
             self._as_of[name] = fn
@@ -179,7 +184,7 @@ class Pipeline:
         """Declare a step; its name is its dataset's name, its arguments are its inputs."""
 
         def declare(function: Callable[P, R]) -> Step[P, R]:
-            step_name = name or function.__name__
+            step_name = name or str(getattr(function, "__name__", ""))  # a partial has none
             check_name("step", step_name)
             if step_name in self._steps:
                 message = f"pipeline {self.name!r} has two steps named {step_name!r}"
@@ -218,25 +223,25 @@ def lookback(
     of: Step[..., Any] | Source, *, days: int = 0, hours: int = 0, months: int = 0, complete: float = 1.0
 ) -> Any:  # noqa: ANN401 - it stands where the argument's own type is declared
     """Read the span before this partition; `complete` is the share of its expected partitions that must be there."""
-    return Reading(of, Span(_length(of, days, hours, months)), _share(complete))
+    return Reading(_readable(of), Span(_length(of, days, hours, months)), _share(complete))
 
 
 def trailing(
     of: Step[..., Any] | Source, *, days: int = 0, hours: int = 0, months: int = 0, complete: float = 1.0
 ) -> Any:  # noqa: ANN401 - it stands where the argument's own type is declared
     """Read the span that ends with this partition."""
-    return Reading(of, Span(_length(of, days, hours, months), trailing=True), _share(complete))
+    return Reading(_readable(of), Span(_length(of, days, hours, months), trailing=True), _share(complete))
 
 
 def within(of: Step[..., Any] | Source, *, complete: float = 1.0) -> Any:  # noqa: ANN401 - as above
     """Read the finer partitions that lie in this one: the hours of a day, the days of a month."""
-    return Reading(of, Within(), _share(complete))
+    return Reading(_readable(of), Within(), _share(complete))
 
 
 def check_name(what: str, name: str) -> None:
     """Names become folders, columns and arguments: letters, digits, `_` and `-`, at most 100."""
-    if not _NAME.fullmatch(name):
-        message = f"{what} name {name[:80]!r} cannot be used"
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        message = f"{what} name {quoted(name)} cannot be used"
         raise PipelineError(message, "begin with a letter and use letters, digits, _ and - only, at most 100")
 
 
@@ -244,9 +249,13 @@ def _read_signature(step: str, fn: Callable[..., Any]) -> tuple[dict[str, Input]
     """Inputs by argument; the first argument is the context and is no input."""
     inputs: dict[str, Input] = {}
     sources: dict[str, Source] = {}
-    for argument in list(inspect.signature(fn).parameters.values())[1:]:
-        if argument.kind in (argument.VAR_POSITIONAL, argument.VAR_KEYWORD):
-            message = f"step {step!r}: *{argument.name} cannot name an input"
+    arguments = list(inspect.signature(fn).parameters.values())
+    if not arguments or arguments[0].kind in (inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.VAR_KEYWORD):
+        message = f"step {step!r} has no first argument for its context"
+        raise PipelineError(message, f"write def {step}(ctx, …)")
+    for argument in arguments[1:]:
+        if argument.kind in (argument.VAR_POSITIONAL, argument.VAR_KEYWORD, argument.POSITIONAL_ONLY):
+            message = f"step {step!r}: {argument} cannot name an input"
             raise PipelineError(message, "name each input as an argument of its own")
         default = argument.default
         if isinstance(default, Reading):
@@ -264,11 +273,21 @@ def _read_signature(step: str, fn: Callable[..., Any]) -> tuple[dict[str, Input]
     return inputs, sources
 
 
+def _readable(of: object) -> Any:  # noqa: ANN401 - a Step or a Source, whose types the caller knows
+    if not isinstance(of, Step | Source):
+        message = f"{quoted(of)} is no step and no source, so nothing can be read of it"
+        raise PipelineError(message, "give the step itself, without quotes: rc.lookback(step, days=7)")
+    return of
+
+
 def _length(of: Step[..., Any] | Source, days: int, hours: int, months: int) -> int:
     """The span in partitions of the dataset that is read."""
     given = {unit: n for unit, n in (("days", days), ("hours", hours), ("months", months)) if n}
     grain = of.partitions.grain
-    if len(given) != 1 or min(given.values()) < 1:
+    if not of.partitions.is_time:
+        message = f"lookback on {of.name!r}: its partitions are {grain}, which do not follow each other in time"
+        raise PipelineError(message, "read the same partition instead")
+    if len(given) != 1 or not all(isinstance(n, int) and n >= 1 for n in given.values()):
         message = f"lookback on {of.name!r}: say how far with one of days=, hours= or months="
         raise PipelineError(message, "for example rc.lookback(step, days=7)")
     unit, length = next(iter(given.items()))
@@ -281,7 +300,7 @@ def _length(of: Step[..., Any] | Source, days: int, hours: int, months: int) -> 
 
 
 def _share(complete: float) -> float:
-    if not 0 <= complete <= 1:
-        message = f"complete={complete} is no share"
+    if not isinstance(complete, int | float) or not 0 <= complete <= 1:
+        message = f"complete={quoted(complete)} is no share"
         raise PipelineError(message, "give a number from 0 to 1, for example 0.8")
     return float(complete)

@@ -14,8 +14,8 @@ _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 def seconds(duration: str | float | timedelta, what: str = "duration") -> float:
     """`"30s"`, `"5m"`, `"1.5h"`, a number of seconds or a timedelta, as seconds."""
     if isinstance(duration, timedelta):
-        return duration.total_seconds()
-    if isinstance(duration, int | float):
+        value = duration.total_seconds()
+    elif isinstance(duration, int | float):
         value = float(duration)
     elif match := re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)\s*", duration):
         value = float(match[1]) * _UNITS[match[2]]
@@ -52,7 +52,7 @@ class Retry:
         if max_attempts < 1:
             message = f"Retry(max_attempts={max_attempts}): at least one attempt is needed"
             raise PipelineError(message)
-        if multiplier < 1 or not 0 <= jitter <= 1:
+        if not 1 <= multiplier < float("inf") or not 0 <= jitter <= 1:
             message = f"Retry(multiplier={multiplier}, jitter={jitter}): multiplier >= 1 and 0 <= jitter <= 1"
             raise PipelineError(message)
         set_ = object.__setattr__
@@ -64,5 +64,8 @@ class Retry:
 
     def delay(self, attempt: int, chance: float) -> float:
         """Seconds to wait after the given attempt (1 is the first); `chance` is drawn from [0, 1)."""
-        wait = min(self.initial_seconds * self.multiplier ** (attempt - 1), self.max_seconds)
+        try:
+            wait = min(self.initial_seconds * self.multiplier ** (attempt - 1), self.max_seconds)
+        except OverflowError:  # after a thousand attempts
+            wait = self.max_seconds
         return wait * (1.0 - self.jitter * chance)

@@ -86,14 +86,18 @@ class Plan:
     def from_json(cls, data: Mapping[str, Any], graph: Graph) -> Plan:
         """Read a saved plan; refused when a step or a partition in it is no longer known."""
         if data.get("plan_version") != PLAN_VERSION:
-            message = f"the saved plan has version {data.get('plan_version')!r}; this recoup reads version {PLAN_VERSION}"
+            message = (
+                f"the saved plan has version {data.get('plan_version')!r}; this recoup reads version {PLAN_VERSION}"
+            )
             raise UsageError(message, "make it again with `recoup plan -o`")
         groups = []
         for saved in data["groups"]:
             node = graph.node(saved["step"])
             ordinals = NOTHING
             for first, last in saved["ranges"]:
-                ordinals |= PartitionSet.of_range(range(node.partitions.ordinal(first), node.partitions.ordinal(last) + 1))
+                ordinals |= PartitionSet.of_range(
+                    range(node.partitions.ordinal(first), node.partitions.ordinal(last) + 1)
+                )
             groups.append(Group(node.index, Verb(saved["verb"]), ordinals, saved["reason"]))
         request = Request.from_json(data["request"])
         return cls(request, tuple(groups), data["fingerprint"], data["done"], data["estimated_seconds"])

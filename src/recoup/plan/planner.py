@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from recoup.model.errors import PartitionError
+from recoup.model.errors import PartitionError, UsageError
 from recoup.model.graph import Graph, Node, NodeKind
 from recoup.model.partition import PartitionSet
 from recoup.model.partitioning import Partitioning
@@ -34,10 +34,12 @@ class _Planning:
     snapshot: Snapshot
 
     def __post_init__(self) -> None:
-        self.selected = self._selected()
-        self.scope = self._scope()
         self.running: list[PartitionSet] = [NOTHING] * len(self.graph.nodes)
         self.groups: list[Group] = []
+        self.pulled: list[PartitionSet] = [NOTHING] * len(self.graph.nodes)
+        self.excluded = self._excluded()
+        self.selected = self._selected()
+        self.scope = self._scope()
 
     def plan(self) -> Plan:
         done = 0
@@ -53,32 +55,54 @@ class _Planning:
     def _selected(self) -> set[int]:
         if not self.request.steps:
             return {node.index for node in self.graph.nodes if node.kind is not NodeKind.SOURCE}
-        chosen = {self.graph.node(name).index for name in self.request.steps}
+        chosen = {self._made(name).index for name in self.request.steps}
         deliveries = {n.index for n in self.graph.nodes if n.kind is NodeKind.DELIVERY and n.edges[0].parent in chosen}
         return chosen | deliveries
 
+    def _made(self, name: str) -> Node:
+        node = self.graph.node(name)
+        if node.kind is NodeKind.SOURCE:
+            message = f"{name!r} is a source: somebody else makes it"
+            raise UsageError(message, "name the step that reads it")
+        return node
+
     def _scope(self) -> list[PartitionSet]:
         scope = [NOTHING] * len(self.graph.nodes)
-        excluded = {}
+        own = self._own()
         for node in self.graph.nodes:
             if node.index in self.selected:
-                asked = self._asked(node.partitions)
-                without = excluded.setdefault(id(node.partitions), self._excluded(node.partitions))
-                scope[node.index] = (asked - without) & self._state(node).expected
+                scope[node.index] = self._asked(own, node.partitions) & self._state(node).expected
         if self.request.include_upstream:
             self._widen(scope)
         return scope
 
-    def _asked(self, partitioning: Partitioning) -> PartitionSet:
-        """The window in this partitioning: by key where it is the pipeline's own, else by time."""
+    def _own(self) -> PartitionSet:
+        """What was asked for, in the pipeline's own partitioning."""
+        anchor, request, now = self.graph.anchor, self.request, self.snapshot.now
+        own = self._explicit(anchor) if request.partitions else anchor.window(request.start, request.end, now)
+        return own - self.excluded
+
+    def _excluded(self) -> PartitionSet:
+        excluded = NOTHING
+        for key in self.request.exclude:
+            excluded |= self.graph.anchor.window(key, key, self.snapshot.now)
+        return excluded
+
+    def _left_out(self, partitioning: Partitioning) -> PartitionSet:
+        """What lies in the excluded partitions alone."""
+        if not self.excluded:
+            return NOTHING
+        others = self.graph.anchor.universe(self.snapshot.now) - self.excluded
+        return self._asked(self.excluded, partitioning) - self._asked(others, partitioning)
+
+    def _asked(self, own: PartitionSet, partitioning: Partitioning) -> PartitionSet:
+        """The same by key where it is the pipeline's own partitioning, else by time: a month that it touches, too."""
         anchor = self.graph.anchor
-        if self.request.partitions:
-            own = self._explicit(anchor)
-        elif partitioning.is_time == anchor.is_time:
-            own = anchor.window(self.request.start, self.request.end, self.snapshot.now)
-        else:
-            return partitioning.universe(self.snapshot.now)
-        return own if partitioning.identity() == anchor.identity() else _translate(own, anchor, partitioning)
+        if partitioning.identity() == anchor.identity():
+            return own
+        if partitioning.is_time and anchor.is_time:
+            return _translate(own, anchor, partitioning)
+        return NOTHING if self.request.partitions else partitioning.universe(self.snapshot.now)
 
     def _explicit(self, partitioning: Partitioning) -> PartitionSet:
         asked = NOTHING
@@ -90,39 +114,39 @@ class _Planning:
         return asked
 
     def _expected_anywhere(self, partitioning: Partitioning) -> PartitionSet:
+        alike = [node for node in self.graph.nodes if node.partitions.identity() == partitioning.identity()]
+        if not alike:
+            return partitioning.universe(self.snapshot.now)
         expected = NOTHING
-        for node in self.graph.nodes:
-            if node.partitions.identity() == partitioning.identity():
-                expected |= self._state(node).expected
+        for node in alike:
+            expected |= self._state(node).expected
         return expected
 
-    def _excluded(self, partitioning: Partitioning) -> PartitionSet:
-        without = NOTHING
-        for key in self.request.exclude:
-            own = self.graph.anchor.window(key, key, self.snapshot.now)
-            same = partitioning.identity() == self.graph.anchor.identity()
-            without |= own if same else _translate(own, self.graph.anchor, partitioning)
-        return without
-
     def _widen(self, scope: list[PartitionSet]) -> None:
-        """Add, children first, what the wanted ones read and what is not there."""
-        for node in reversed(self.graph.nodes):
+        """Add, children first, what the wanted ones read and what is not there; and then its deliveries."""
+        steps = [node for node in self.graph.nodes if node.kind is NodeKind.STEP]
+        for node in reversed(steps):
             wanted = self._wanted(node, scope[node.index])
             for edge in node.edges:
                 parent = self.graph.nodes[edge.parent]
                 if parent.kind is NodeKind.SOURCE:
                     continue
-                read = _parents_of(edge.relation, node, parent, wanted)
                 state = self._state(parent)
-                scope[parent.index] |= read & state.expected - state.published
+                lacking = _parents_of(edge.relation, node, parent, wanted) & state.expected - state.published
+                lacking -= self._left_out(parent.partitions)
+                self.pulled[parent.index] |= lacking
+                scope[parent.index] |= lacking
+        for node in self.graph.nodes:
+            if node.kind is NodeKind.DELIVERY:
+                scope[node.index] |= self.pulled[node.edges[0].parent]
 
     # --- decisions
 
     def _decide(self, node: Node) -> None:
         blocks = self._blocks(node)
         rest = self.scope[node.index]
-        for reason, ordinals in self._reasons(node):
-            ordinals &= rest
+        for reason, candidates in self._reasons(node):
+            ordinals = candidates & rest
             rest -= ordinals
             self._group(node, Verb.RUN, ordinals - blocks.everything, reason)
             blocks.wanted |= ordinals
@@ -135,10 +159,11 @@ class _Planning:
         if node.kind is NodeKind.DELIVERY:
             yield from self._delivery_reasons(node, state)
             return
-        if Only.FAILED in only:
-            yield from ((f"failed({kind})", ordinals) for kind, ordinals in sorted(state.failed.items()))
-        if Only.MISSING in only:
-            yield "missing", state.expected - state.published - state.any_failed
+        pulled = self.pulled[node.index]  # whatever was asked for, what is needed upstream is made
+        failed = state.expected if Only.FAILED in only else pulled
+        yield from ((f"failed({kind})", ordinals & failed) for kind, ordinals in sorted(state.failed.items()))
+        missing = state.expected if Only.MISSING in only else pulled
+        yield "missing", missing - state.published - state.any_failed
         if Only.STALE in only:
             yield "stale(code)", state.published - state.same_code
             yield "stale(input)", state.stale
@@ -150,7 +175,8 @@ class _Planning:
         """A table follows what is published, whatever was asked for."""
         parent = node.edges[0].parent
         held = state.published & state.same_code - state.stale
-        yield "undelivered", (state.stale | self._state(self.graph.nodes[parent]).published) - held - self.running[parent]
+        due = state.stale | self._state(self.graph.nodes[parent]).published
+        yield "undelivered", due - held - self.running[parent]
         yield f"follows {self.graph.nodes[parent].name}", self.running[parent]
 
     def _wanted(self, node: Node, scope: PartitionSet) -> PartitionSet:
@@ -211,12 +237,15 @@ class _Planning:
         digest = hashlib.sha256()
         for node in self.graph.nodes:
             window, state = read[node.index], self._state(node)
+            if not window:
+                continue
+            digest.update(f"{node.name} {state.code_version}\n".encode())
             sets = {"expected": state.expected, "published": state.published, "stale": state.stale}
-            sets |= {"same code": state.same_code, **state.failed}
-            digest.update(f"{node.name} {state.code_version} {sorted(sets)}".encode())
-            for _, ordinals in sorted(sets.items()):
-                bits = (ordinals & window).bits
-                digest.update(bits.to_bytes((bits.bit_length() + 7) // 8 + 1, "little"))
+            sets |= {"same code": state.same_code} | {f"failed({kind})": o for kind, o in state.failed.items()}
+            for name, ordinals in sorted(sets.items()):
+                if bits := (ordinals & window).bits:
+                    size = (bits.bit_length() + 7) // 8
+                    digest.update(f"{name} {size}\n".encode() + bits.to_bytes(size, "little"))
         return digest.hexdigest()[:32]
 
     def _estimate(self) -> float | None:
@@ -260,7 +289,7 @@ def _translate(ordinals: PartitionSet, own: Partitioning, other: Partitioning) -
         begin, end = own.span(run.start)[0], own.span(run.stop - 1)[1]
         last = other.at(end)
         stop = last if other.span(last)[0] >= end else last + 1
-        found |= PartitionSet.of_range(range(other.at(begin), stop))
+        found |= PartitionSet.of_range(range(max(other.at(begin), 0), stop))
     return found
 
 
@@ -270,7 +299,7 @@ def _parents_of(relation: Relation, child: Node, parent: Node, ordinals: Partiti
         case Same():
             return ordinals
         case Span(length, trailing):
-            return _smear(ordinals.shift(-length + (1 if trailing else 0)), length)
+            return _smear(ordinals, length).shift(-length + (1 if trailing else 0))
         case Within():
             return _union(parents(relation, child.partitions, parent.partitions, o) for o in ordinals)
 
@@ -308,4 +337,3 @@ def _union(ranges: Iterator[range]) -> PartitionSet:
     for r in merged:
         found |= PartitionSet.of_range(r)
     return found
-

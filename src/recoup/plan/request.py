@@ -54,7 +54,9 @@ class Request:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Request:
         """The inverse of `to_json`."""
-        body = {name: tuple(value) if isinstance(value, list) else value for name, value in data.items()}
+        body: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value for name, value in data.items()
+        }
         body["only"] = parse_only(body["only"])
         body["order"] = Order(body["order"])
         return cls(**body)

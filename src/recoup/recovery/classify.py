@@ -1,6 +1,8 @@
 """From an exception to a Failure: structured evidence first, types next, and `unknown` when nothing tells.
 
-Rules are data, one table. The first that matches, from the root cause outwards, decides.
+Rules are data, one table. The first that matches, from the root cause outwards, decides; a bug's kind only where no
+other does, because a KeyError is often how another failure was noticed. What was merely being handled when the error
+came (no `from`) is asked last.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from recoup.model.errors import RecoupError
 from recoup.model.failure import Failure, FailureKind
 
 MESSAGE_LIMIT = 2000
+TEXT_LIMIT = 10 * MESSAGE_LIMIT
 
 KIND_OF_ERRNO: Mapping[int, FailureKind] = {
     errno.ENOSPC: FailureKind.DISK,
@@ -64,29 +67,31 @@ KIND_OF_TYPE: Mapping[str, FailureKind] = {
     "RecursionError": FailureKind.LOGIC,
     "SyntaxError": FailureKind.LOGIC,
     "ColumnNotFoundError": FailureKind.CONTRACT,
+    "RowsRefusedError": FailureKind.CONTRACT,
     "SchemaError": FailureKind.CONTRACT,
     "SchemaFieldNotFoundError": FailureKind.CONTRACT,
 }
 """By the name of a class or of one of its bases, the nearest first."""
 
-_SECRET = re.compile(
-    r"(?i)(\b(?:password|passwd|pwd|secret|token|api[_-]?key|access[_-]?key|account[_-]?key|sas|signature)\b\s*[=:]\s*)"
-    r"([^\s;,&'\"]+)|(://[^/\s:@]+:)([^@\s/]+)(?=@)"
+# What stands before a secret, and the secret: `name=value` in any spelling, a password in a URL, a bearer's token.
+_SECRETS = (
+    re.compile(
+        r"(?i)((?:passw(?:or)?d|pwd|passphrase|secret|token|(?:api|access|account|private|shared|secret)[_-]?key"
+        r"|signature|\bsig|\bsas|credentials?)[\"']?\s*[=:]\s*)(\"[^\"]*\"?|'[^']*'?|[^\s;,&'\")}\]]+)"
+    ),
+    re.compile(r"(://[^/\s:@]*:)([^\s'\"]+)(?=@)"),
+    re.compile(r"(?i)(\b(?:bearer|basic)\s+)([A-Za-z0-9._~+/=-]{8,})"),
 )
-_CHANGING = re.compile(r"0x[0-9a-fA-F]+|\d+|'[^']*'|\"[^\"]*\"")
+_CHANGING = re.compile(r"\w*\d\w*|'[^']*'|\"[^\"]*\"")
 
 
 def classify(error: BaseException, place: str = "") -> Failure:
     """What went wrong, with its evidence; `place` is the innermost line of the user's own code."""
-    chain = list(_causes(error))
-    for cause in reversed(chain):
-        if kind := _kind(cause):
-            break
-    else:
-        kind = FailureKind.UNKNOWN
-    kind = kind or FailureKind.UNKNOWN
-    name = type(error).__name__
-    message = redact(f"{name}: {error}" if str(error) else name)[:MESSAGE_LIMIT]
+    strands = list(_strands(error))
+    chain = [cause for strand in strands for cause in strand]
+    kind = next((kind for strand in strands if (kind := _kind_of(strand))), FailureKind.UNKNOWN)
+    name, text = type(error).__name__, _text(error)
+    message = redact(f"{name}: {text}" if text else name)[:MESSAGE_LIMIT]
     evidence: dict[str, Any] = {"types": [type(cause).__name__ for cause in chain]}
     if place:
         evidence["place"] = place
@@ -120,20 +125,41 @@ def fingerprint(kind: FailureKind, exception: str, place: str, message: str) -> 
 
 def redact(text: str) -> str:
     """Without passwords, keys and tokens; done before anything is cut, stored or shown."""
-    return _SECRET.sub(lambda m: f"{m[1] or m[3]}***", text)
+    for secret in _SECRETS:
+        text = secret.sub(r"\1***", text)
+    return text
 
 
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    """The error and what it came from, outermost first."""
+def _text(error: BaseException) -> str:
+    """What it says, as text that can be stored: a file name that is no UTF-8 brings half characters."""
+    try:
+        text = str(error)
+    except Exception as broken:  # noqa: BLE001 - somebody's own __str__
+        text = f"(its text cannot be had: {type(broken).__name__})"
+    return text[:TEXT_LIMIT].encode(errors="backslashreplace").decode()
+
+
+def _strands(error: BaseException) -> Iterator[list[BaseException]]:
+    """The error with what it was raised `from`, outermost first; then likewise what was being handled meanwhile."""
     seen: set[int] = set()
     current: BaseException | None = error
     while current is not None and id(current) not in seen:
-        seen.add(id(current))
-        yield current
-        current = current.__cause__ or (None if current.__suppress_context__ else current.__context__)
+        strand: list[BaseException] = []
+        last = current
+        while current is not None and id(current) not in seen:
+            seen.add(id(current))
+            strand.append(current)
+            last, current = current, current.__cause__
+        yield strand
+        current = None if last.__suppress_context__ else last.__context__
+
+
+def _kind_of(strand: list[BaseException]) -> FailureKind | None:
+    kinds = [kind for cause in reversed(strand) if (kind := _kind(cause))]
+    return next((kind for kind in kinds if kind is not FailureKind.LOGIC), kinds[0] if kinds else None)
 
 
 def _kind(error: BaseException) -> FailureKind | None:
-    if isinstance(error, OSError) and error.errno in KIND_OF_ERRNO:
+    if isinstance(error, OSError) and error.errno is not None and error.errno in KIND_OF_ERRNO:
         return KIND_OF_ERRNO[error.errno]
     return next((KIND_OF_TYPE[t.__name__] for t in type(error).__mro__ if t.__name__ in KIND_OF_TYPE), None)

@@ -429,8 +429,9 @@ def test_every_task_is_accounted_for_while_workers_are_killed(make, tmp_path, mo
     lost: list[Lost] = []
     token, open_tokens, next_kill = 0, set[int](), 0.3
     before = time.monotonic()
-    while time.monotonic() - before < 2.5 or open_tokens:
-        over = time.monotonic() - before >= 2.5
+    over = False
+    while not over or open_tokens:
+        over = over or (time.monotonic() - before >= 2.5 and token > 200 and len(kills) > 3)
         batch = [random_task(chance, token + n, witness) for n in range(0 if over else min(executor.room() + 3, 40))]
         token += len(batch)
         open_tokens |= {task.token for task in batch}
@@ -448,15 +449,13 @@ def test_every_task_is_accounted_for_while_workers_are_killed(make, tmp_path, mo
         open_tokens.difference_update(event.token for event in events)
         fates += [(event.token, type(event).__name__) for event in events]
         lost += lost_among(events)
-        assert time.monotonic() - before < 30.0, f"no fate for {sorted(open_tokens)}"
+        assert time.monotonic() - before < 60.0, f"no fate for {sorted(open_tokens)}"
     assert executor.wait(0.1) == []
     assert Counter(fated for fated, _ in fates) == Counter(range(token))
     begun = Counter(map(int, witness.read_text().split()))
     assert set(begun.values()) == {1}
     assert {fated for fated, fate in fates if fate == "Finished"} <= begun.keys()
     assert not {fated for fated, fate in fates if fate == "taken"} & begun.keys()
-    assert len(kills) > 3
-    assert token > 200
     assert len(lost) == len({event.evidence["pid"] for event in lost})  # a death loses one task, never two
     assert {event.evidence["pid"] for event in lost} <= set(kills)
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import polars as pl
 import pytest
 
 from recoup.lake import layout
 from recoup.lake.local import LocalStore
-from recoup.lake.manifests import write_manifest
+from recoup.lake.manifests import read_manifest, write_manifest
 from recoup.lake.pointers import PublishIntent, publish
 from recoup.lake.staging import stage
 from recoup.lake.view import current_partitions, file_list, quoted_name, quoted_string, view_sql
@@ -22,12 +24,12 @@ def store(tmp_path):
     return LocalStore(tmp_path / "it's a [lake]*")
 
 
-def publish_frame(store, partition, run_id, seq, frame):
+def publish_frame(store, partition, run_id, seq, frame, *, attempt=1):
     names = {"dataset": "clean", "key": "tenant", "partition": partition, "run_id": run_id}
-    staged = stage(store, frame, **names, attempt=1, nonce="n", sync=False)
+    staged = stage(store, frame, **names, attempt=attempt, nonce="n", sync=False)
     manifest = Manifest(
         "p", "clean", partition, run_id, "t", 1, 1, "success", "t", "t", 1.0, "c", "i",
-        outputs=staged.files, columns=staged.columns,
+        outputs=staged.files, columns=staged.columns, digest="d",
     )  # fmt: skip
     write_manifest(store, "tenant", manifest, sync=False)
     intent = PublishIntent(
@@ -68,6 +70,12 @@ def test_half_a_dataset_never_looks_like_all_of_it(store):
     manifest = layout.manifest("clean", "tenant", "globex", "r2")
     store.delete([manifest])
     with pytest.raises(CorruptError, match=r"globex: run r2 is current, but its manifest is gone"):
+        list(current_partitions(store, "clean"))
+    publish_frame(store, "globex", "r2", 2, pl.DataFrame({"n": [2]}), attempt=2)
+    late = read_manifest(store, "clean", "tenant", "globex", "r2")
+    assert late is not None
+    write_manifest(store, "tenant", replace(late, outputs=(), digest="", outcome="failed"), sync=False)
+    with pytest.raises(CorruptError, match="is not the one that was published"):
         list(current_partitions(store, "clean"))
     store.put(layout.pointer("clean", "tenant", "acme"), b"torn", sync=False)
     with pytest.raises(CorruptError, match=r"current\.json"):

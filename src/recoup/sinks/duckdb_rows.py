@@ -1,0 +1,128 @@
+"""The rows of a delivery, where they come from and what is asked of them before a table takes them."""
+# ruff: noqa: S608 - names cannot be bound, so `quoted` quotes them; every value is bound
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+from recoup.model.sinks import DuckDB, RowsRefusedError
+from recoup.ports import Delivery
+from recoup.sinks.duckdb_file import Row, first_row, kinds_of, listed, quoted
+
+if TYPE_CHECKING:
+    import polars as pl
+    from duckdb import DuckDBPyConnection as Connection
+
+_PARQUET = "read_parquet($files, union_by_name = true, hive_partitioning = false)"
+_STREAM = "_recoup_arrived"
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """The partition as a column and the value that its rows have there."""
+
+    name: str
+    value: str
+
+    def typed(self, columns: Mapping[str, str]) -> str:
+        return f"CAST($part AS {columns[self.name.lower()]})"
+
+    def kind(self) -> str:
+        """The type of the column when it is ours to choose."""
+        with suppress(ValueError):
+            if date.fromisoformat(self.value).isoformat() == self.value:  # not 20130101, nor a week
+                return "DATE"
+        return "VARCHAR"
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """The delivered rows: what stands after FROM, what it binds, and the columns with their types."""
+
+    sql: str
+    bound: Mapping[str, Any]
+    columns: Mapping[str, str]
+
+    def beside(self, part: Part) -> dict[str, str]:
+        """The columns without the partition's, which is always written from its name."""
+        return {name: kind for name, kind in self.columns.items() if name.lower() != part.name.lower()}
+
+    def check_partition(self, connection: Connection, part: Part, spec: DuckDB) -> None:
+        """Refuse rows that say they are another partition's."""
+        for name, kind in self.columns.items():
+            if name.lower() == part.name.lower():
+                odd = f"{quoted(name)} IS DISTINCT FROM TRY_CAST($part AS {kind}) OR {quoted(name)} IS NULL"
+                if stray := self._example(connection, name, odd, {"part": part.value}):
+                    message = f"{spec.name}: partition {part.value} has a row whose {name} ({kind}) is {stray[0]}"
+                    raise RowsRefusedError(message, "let the step keep its own partition's rows, or rename the column")
+
+    def check_keys(self, connection: Connection, part: Part, spec: DuckDB) -> None:
+        """Refuse rows that share a key or lack one."""
+        names = [name for name in spec.key if name.lower() != part.name.lower()]
+        if missing := {name.lower() for name in names} - {name.lower() for name in self.columns}:
+            message = f"{spec.name}: its key names {', '.join(sorted(missing))}, and the rows have no such values"
+            raise RowsRefusedError(message, "let the step return that column, or correct the sink's key")
+        if not spec.key:
+            return
+        group = f"GROUP BY {listed(names)}" if names else ""
+        null = "".join(f" OR {quoted(name)} IS NULL" for name in names)
+        shown = "".join(f"CAST({quoted(name)} AS VARCHAR), " for name in names)
+        query = f"SELECT {shown}count(*) FROM {self.sql} {group} HAVING count(*) > 1{null} LIMIT 1"
+        if twice := first_row(connection, query, self.bound):
+            key = ", ".join(f"{n}={v}" for n, v in zip([part.name, *names], [part.value, *twice[:-1]], strict=True))
+            message = f"{spec.name}: {twice[-1]} rows have the key {key}"
+            raise RowsRefusedError(message, "let the step return one row per key, and none without")
+
+    def check_types(self, connection: Connection, part: Part, spec: DuckDB, columns: Mapping[str, str]) -> None:
+        """Refuse a value that the table's column cannot hold, or would hold changed, as an INTEGER does 1.5."""
+        for name, kind in self.beside(part).items():
+            target, column = columns[name.lower()], quoted(name)
+            changed = f"TRY_CAST(TRY_CAST({column} AS {target}) AS {kind}) IS DISTINCT FROM {column}"
+            if kind != target and (lost := self._example(connection, name, changed, {})):
+                where = f"{spec.name}: column {name} is {target} in the table and {kind} in the rows"
+                message = f"{where}, and {lost[0]} does not fit"
+                raise RowsRefusedError(message, "cast it in the step, or widen the table's column")
+
+    def _example(self, connection: Connection, name: str, condition: str, bound: Mapping[str, str]) -> Row | None:
+        query = f"SELECT CAST({quoted(name)} AS VARCHAR) FROM {self.sql} WHERE {condition} LIMIT 1"
+        return first_row(connection, query, {**self.bound, **bound})
+
+
+class _Stream:
+    """A frame as plain Arrow: handed the frame itself, DuckDB would ask for pyarrow."""
+
+    def __init__(self, frame: pl.DataFrame) -> None:
+        self._frame = frame
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        return self._frame.__arrow_c_stream__(requested_schema)
+
+
+@contextmanager
+def arrived_rows(connection: Connection, delivery: Delivery) -> Iterator[Arrived]:
+    """The rows of the files, read by DuckDB itself where they are local and their names are no patterns to it."""
+    if not any("://" in file or re.search(r"[*?\[]", file) for file in delivery.files):
+        yield _described(connection, _PARQUET, {"files": list(delivery.files)})
+        return
+    connection.register(_STREAM, _Stream(_frame(delivery)))
+    yield _described(connection, _STREAM, {})
+    connection.unregister(_STREAM)
+
+
+def _described(connection: Connection, sql: str, bound: Mapping[str, Any]) -> Arrived:
+    # A column without a type holds only NULL; the table gets it when it has one.
+    return Arrived(sql, bound, {name: kind for name, kind in kinds_of(connection, sql, bound) if kind != '"NULL"'})
+
+
+def _frame(delivery: Delivery) -> pl.DataFrame:
+    import polars as pl
+
+    options = dict(delivery.storage_options)
+    scans = [pl.scan_parquet(f, storage_options=options, glob=False, hive_partitioning=False) for f in delivery.files]
+    frame = pl.concat(scans, how="diagonal_relaxed").collect()
+    return frame.drop(name for name, kind in frame.schema.items() if kind == pl.Null)
