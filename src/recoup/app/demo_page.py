@@ -108,7 +108,7 @@ def _files(folder: str) -> Iterator[list[str]]:
     place = Path(folder)
     yield [str(place / "flights.py"), "the pipeline, to be read and changed"]
     yield [str(place / "lake"), "each day's Parquet, manifest and pointer"]
-    yield [str(place / ".recoup"), "the ledger, which remembers, and the log of each attempt"]
+    yield [str(place / ".recoup"), "the ledger, and the log of each attempt"]
     yield [str(place / DATABASE), "the table, for any DuckDB"]
 
 

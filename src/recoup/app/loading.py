@@ -9,7 +9,7 @@ import traceback
 from pathlib import Path
 
 from recoup.app.settings import Settings
-from recoup.model.errors import PipelineError
+from recoup.model.errors import PipelineError, RecoupError
 from recoup.model.pipeline import Pipeline
 
 
@@ -31,9 +31,7 @@ def load_pipeline(place: str, root: Path) -> Pipeline:
         sys.path.insert(0, str(root))
     try:
         module = _import_file(root / target) if target.endswith(".py") else importlib.import_module(target)
-    except PipelineError:
-        raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # a script without a guard may even end the process
         raise _import_failure(place, root, error) from error
     found = {name: value for name, value in vars(module).items() if isinstance(value, Pipeline)}
     if variable:
@@ -69,10 +67,22 @@ def _import_file(path: Path) -> object:
     return module
 
 
-def _import_failure(place: str, root: Path, error: Exception) -> PipelineError:
-    frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename.startswith(str(root))]
+def _import_failure(place: str, root: Path, error: Exception | SystemExit) -> PipelineError:
+    """With the innermost line of the project's own; packages installed below it are not."""
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if _is_own(Path(f.filename), root)]
     where = f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""
+    what, remedy = f"{type(error).__name__}: {error}", "mend that line, or install what it imports"
     if isinstance(error, SyntaxError):
         where = f" ({Path(error.filename or place).name}, line {error.lineno})"
-    message = f"the pipeline {place} cannot be imported{where}: {type(error).__name__}: {error}"
-    return PipelineError(message, "mend that line, or install what it imports")
+        what = f"{type(error).__name__}: {error.msg}"
+    elif isinstance(error, RecoupError):
+        what, remedy = error.message, error.remedy or remedy
+        if not frames:  # it is not in the file: the place itself is wrong
+            return PipelineError(what, remedy)
+    elif isinstance(error, SystemExit):
+        what = f"it ends the process, with sys.exit({error.code!r})"
+    return PipelineError(f"the pipeline {place} cannot be imported{where}: {what}", remedy)
+
+
+def _is_own(file: Path, root: Path) -> bool:
+    return file.is_relative_to(root) and "site-packages" not in file.relative_to(root).parts

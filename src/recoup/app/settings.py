@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,6 +13,8 @@ from typing import Any
 from recoup.model.errors import ConfigError
 
 FILE = "recoup.toml"
+_NEWLINE = b"\n"
+_OWN_TABLE = re.compile(r"^\s*\[\s*tool\s*\.\s*recoup\s*[\].]", re.MULTILINE)
 EXECUTORS = ("processes", "inline")
 
 
@@ -38,6 +41,7 @@ class Settings:
         return self.ledger.parent
 
 
+_NOUNS: Mapping[type, str] = {str: "text", int: "whole number", float: "number", dict: "table"}
 _TYPES: Mapping[str, tuple[type, ...]] = {
     "lake": (str,),
     "ledger": (str,),
@@ -58,10 +62,10 @@ def load_settings(config: Path | None = None, environ: Mapping[str, str] | None 
     origin = dict.fromkeys(values, str(path))
     for name, kinds in _TYPES.items():
         variable = f"RECOUP_{name.upper()}"
-        if variable in environ and dict not in kinds:
+        if environ.get(variable) and dict not in kinds:
             values[name] = _from_variable(variable, environ[variable], kinds)
             origin[name] = f"${variable}"
-    _check(values, path)
+    _check(values, origin)
     lake = values.get("lake", "lake")
     return Settings(
         root=root,
@@ -88,23 +92,34 @@ def _find(config: Path | None, environ: Mapping[str, str]) -> Path | None:
         if (folder / FILE).is_file():
             return folder / FILE
         project = folder / "pyproject.toml"
-        if project.is_file() and "[tool.recoup" in project.read_text(errors="replace"):
+        if project.is_file() and _OWN_TABLE.search(project.read_text(encoding="utf-8", errors="replace")):
             return project
     return None
 
 
 def _read(path: Path) -> dict[str, Any]:
+    data = b""
     try:
-        body = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        data = path.read_bytes()
+        body = tomllib.loads(data.decode("utf-8-sig"))
+    except tomllib.TOMLDecodeError as error:
         message = f"{path} is no valid TOML: {error}"
+        raise ConfigError(message, "mend that line") from error
+    except UnicodeDecodeError as error:
+        before = data[: error.start]
+        place = f"at line {before.count(_NEWLINE) + 1}, column {error.start - before.rfind(_NEWLINE)}"
+        message = f"{path} is no valid TOML: it is not in UTF-8 ({place})"
         raise ConfigError(message, "mend that line") from error
     except OSError as error:
         message = f"{path} cannot be read: {error.strerror}"
         raise ConfigError(message, "check its owner and mode") from error
-    if path.name == "pyproject.toml":
-        return dict(body.get("tool", {}).get("recoup", {}))
-    return body
+    if path.name != "pyproject.toml":
+        return body
+    own = body.get("tool", {}).get("recoup", {})
+    if not isinstance(own, dict):
+        message = f"{path}: tool.recoup must be a table"
+        raise ConfigError(message, "write the settings below [tool.recoup]")
+    return own
 
 
 def _from_variable(name: str, text: str, kinds: tuple[type, ...]) -> Any:  # noqa: ANN401 - a TOML value
@@ -113,30 +128,38 @@ def _from_variable(name: str, text: str, kinds: tuple[type, ...]) -> Any:  # noq
     try:
         return kinds[-1](text)
     except ValueError as error:
-        message = f"${name} is {text!r}, which is no number"
-        raise ConfigError(message, f"set it to a {kinds[-1].__name__}, or unset it") from error
+        message = f"${name} is {text[:80]!r}, which is no {_NOUNS[kinds[-1]]}"
+        raise ConfigError(message, f"set it to a {_NOUNS[kinds[-1]]}, or unset it") from error
 
 
-def _check(values: Mapping[str, Any], path: Path | None) -> None:
-    where = path or "the environment"
+def _check(values: Mapping[str, Any], origin: Mapping[str, str]) -> None:
     for name, value in values.items():
+        where = origin[name]
         if name not in _TYPES:
-            message = f"{where}: unknown setting {name!r}"
+            message = f"{where}: unknown setting {name[:80]!r}"
             raise ConfigError(message, f"the settings are {', '.join(_TYPES)}")
         if not isinstance(value, _TYPES[name]) or isinstance(value, bool):
-            message = f"{where}: {name} must be a {_TYPES[name][-1].__name__}, not {type(value).__name__}"
+            message = f"{where}: {name} must be a {_NOUNS[_TYPES[name][-1]]}, not {value!r:.80}"
             raise ConfigError(message, "mend its value")
-    if values.get("executor", "processes") not in EXECUTORS:
-        message = f"{where}: unknown executor {values['executor']!r}"
-        raise ConfigError(message, f"choose from {', '.join(EXECUTORS)}")
-    if values.get("max_parallel", 1) < 1:
-        message = f"{where}: max_parallel must be at least 1"
-        raise ConfigError(message, "mend its value")
-    if float(values.get("lease_seconds", 60)) <= 0:
-        message = f"{where}: lease_seconds must be more than 0"
-        raise ConfigError(message, "mend its value")
+        if problem := _problem(name, value):
+            message = f"{where}: {name} = {value!r:.80}: {problem}"
+            raise ConfigError(message, "mend its value")
     for table, kind in (("pipelines", str), ("pools", int)):
         for key, value in values.get(table, {}).items():
-            if not isinstance(value, kind) or isinstance(value, bool) or (kind is int and value < 1):
-                message = f"{where}: [{table}] {key} = {value!r} is no {'place' if kind is str else 'number of slots'}"
+            if not isinstance(value, kind) or isinstance(value, bool) or (isinstance(value, int) and value < 1):
+                wanted = "place" if kind is str else "number of slots"
+                message = f"{origin[table]}: [{table}] {key} = {value!r:.80} is no {wanted}"
                 raise ConfigError(message, 'write pipelines as name = "file.py:variable", pools as name = slots')
+
+
+def _problem(name: str, value: Any) -> str:  # noqa: ANN401 - of the type that the setting has
+    match name:
+        case "executor" if value not in EXECUTORS:
+            return f"choose from {', '.join(EXECUTORS)}"
+        case "max_parallel" if value < 1:
+            return "it must be at least 1"
+        case "lease_seconds" if not 0 < value < float("inf"):
+            return "it must be more than 0"
+        case "lake" | "ledger" if not value or "\0" in value:
+            return "it names no place"
+    return ""

@@ -24,7 +24,7 @@ from recoup.model.partition import PartitionSet
 from recoup.model.pipeline import Pipeline
 from recoup.plan.snapshot import NOTHING, NodeState, Snapshot
 
-_SHORT_WINDOW = 5_000
+_TAIL = 5_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,8 @@ def status(
         reasons = _reasons(reader, known)
         found = insight(known.graph, _snapshot(workspace, reader, known), window=window, steps=steps, reasons=reasons)
         active = reader.backfills("WHERE pipeline = ? AND state IN ('running', 'paused')", (known.pipeline.name,))
-        return Status(found, tuple(_with_history(reader, known, step) for step in found.steps), tuple(active))
+        tail = _tail(reader)
+        return Status(found, tuple(_with_history(reader, known, step, tail) for step in found.steps), tuple(active))
 
 
 @contextmanager
@@ -148,30 +149,50 @@ def _reasons(reader: LedgerReader, known: Bound) -> dict[int, list[Reason]]:
     return reasons
 
 
-def _with_history(reader: LedgerReader, known: Bound, step: StepInsight) -> StepStatus:
+def _with_history(reader: LedgerReader, known: Bound, step: StepInsight, tail: Mapping[int, _Tail]) -> StepStatus:
     node_id = known.node_ids[step.node.index]
     name = step.node.partitions.name
-    there = step.complete | step.stale
+    there = step.complete
     newest = there.last if step.node.partitions.is_time else None
     samples = {}
     for kind, ordinals in step.failed.items():
         if sample := _sample(reader, node_id, ordinals.last or 0):
             samples[kind] = FailureSample(name(ordinals.last or 0), *sample)
-    return StepStatus(step, None if newest is None else name(newest), _last_time(reader, node_id, there), samples)
+    at = _last_time(reader, node_id, there, tail.get(node_id))
+    return StepStatus(step, None if newest is None else name(newest), at, samples)
 
 
-def _last_time(reader: LedgerReader, node: NodeId, there: PartitionSet) -> float | None:
-    """When the newest of these was published. Tokens only grow: the first that is met from behind is the newest."""
+@dataclass(frozen=True, slots=True)
+class _Tail:
+    """The newest publication of a node."""
+
+    ordinal: int
+    published_at: float
+
+
+def _tail(reader: LedgerReader) -> dict[int, _Tail]:
+    """Of all nodes that published anything lately: one short look instead of a long one for each."""
+    rows = reader.query(
+        "SELECT node, ordinal, published_at FROM publications WHERE state = 'current' ORDER BY token DESC LIMIT ?", (_TAIL,)
+    )
+    newest: dict[int, _Tail] = {}
+    for node, ordinal, published_at in rows:
+        newest.setdefault(node, _Tail(ordinal, published_at))
+    return newest
+
+
+def _last_time(reader: LedgerReader, node: NodeId, there: PartitionSet, tail: _Tail | None) -> float | None:
+    """When the newest of these was published."""
     first, last = there.first, there.last
     if first is None or last is None:
         return None
-    within = "node = ? AND ordinal BETWEEN ? AND ? AND state = 'current'"
-    if last - first < _SHORT_WINDOW:
-        sql = f"SELECT max(published_at) FROM publications WHERE {within}"  # noqa: S608 - our own words
-    else:
-        sql = f"SELECT published_at FROM publications NOT INDEXED WHERE {within} ORDER BY token DESC LIMIT 1"  # noqa: S608 - as above
-    rows = reader.query(sql, (node, first, last))
-    return None if not rows or rows[0][0] is None else float(rows[0][0])
+    if tail is not None and tail.ordinal in there:
+        return tail.published_at
+    rows = reader.query(
+        "SELECT max(published_at) FROM publications WHERE node = ? AND ordinal BETWEEN ? AND ? AND state = 'current'",
+        (node, first, last),
+    )
+    return None if rows[0][0] is None else float(rows[0][0])
 
 
 def _sample(reader: LedgerReader, node: NodeId, ordinal: int) -> tuple[Failure, str | None] | None:

@@ -96,6 +96,10 @@ def _call(words: Sequence[str]) -> object:
 def _usage(error: CycloptsError, words: Sequence[str]) -> UsageError:
     """The parser's own words, split into what is wrong and what to do."""
     error.verbose = False
+    missing = getattr(error, "argument", None)
+    if type(error).__name__ == "MissingArgumentError" and missing is not None:
+        name = missing.name.lstrip("-").upper()
+        return UsageError(f"`{' '.join(['recoup', name_of(words)])}` needs {name}", f"see `{help_of(words)}`")
     problem, choose, choices = str(error).partition(" Choose from: ")
     problem, meant, name = problem.partition(" Did you mean ")
     problem = problem.partition(" Available commands")[0].strip().rstrip(".")

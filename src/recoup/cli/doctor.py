@@ -44,8 +44,8 @@ def doctor(
 def _lines(checks: list[Check], failed: int, unknown: int, view: View) -> Iterator[str]:
     width = max(len(check.name) for check in checks)
     for check in checks:
-        head = [Cell(check.verdict.ljust(7), _STYLE[check.verdict]), check.name.ljust(width)]
-        yield from view.columns([[*head, clean(check.evidence)]])
+        verdict = Cell(check.verdict.ljust(7), _STYLE[check.verdict])
+        yield from view.columns([[verdict, check.name.ljust(width), clean(check.evidence)]])
         if check.remedy:
             yield from view.columns([["       ", " " * width, f"→ {clean(check.remedy)}"]])
     yield ""

@@ -47,14 +47,16 @@ def ls(target: Target, /, *partitions: Keys, start: Start = None, end: End = Non
 @app.command
 def show(target: Target, partition: str, /, *, common: Common = _USUAL) -> Answer:
     """Show everything that one partition ever showed, and whether its pointer agrees with the ledger."""
-    history = publications.show(common.workspace(), target, partition)
+    workspace = common.workspace()
+    history = publications.show(workspace, target, partition)
+    with workspace.reader() as reader:
+        name = f"{reader.nodes()[history.dataset].pipeline}.{history.dataset}"
+    earlier = len(history.generations) > 1
     return Answer(
         "publish show",
         history_json(history),
         lambda view: history_lines(history, view),
-        next=common.again(
-            f"recoup publish rollback {target} {partition}" if len(history.generations) > 1 else "recoup status"
-        ),
+        next=common.again(f"recoup publish rollback {name} {partition}" if earlier else "recoup status"),
         exit_code=ExitCode.DONE if history.agrees else ExitCode.INCOMPLETE,
     )
 

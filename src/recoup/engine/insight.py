@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from recoup.model.graph import Graph, Node, NodeKind
@@ -105,7 +105,7 @@ def insight(
     """How all steps stand, or those named with their deliveries; `reasons` are of the blocked, by the node's index."""
     looked_at, known = window or Window(), reasons or {}
     found = tuple(
-        _step(node, snapshot, looked_at.of(node, graph.anchor), known.get(node.index, ()))
+        _step(node, graph, snapshot, looked_at.of(node, graph.anchor), known.get(node.index, ()))
         for node in _chosen(graph, steps)
     )
     dates, lacking = NOTHING, NOTHING
@@ -147,7 +147,7 @@ def _dates(node: Node, graph: Graph, ordinals: PartitionSet) -> PartitionSet:
     return touching(ordinals, node.partitions, graph.anchor) or NOTHING
 
 
-def _step(node: Node, snapshot: Snapshot, window: PartitionSet | None, reasons: Sequence[Reason]) -> StepInsight:
+def _step(node: Node, graph: Graph, snapshot: Snapshot, window: PartitionSet | None, reasons: Sequence[Reason]) -> StepInsight:
     state = snapshot.states[node.index]
     expected = state.expected if window is None else state.expected & window
     running = state.running & expected
@@ -156,7 +156,8 @@ def _step(node: Node, snapshot: Snapshot, window: PartitionSet | None, reasons: 
     failed = dict(_shares(state, rest))
     for ordinals in failed.values():
         rest -= ordinals
-    blocked = state.blocked & rest
+    waiting = _waiting(node, snapshot) & rest
+    blocked = state.blocked & rest | waiting
     shown = state.published - state.expected
     return StepInsight(
         node=node,
@@ -169,7 +170,7 @@ def _step(node: Node, snapshot: Snapshot, window: PartitionSet | None, reasons: 
         stale_code=complete - state.same_code,
         stale_input=complete & state.stale,
         unexpected=shown if window is None else shown & window,
-        reasons=tuple(_within(reasons, blocked)),
+        reasons=(*_within(reasons, blocked - waiting), *_within(_behind(node, graph, waiting), waiting)),
     )
 
 
@@ -183,6 +184,19 @@ def _complete(node: Node, snapshot: Snapshot) -> PartitionSet:
     return there
 
 
+def _waiting(node: Node, snapshot: Snapshot) -> PartitionSet:
+    """What a table cannot show because its step failed or is blocked; nobody writes that down for deliveries."""
+    if node.kind is not NodeKind.DELIVERY:
+        return NOTHING
+    parent = snapshot.states[node.edges[0].parent]
+    return (parent.blocked | parent.any_failed) - parent.published
+
+
+def _behind(node: Node, graph: Graph, waiting: PartitionSet) -> Iterator[Reason]:
+    if waiting:
+        yield Reason(f"{graph.nodes[node.edges[0].parent].name} is not there", waiting)
+
+
 def _shares(state: NodeState, rest: PartitionSet) -> Iterator[tuple[str, PartitionSet]]:
     for kind, ordinals in sorted(state.failed.items()):
         if here := ordinals & rest:
@@ -190,7 +204,7 @@ def _shares(state: NodeState, rest: PartitionSet) -> Iterator[tuple[str, Partiti
             rest -= here
 
 
-def _within(reasons: Sequence[Reason], blocked: PartitionSet) -> Iterator[Reason]:
+def _within(reasons: Iterable[Reason], blocked: PartitionSet) -> Iterator[Reason]:
     for reason in reasons:
         if here := reason.partitions & blocked:
             yield Reason(reason.text, here)

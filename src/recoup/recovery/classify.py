@@ -73,14 +73,17 @@ KIND_OF_TYPE: Mapping[str, FailureKind] = {
 }
 """By the name of a class or of one of its bases, the nearest first."""
 
-# What stands before a secret, and the secret: `name=value` in any spelling, a password in a URL, a bearer's token.
+# What stands before a secret, and the secret: `name=value` in any spelling, a password in a URL, a header, and the
+# tokens and keys that are known by their looks.
 _SECRETS = (
     re.compile(
         r"(?i)((?:passw(?:or)?d|pwd|passphrase|secret|token|(?:api|access|account|private|shared|secret)[_-]?key"
-        r"|signature|\bsig|\bsas|credentials?)[\"']?\s*[=:]\s*)(\"[^\"]*\"?|'[^']*'?|[^\s;,&'\")}\]]+)"
+        r"|signature|\bsig|\bsas|credentials?)[\"']?\s*[=:]\s*)(\"[^\"\n]*\"?|'[^'\n]*'?|[^\s;,&'\")}\]]+)"
     ),
     re.compile(r"(://[^/\s:@]*:)([^\s'\"]+)(?=@)"),
-    re.compile(r"(?i)(\b(?:bearer|basic)\s+)([A-Za-z0-9._~+/=-]{8,})"),
+    re.compile(r"(?i)(\bauthorization[\"']?\s*[=:]\s*[\"']?(?:\w+\s+)?)([^\s\"',;]+)"),
+    re.compile(r"(?i)(\b(?:bearer|basic)\s+)(?=\S*\d)([A-Za-z0-9._~+/=-]{8,})"),
+    re.compile(r"()\b(?:A[KS]IA[0-9A-Z]{16}|gh[pousr]_\w{20,}|xox[abprs]-[\w-]{10,}|eyJ[\w-]{8,}\.[\w-]+\.[\w-]*)"),
 )
 _CHANGING = re.compile(r"\w*\d\w*|'[^']*'|\"[^\"]*\"")
 

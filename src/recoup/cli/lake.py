@@ -1,0 +1,109 @@
+"""`recoup lake`: the data at rest: what may go, what readers from outside can open, whose it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated
+
+from cyclopts import App, Parameter
+
+from recoup.app import lake_care
+from recoup.app.lake_care import KEEP_DAYS, KEEP_GENERATIONS, Adopted, Collected
+from recoup.cli.options import Common
+from recoup.cli.output import Answer
+from recoup.cli.text import View, clean, counted, size
+from recoup.model.errors import UsageError
+
+app = App(name="lake", help="The lake: collect garbage, view what is current, take it over.")
+
+_USUAL = Common()
+_SHOWN = 20
+
+
+@app.command
+def gc(
+    *,
+    keep_generations: Annotated[int, Parameter(metavar="N", help="Of each partition.")] = KEEP_GENERATIONS,
+    keep_days: Annotated[int, Parameter(metavar="N", help="Whatever was current in the last days.")] = KEEP_DAYS,
+    yes: Annotated[bool, Parameter(help="Delete it; without, it only shows what would go.")] = False,
+    common: Common = _USUAL,
+) -> Answer:
+    """Find files that nothing refers to any more, and delete them."""
+    for name, value, least in (("--keep-generations", keep_generations, 1), ("--keep-days", keep_days, 0)):
+        if value < least:
+            raise UsageError(f"{name} is {value}", f"give a number from {least} up")
+    found = lake_care.gc(common.workspace(), keep_generations=keep_generations, keep_days=keep_days, yes=yes)
+    again = f"recoup lake gc --keep-generations {keep_generations} --keep-days {keep_days} --yes"
+    return Answer(
+        "lake gc",
+        {
+            "done": found.done,
+            "files": found.files,
+            "size_bytes": found.size_bytes,
+            "publications": found.publications,
+            "kept": list(found.kept),
+            "items": [{"key": i.key, "size_bytes": i.size_bytes, "because": i.because} for i in found.plan.items],
+        },
+        lambda view: _collected_lines(found, view),
+        next=common.again(again if found.files and not found.done else "recoup ledger verify"),
+    )
+
+
+@app.command
+def view(
+    dataset: Annotated[str, Parameter(help="A step's dataset.")],
+    /,
+    *,
+    name: Annotated[str | None, Parameter(help="What the view is called; else like the dataset.")] = None,
+    files: Annotated[bool, Parameter(help="The list of files instead of SQL.")] = False,
+    common: Common = _USUAL,
+) -> Answer:
+    """Print a DuckDB view of what is current; readers from outside must not glob run folders."""
+    found = lake_care.view(common.workspace(), dataset, name=name)
+    return Answer(
+        "lake view",
+        {"dataset": found.dataset, "sql": found.sql, "files": list(found.files)},
+        lambda _view: list(found.files) if files else [found.sql.rstrip("\n")],
+        next=common.again(f"recoup lake view {dataset} | duckdb" if not files else f"recoup publish ls {dataset}"),
+    )
+
+
+@app.command
+def adopt(*, common: Common = _USUAL) -> Answer:
+    """Make the lake this ledger's own; whoever owned it before can publish no more."""
+    return adopted("lake adopt", common)
+
+
+def adopted(command: str, common: Common) -> Answer:
+    """Take the lake over, under whichever name it was asked for."""
+    done = lake_care.adopt(common.workspace())
+    body = {
+        "lake": done.lake,
+        "ledger_id": done.ledger_id,
+        "epoch": done.epoch,
+        "token": done.token,
+        "strangers": list(done.strangers),
+    }
+    after = "recoup ledger rebuild" if done.strangers else "recoup status"
+    return Answer(command, body, lambda view: _adopted_lines(done, view), next=common.again(after))
+
+
+def _collected_lines(found: Collected, view: View) -> Iterator[str]:
+    shown = found.plan.items if view.width is None else found.plan.items[:_SHOWN]
+    yield from view.columns([size(item.size_bytes), item.key, item.because] for item in shown)
+    if more := found.files - len(shown):
+        yield f"and {counted(more, 'more file')}"
+    yield from (view.paint("dim", f"kept: {clean(sentence)}") for sentence in found.kept)
+    if not found.files:
+        yield "nothing may go"
+        return
+    what = f"{counted(found.files, 'file')}, {size(found.size_bytes)}"
+    lost = f"; {counted(found.publications, 'publication')} can no longer be rolled back to" if found.publications else ""
+    yield f"deleted {what}{lost}" if found.done else f"nothing has been changed: {what} would be deleted{lost}"
+
+
+def _adopted_lines(done: Adopted, view: View) -> Iterator[str]:
+    yield f"{done.lake} is now ledger {done.ledger_id}'s, at epoch {done.epoch}"
+    if done.strangers:
+        yield view.paint("warn", "it shows what this ledger does not know:")
+        yield from (f"  {clean(sentence)}" for sentence in done.strangers)
