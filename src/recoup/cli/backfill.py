@@ -27,7 +27,7 @@ All = Annotated[bool, Parameter(name="--all", help="Every one that is at work.")
 _ONE_OR_ALL = "name a backfill (`latest` is the newest), or --all"
 
 
-@app.command
+@app.command(usage="recoup backfill ls [PIPELINE] [OPTIONS]")
 def ls(
     pipeline: Annotated[str | None, Parameter(help="Only those of this pipeline.")] = None,
     /,
@@ -46,7 +46,7 @@ def ls(
     )
 
 
-@app.command
+@app.command(usage="recoup backfill show [ID]")
 def show(id_: Id = "latest", /, *, common: Common = _USUAL) -> Answer:
     """Show what was asked, how far it is, and what failed."""
     workspace = common.workspace()
@@ -59,7 +59,7 @@ def show(id_: Id = "latest", /, *, common: Common = _USUAL) -> Answer:
     )
 
 
-@app.command
+@app.command(usage="recoup backfill pause ID, or pause --all")
 def pause(id_: Id = None, /, *, all_: All = False, common: Common = _USUAL) -> Answer:
     """Let running attempts end and claim nothing new, until `resume`."""
     workspace = common.workspace()
@@ -67,7 +67,7 @@ def pause(id_: Id = None, /, *, all_: All = False, common: Common = _USUAL) -> A
     return _answer("backfill pause", wished, "resume", common)
 
 
-@app.command
+@app.command(usage="recoup backfill cancel ID, or cancel --all")
 def cancel(id_: Id = None, /, *, all_: All = False, common: Common = _USUAL) -> Answer:
     """Stop it now; what is in flight is ended and never published."""
     workspace = common.workspace()
@@ -75,7 +75,7 @@ def cancel(id_: Id = None, /, *, all_: All = False, common: Common = _USUAL) -> 
     return _answer("backfill cancel", wished, "show", common)
 
 
-@app.command
+@app.command(usage="recoup backfill resume ID, or resume --all")
 def resume(id_: Id = None, /, *, all_: All = False, common: Common = _USUAL) -> Answer | int:
     """Do the rest: a paused one goes on where it runs; one whose controller is gone is run here."""
     workspace = common.workspace()

@@ -6,35 +6,41 @@ from typing import Final, NamedTuple
 
 
 class Command(NamedTuple):
-    """One command: its name, its place in the code, and what it is for."""
+    """One command: its name, its place in the code, what it is for, and its arguments."""
 
     name: str
     place: str
     what: str
+    arguments: str = ""
+
+    @property
+    def is_group(self) -> bool:
+        """Whether it has commands of its own, which tell their arguments themselves."""
+        return self.place.endswith(":app")
 
 
 GROUPS: Final[tuple[tuple[str, tuple[Command, ...]], ...]] = (
     (
         "Begin",
         (
-            Command("init", "recoup.cli.init:init", "write a small project that runs"),
-            Command("demo", "recoup.cli.demo:demo", "a year of flights: backfill, failure, recovery"),
+            Command("init", "recoup.cli.init:init", "write a small project that runs", "[FOLDER]"),
+            Command("demo", "recoup.cli.demo:demo", "a year of flights: backfill, failure, recovery", "[FOLDER]"),
         ),
     ),
     (
         "Fill, and put right",
         (
-            Command("plan", "recoup.cli.plan:plan", "what would run, and why; changes nothing"),
-            Command("run", "recoup.cli.run:run", "run what is missing or failed"),
+            Command("plan", "recoup.cli.plan:plan", "what would run, and why; changes nothing", "PIPELINE [PARTITION…] [OPTIONS]"),
+            Command("run", "recoup.cli.run:run", "run what is missing or failed", "PIPELINE [PARTITION…] [OPTIONS], or run --plan PATH"),
             Command("backfill", "recoup.cli.backfill:app", "ls, show, pause, resume, cancel"),
         ),
     ),
     (
         "Look",
         (
-            Command("status", "recoup.cli.status:status", "is it complete? what failed, what is blocked, and why?"),
-            Command("runs", "recoup.cli.runs:runs", "every attempt, newest first"),
-            Command("doctor", "recoup.cli.doctor:doctor", "check settings, ledger, lake, pipelines and sinks"),
+            Command("status", "recoup.cli.status:status", "is it complete? what failed, what is blocked, and why?", "[PIPELINE [PARTITION…]] [OPTIONS]"),
+            Command("runs", "recoup.cli.runs:runs", "every attempt, newest first", "[PIPELINE [PARTITION]] [OPTIONS]"),
+            Command("doctor", "recoup.cli.doctor:doctor", "check settings, ledger, lake, pipelines and sinks", "[PIPELINE…]"),
         ),
     ),
     (

@@ -42,7 +42,7 @@ def name_of(words: Sequence[str]) -> str:
     """`run`, `backfill pause`; empty when there is no such command."""
     for command in COMMANDS:
         if words and command.name == words[0]:
-            deeper = command.place.endswith(":app") and len(words) > 1 and words[1].isidentifier()
+            deeper = command.is_group and len(words) > 1 and words[1].isidentifier()
             return f"{words[0]} {words[1]}" if deeper else words[0]
     return ""
 
@@ -67,9 +67,11 @@ def build(*, help_wanted: bool = False) -> App:
         result_action="return_value",
         exit_on_error=False,
         print_error=False,
+        suppress_keyboard_interrupt=False,
     )
     for command in COMMANDS:
-        app.command(command.place, name=command.name)
+        usage = {} if command.is_group else {"usage": f"recoup {command.name} {command.arguments}"}
+        app.command(command.place, name=command.name, **usage)
     return app
 
 
@@ -82,7 +84,7 @@ def _help() -> PlainHelp:
 def _call(words: Sequence[str]) -> object:
     from cyclopts import CycloptsError, UnknownCommandError
 
-    if len(words) == 1 and any(c.name == words[0] and c.place.endswith(":app") for c in COMMANDS):
+    if len(words) == 1 and any(c.name == words[0] and c.is_group for c in COMMANDS):
         words = [*words, "--help"]
     app = build(help_wanted=not {"--help", "-h"}.isdisjoint(_before_dashes(words)))
     try:
@@ -98,8 +100,9 @@ def _usage(error: CycloptsError, words: Sequence[str]) -> UsageError:
     error.verbose = False
     missing = getattr(error, "argument", None)
     if type(error).__name__ == "MissingArgumentError" and missing is not None:
-        name = missing.name.lstrip("-").upper()
-        return UsageError(f"`{' '.join(['recoup', name_of(words)])}` needs {name}", f"see `{help_of(words)}`")
+        given = next((word for word in words if word in missing.names), None)
+        what = f"{given} needs a value" if given else f"`recoup {name_of(words)}` needs {missing.name.strip('-').upper()}"
+        return UsageError(what, f"see `{help_of(words)}`")
     problem, choose, choices = str(error).partition(" Choose from: ")
     problem, meant, name = problem.partition(" Did you mean ")
     problem = problem.partition(" Available commands")[0].strip().rstrip(".")

@@ -22,19 +22,19 @@ class PlainHelp:
         if not panel.entries:
             return
         lines = View(width=console.width).columns([_entry(entry) for entry in panel.entries], indent="  ")
-        _print(console, "\n".join([f"{panel.title}".lower(), *lines, ""]))
+        _print(console, "\n".join([f"{panel.title}".lower().replace("parameters", "options"), *lines, ""]))
 
     def render_usage(self, console: Console, options: ConsoleOptions, usage: object) -> None:
         """The line on top."""
         del options
-        text = str(usage).strip().removeprefix("Usage: ").replace("[ARGS...]", "[PARTITION...]")
+        text = str(usage).strip().removeprefix("Usage: ")
         _print(console, f"usage: {text}\n")
 
     def render_description(self, console: Console, options: ConsoleOptions, description: object) -> None:
         """What the command is for."""
         del options
         if text := _text(description):
-            _print(console, f"{text}\n")
+            _print(console, "\n".join([*View(width=console.width).columns([[text]]), ""]))
 
 
 def _entry(entry: HelpEntry) -> list[str]:

@@ -20,7 +20,7 @@ _USUAL = Common()
 _SHOWN = 20
 
 
-@app.command
+@app.command(usage="recoup lake gc [OPTIONS]")
 def gc(
     *,
     keep_generations: Annotated[int, Parameter(metavar="N", help="Of each partition.")] = KEEP_GENERATIONS,
@@ -49,7 +49,7 @@ def gc(
     )
 
 
-@app.command
+@app.command(usage="recoup lake view DATASET [OPTIONS]")
 def view(
     dataset: Annotated[str, Parameter(help="A step's dataset.")],
     /,
@@ -68,7 +68,7 @@ def view(
     )
 
 
-@app.command
+@app.command(usage="recoup lake adopt")
 def adopt(*, common: Common = _USUAL) -> Answer:
     """Make the lake this ledger's own; whoever owned it before can publish no more."""
     return adopted("lake adopt", common)

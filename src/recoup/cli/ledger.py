@@ -19,7 +19,7 @@ _USUAL = Common()
 Pipelines = Annotated[str, Parameter(name="PIPELINE", help="Beside those that recoup.toml names.")]
 
 
-@app.command
+@app.command(usage="recoup ledger path")
 def path(*, common: Common = _USUAL) -> Answer:
     """Print where the ledger is; any SQLite reader opens it, and `run_history` is the view to read."""
     where = ledger_care.path(common.workspace())
@@ -27,7 +27,7 @@ def path(*, common: Common = _USUAL) -> Answer:
     return Answer("ledger path", body, lambda _view: [str(where)], next=common.again("recoup ledger verify"))
 
 
-@app.command
+@app.command(usage="recoup ledger verify [PIPELINE…] [--repair]")
 def verify(
     *pipelines: Pipelines,
     repair: Annotated[bool, Parameter(help="Write what the facts say.")] = False,
@@ -45,7 +45,7 @@ def verify(
     )
 
 
-@app.command
+@app.command(usage="recoup ledger backup FILE")
 def backup(
     to: Annotated[Path, Parameter(name="FILE", help="A new file, or a folder.")], /, *, common: Common = _USUAL
 ) -> Answer:
@@ -59,7 +59,7 @@ def backup(
     )
 
 
-@app.command
+@app.command(usage="recoup ledger migrate")
 def migrate(*, common: Common = _USUAL) -> Answer:
     """Bring an older ledger to today's schema; a copy of it is kept."""
     done = ledger_care.migrate(common.workspace())
@@ -72,7 +72,7 @@ def migrate(*, common: Common = _USUAL) -> Answer:
     )
 
 
-@app.command
+@app.command(usage="recoup ledger rebuild [PIPELINE…] [--force]")
 def rebuild(
     *pipelines: Pipelines,
     force: Annotated[bool, Parameter(help="Also where a ledger is; it is kept under another name.")] = False,
@@ -91,7 +91,7 @@ def rebuild(
     )
 
 
-@app.command
+@app.command(usage="recoup ledger adopt")
 def adopt(*, common: Common = _USUAL) -> Answer:
     """Make the lake this ledger's own; whoever owned it before can publish no more."""
     from recoup.cli.lake import adopted

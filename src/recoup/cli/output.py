@@ -97,8 +97,7 @@ class Output:
 
     def record(self, body: Mapping[str, Any]) -> None:
         """One JSON object on one line."""
-        plain = (getattr(self._out.file, "encoding", None) or "utf-8").lower().replace("-", "") != "utf8"
-        self.data(json.dumps(body, ensure_ascii=plain, separators=(", ", ": ")))
+        self.data(json.dumps(body, ensure_ascii=self._plain))
 
     def next(self, command: str) -> None:
         """What to type next."""
@@ -109,7 +108,7 @@ class Output:
         """The whole of a short command."""
         if self.json:
             body = {"schema": SCHEMA, "command": answer.command, **answer.body}
-            self.record({**body, "exit_code": int(answer.exit_code), "next": answer.next})
+            self._document({**body, "exit_code": int(answer.exit_code), "next": answer.next})
             return answer.exit_code
         for line in answer.lines(self.out_view):
             self.data(line)
@@ -126,13 +125,23 @@ class Output:
         """What went wrong, in one sentence, and the remedy."""
         if self.json:
             body = {"schema": SCHEMA, "command": command, "error": error_json(error)}
-            self.record({**body, "exit_code": int(error.exit_code)})
+            self._document({**body, "exit_code": int(error.exit_code)})
             return error.exit_code
         view = self.err_view
         self._err.write(f"{view.paint('bad', 'error:')} {clean(error.message)}\n")
         if error.remedy:
             self._err.write(f"{view.paint('good', 'help:')} {clean(error.remedy)}\n")
         return error.exit_code
+
+    def _document(self, body: Mapping[str, Any]) -> None:
+        """One JSON object, laid out where a person reads it."""
+        indent = None if self.out_view.width is None else 2
+        self.data(json.dumps(body, ensure_ascii=self._plain, indent=indent))
+
+    @property
+    def _plain(self) -> bool:
+        """Whether the stream cannot take every letter."""
+        return (getattr(self._out.file, "encoding", None) or "utf-8").lower().replace("-", "") != "utf8"
 
     def draw(self, text: str) -> None:
         """Raw text for a live line on stderr."""

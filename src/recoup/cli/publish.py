@@ -30,7 +30,7 @@ Yes = Annotated[bool, Parameter(help="Do it; without, it only shows what would b
 Keys = Annotated[str, Parameter(help="Only these, instead of --start and --end.")]
 
 
-@app.command
+@app.command(usage="recoup publish ls TARGET [PARTITION…] [OPTIONS]")
 def ls(target: Target, /, *partitions: Keys, start: Start = None, end: End = None, common: Common = _USUAL) -> Answer:
     """List what is current: partition, run, generation, rows."""
     shown = publications.ls(common.workspace(), target, partitions, start=start, end=end)
@@ -44,7 +44,7 @@ def ls(target: Target, /, *partitions: Keys, start: Start = None, end: End = Non
     )
 
 
-@app.command
+@app.command(usage="recoup publish show TARGET PARTITION")
 def show(target: Target, partition: str, /, *, common: Common = _USUAL) -> Answer:
     """Show everything that one partition ever showed, and whether its pointer agrees with the ledger."""
     workspace = common.workspace()
@@ -61,7 +61,7 @@ def show(target: Target, partition: str, /, *, common: Common = _USUAL) -> Answe
     )
 
 
-@app.command
+@app.command(usage="recoup publish rollback TARGET [PARTITION…] [OPTIONS]")
 def rollback(
     target: Target,
     /,
@@ -85,7 +85,7 @@ def rollback(
     )
 
 
-@app.command
+@app.command(usage="recoup publish accept --code TARGET [PARTITION…] [OPTIONS]")
 def accept(
     target: Target,
     /,

@@ -10,8 +10,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 
+from recoup.lake.disk import FsyncFailedError
 from recoup.lake.manifests import write_manifest
-from recoup.lake.pointers import PublishIntent, Superseded, publish
+from recoup.lake.pointers import PublishIntent, Superseded, publish, read_pointer
 from recoup.model.errors import ConflictError
 from recoup.model.manifest import Manifest
 from recoup.ports import ObjectStore
@@ -31,7 +32,7 @@ class Publisher:
     """Manifests and pointers of one lake."""
 
     def __init__(self, store: ObjectStore) -> None:
-        self._store = store
+        self.store = store
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="publish")
         self._outcomes: queue.SimpleQueue[PublishOutcome] = queue.SimpleQueue()
         self._wake_read, self._wake_write = os.pipe()
@@ -83,20 +84,30 @@ class Publisher:
     def _publish(self, intent: PublishIntent, manifest: Manifest, key: str) -> None:
         error: Exception | None = None
         try:
-            write_manifest(self._store, key, manifest, sync=True)
-            outcome = publish(self._store, intent)
-            if isinstance(outcome, Superseded):
-                message = f"{intent.dataset} {intent.partition}: a newer run is current already"
-                error = ConflictError(message, "nothing to do: what is newer stays")
+            error = self._move(intent, manifest, key)
+        except FsyncFailedError as caught:
+            self._error = error = caught  # nobody knows what the disk holds: the process stops, the next one finds out
         except Exception as caught:  # noqa: BLE001 - carried to the engine's loop, which decides
             error = caught
         self._outcomes.put(PublishOutcome(intent.token, error))
-        with suppress(BlockingIOError):  # the pipe is full of wake-ups already
+        try:
             os.write(self._wake_write, b"!")
+        except BlockingIOError:
+            pass  # the pipe is full of wake-ups already
+
+    def _move(self, intent: PublishIntent, manifest: Manifest, key: str) -> Exception | None:
+        # Asked before the manifest is written: somebody who took over may have put that of his own attempt there.
+        before = read_pointer(self.store, intent.dataset, key, intent.partition)
+        if before is None or before.high_seq <= intent.seq:
+            write_manifest(self.store, key, manifest, sync=True)
+            if not isinstance(publish(self.store, intent), Superseded):
+                return None
+        message = f"{intent.dataset} {intent.partition}: a newer run is current already"
+        return ConflictError(message, "nothing to do: what is newer stays")
 
     def _write(self, manifests: list[tuple[Manifest, str]]) -> None:
         for manifest, key in manifests:
-            write_manifest(self._store, key, manifest, sync=False)
+            write_manifest(self.store, key, manifest, sync=False)
 
     def _guarded(self, work: Callable[[], None]) -> None:
         try:

@@ -3,47 +3,108 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
 
 from recoup.engine.inflight import intent_of
 from recoup.lake.fence import fence
+from recoup.ledger import planes
 from recoup.ledger.facts import NodeId, Publication
 from recoup.ledger.leases import ControllerLease, void_dead
-from recoup.ledger.writer import Ledger
-from recoup.model.graph import Graph, Node
-from recoup.model.relation import children
+from recoup.ledger.writer import Ledger, Transaction
+from recoup.model.graph import Graph, Node, NodeKind
+from recoup.model.relation import children, parents
 from recoup.ports import ObjectStore
+
+_CHANGED_SINCE = """
+SELECT 1 FROM publications WHERE node = :node AND ordinal >= :start AND ordinal < :stop AND state = 'current'
+    AND published_at > (SELECT claimed_at FROM attempts WHERE token = :token)
+UNION ALL
+SELECT 1 FROM observations WHERE node = :node AND ordinal >= :start AND ordinal < :stop
+    AND observed_at > (SELECT claimed_at FROM attempts WHERE token = :token)
+"""
 
 
 def reconcile(
     ledger: Ledger, lease: ControllerLease, store: ObjectStore, graph: Graph, node_ids: Sequence[NodeId]
-) -> tuple[int, int]:
-    """Void dead leases, then settle this pipeline's open intents; how many had moved, and how many had not.
+) -> tuple[int, int, int]:
+    """Void dead leases, then settle this pipeline's open intents.
 
-    A pointer that did not move is fenced, so that its old writer cannot move it should it wake up.
+    The answer is how many pointers had moved, how many had not, and how many attempts were voided: after any of these
+    a plan that was made before is out of date. A pointer that did not move is fenced, so that its old writer cannot
+    move it should it wake up.
     """
     with ledger.transaction() as tx:
+        lease.hold(tx)
         left = void_dead(tx, ledger.path, lease.controller)
-    by_id = dict(zip(node_ids, graph.nodes, strict=True))
-    mine = [(by_id[p.node], p) for p in left if p.node in by_id]
-    moved = [(node, p) for node, p in mine if _settled_by_pointer(ledger, store, node, p)]
-    with ledger.transaction() as tx:
-        tx.publish([(p, _readers(graph, node_ids, node, p.ordinal)) for node, p in moved])
-        for _, publication in moved:
-            tx.execute("UPDATE attempts SET state = 'succeeded' WHERE token = ?", (publication.token,))
-            tx.event("reconciled", token=publication.token)
-        tx.forget_intents([p.token for _, p in mine if all(p is not done for _, done in moved)])
-    return len(moved), len(mine) - len(moved)
+    settling = _Settling(ledger, store, graph, node_ids)
+    mine = [publication for publication in left.intents if publication.node in settling.by_id]
+    moved = [publication for publication in mine if settling.has_moved(publication)]
+    if mine:
+        with ledger.transaction() as tx:
+            lease.hold(tx)
+            settling.record(tx, moved)
+            tx.forget_intents([p.token for p in mine if p not in moved])
+    return len(moved), len(mine) - len(moved), left.attempts
 
 
-def _settled_by_pointer(ledger: Ledger, store: ObjectStore, node: Node, publication: Publication) -> bool:
-    partition = node.partitions.name(publication.ordinal)
-    now = ledger.clock.now().timestamp()
-    # The run's id is only needed to publish; to settle, the nonce is enough.
-    return fence(store, intent_of(node, partition, None, publication, ledger.ledger_id, ledger.epoch, now))
+@dataclass(frozen=True)
+class _Settling:
+    ledger: Ledger
+    store: ObjectStore
+    graph: Graph
+    node_ids: Sequence[NodeId]
 
+    @cached_property
+    def by_id(self) -> dict[NodeId, Node]:
+        return dict(zip(self.node_ids, self.graph.nodes, strict=True))
 
-def _readers(graph: Graph, node_ids: Sequence[NodeId], node: Node, ordinal: int) -> Sequence[tuple[NodeId, range]]:
-    return [
-        (node_ids[reader], children(edge.relation, graph.nodes[reader].partitions, node.partitions, ordinal))
-        for reader, edge in graph.readers[node.index]
-    ]
+    def has_moved(self, publication: Publication) -> bool:
+        """Whether its pointer shows it; from now on it never will, if not."""
+        node = self.by_id[publication.node]
+        partition, now = node.partitions.name(publication.ordinal), self.ledger.clock.now().timestamp()
+        # The run's id is only needed to publish; to settle, the nonce is enough.
+        return fence(
+            self.store,
+            intent_of(node, partition, None, publication, self.ledger.ledger_id, self.ledger.epoch, now),
+        )
+
+    def record(self, tx: Transaction, moved: Sequence[Publication]) -> None:
+        """What the pointers show is true: the attempts succeeded, and nobody was left to write it down."""
+        tx.publish([(p, self._readers(p)) for p in moved])
+        for p in moved:
+            tx.execute("UPDATE attempts SET state = 'succeeded', rows = ? WHERE token = ?", (p.rows, p.token))
+            tx.event("reconciled", token=p.token)
+            if self._was_overtaken(tx, p):
+                tx.mark_stale(p.node, range(p.ordinal, p.ordinal + 1))
+        tx.close_runs([p.run for p in moved if p.run is not None and self._is_complete(tx, p)])
+
+    def _readers(self, publication: Publication) -> list[tuple[NodeId, range]]:
+        node, nodes = self.by_id[publication.node], self.graph.nodes
+        return [
+            (
+                self.node_ids[reader],
+                children(edge.relation, nodes[reader].partitions, node.partitions, publication.ordinal),
+            )
+            for reader, edge in self.graph.readers[node.index]
+        ]
+
+    def _was_overtaken(self, tx: Transaction, publication: Publication) -> bool:
+        """Whether something that it read has changed since it was claimed."""
+        node = self.by_id[publication.node]
+        for edge in node.edges:
+            parent = self.graph.nodes[edge.parent]
+            span = parents(edge.relation, node.partitions, parent.partitions, publication.ordinal)
+            bounds = {"node": self.node_ids[parent.index], "start": span.start, "stop": span.stop}
+            if tx.execute(_CHANGED_SINCE, {**bounds, "token": publication.token}).fetchone():
+                return True
+        return False
+
+    def _is_complete(self, tx: Transaction, publication: Publication) -> bool:
+        """Whether this was the last step of its run."""
+        grain = self.by_id[publication.node].partitions.identity()
+        return all(
+            tx.plane_has(self.node_ids[node.index], planes.PUBLISHED, publication.ordinal)
+            for node in self.graph.nodes
+            if node.kind is not NodeKind.SOURCE and node.partitions.identity() == grain
+        )

@@ -6,19 +6,22 @@ takes all of them into one transaction. That is the whole group commit: nothing 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from recoup.engine import machine as events
 from recoup.engine.inflight import Inflight, intent_of, manifest_of
-from recoup.engine.machine import Block, CloseRun, Counts, Instruction, Machine
+from recoup.engine.machine import Block, CloseRun, Counts, Instruction, Machine, Start
 from recoup.engine.publisher import Publisher, PublishOutcome
+from recoup.engine.reconcile import reconcile
 from recoup.engine.runs import RunBook
 from recoup.engine.tasks import TaskMaker
 from recoup.ledger import planes
 from recoup.ledger.backfills import set_state, wish_of
-from recoup.ledger.facts import Blocked, Claim, Claimed, Failed, Measured, NodeId, Publication, Succeeded
-from recoup.ledger.leases import ControllerLease, void_dead
+from recoup.ledger.facts import Blocked, Claim, Claimed, Failed, Measured, NodeId, Publication, RunRow, Succeeded
+from recoup.ledger.leases import ControllerLease
+from recoup.ledger.reader import intents
 from recoup.ledger.writer import Ledger, Transaction
 from recoup.model.errors import CommitUnknownError
 from recoup.model.failure import Failure, FailureKind
@@ -101,7 +104,7 @@ class Runner:
     def run(self, blocked: Iterable[Blocked]) -> Counts:
         """Until everything has settled, or somebody stops it."""
         if first_blocks := list(blocked):
-            with self.ledger.transaction() as tx:
+            with self._transaction() as tx:
                 tx.block(first_blocks, self.backfill)
         self.executor.watch(self.publisher.fileno)
         while not self._over():
@@ -128,6 +131,13 @@ class Runner:
     def _can_start(self, now: float) -> bool:
         return self.stopping.claims and self.machine.can_take(now) and self.executor.room() > 0
 
+    @contextmanager
+    def _transaction(self) -> Iterator[Transaction]:
+        """One change of state, refused as a whole when somebody has taken over."""
+        with self.ledger.transaction() as tx:
+            self.lease.hold(tx)
+            yield tx
+
     # --- one turn of the loop
 
     def _turn(self, happened: Sequence[TaskEvent]) -> None:
@@ -137,7 +147,7 @@ class Runner:
             return
         self.lease.check()
         turn = _Turn()
-        with self.ledger.transaction() as tx:
+        with self._transaction() as tx:
             for event in happened:
                 self._take_result(tx, turn, event)
             for outcome in outcomes:
@@ -217,20 +227,51 @@ class Runner:
         starts = self.machine.take(room, now) if room > 0 else []
         if not starts:
             return []
+        unsettled = {(p.node, p.ordinal) for p in intents(tx)}
         claims = []
         for start in starts:
             node_id, code = self.node_ids[start.node], self.code_versions[start.node]
-            run = self.runs.open(tx, self.graph.nodes[start.node], start.ordinal)
-            claims.append(Claim(node_id, start.ordinal, run, start.reason, code))
-        ours = {(c.claim.node, c.claim.ordinal): c for c in tx.claim(claims, self.lease.controller, self.backfill)}
-        started = []
-        for start in starts:
-            claimed = ours.get((self.node_ids[start.node], start.ordinal))
-            if claimed is None:
+            if self._made_elsewhere(tx, start):
+                turn.instructions += self.machine.handle(events.Succeeded(start.node, start.ordinal))
+            elif (node_id, start.ordinal) in unsettled:  # its pointer may have moved: first that is asked
                 turn.instructions += self.machine.handle(events.Taken(start.node, start.ordinal))
-            elif inflight := self._pin(tx, turn, claimed, start.node):
+            else:
+                run = self._run_for(tx, start)
+                claims.append((start, Claim(node_id, start.ordinal, run, start.reason, code)))
+        claimed = tx.claim([claim for _, claim in claims], self.lease.controller, self.backfill)
+        ours = {(c.claim.node, c.claim.ordinal): c for c in claimed}
+        started = []
+        for start, claim in claims:
+            mine = ours.get((claim.node, claim.ordinal))
+            if mine is None:
+                turn.instructions += self.machine.handle(events.Taken(start.node, start.ordinal))
+            elif inflight := self._pin(tx, turn, mine, start.node):
                 started.append(inflight)
         return started
+
+    def _run_for(self, tx: Transaction, start: Start) -> RunRow:
+        """The partition's open run; a new one when that has shown this step already, for a run is never shown twice."""
+        node, node_id = self.graph.nodes[start.node], self.node_ids[start.node]
+        run = self.runs.open(tx, node, start.ordinal)
+        if tx.plane_has(node_id, planes.POINTED, start.ordinal):
+            shown = "SELECT 1 FROM publications WHERE node = ? AND ordinal = ? AND run = ? AND state IN ('current', 'past')"
+            if tx.execute(shown, (node_id, start.ordinal, run.run)).fetchone():
+                tx.close_runs(self.runs.close([(node, start.ordinal)]))
+                return self.runs.open(tx, node, start.ordinal)
+        return run
+
+    def _made_elsewhere(self, tx: Transaction, start: Start) -> bool:
+        """Whether another controller has made it, as we would, since we began: then nothing is left to do."""
+        node, ordinal = self.node_ids[start.node], start.ordinal
+        code = planes.CODE + self.code_versions[start.node]
+        if not self._is_current(tx, node, ordinal) or not tx.plane_has(node, code, ordinal):
+            return False
+        newer = (
+            "SELECT 1 FROM publications p JOIN attempts a USING (token) JOIN controllers c ON c.controller = ?"
+            " WHERE p.node = ? AND p.ordinal = ? AND p.state = 'current'"
+            " AND a.controller <> c.controller AND p.published_at >= c.started_at"
+        )
+        return tx.execute(newer, (self.lease.controller, node, ordinal)).fetchone() is not None
 
     def _pin(self, tx: Transaction, turn: _Turn, claimed: Claimed, node: int) -> Inflight | None:
         pinned = self.tasks.pin(tx, claimed, self.graph.nodes[node])
@@ -302,7 +343,7 @@ class Runner:
             self._kill_all(Failure(FailureKind.CANCELLED, "the backfill was cancelled"))
         elif (wish == "pause") != stopping.paused:
             stopping.paused = wish == "pause"
-            with self.ledger.transaction() as tx:
+            with self._transaction() as tx:
                 set_state(tx, self.backfill, "paused" if stopping.paused else "running")
             self.observe(Progress(self.machine.counts, self.machine.running, stopping.paused))
 
@@ -312,7 +353,7 @@ class Runner:
         if not tokens:
             return
         given = [self._inflight.pop(token) for token in tokens]
-        with self.ledger.transaction() as tx:
+        with self._transaction() as tx:
             tx.release([(i.claimed.token, i.claimed.claim.node, i.claimed.claim.ordinal) for i in given])
         for inflight in given:
             self.machine.handle(events.Released(inflight.node.index, inflight.claimed.claim.ordinal))
@@ -335,7 +376,7 @@ class Runner:
         if not rest:
             return
         why = Failure(FailureKind.CANCELLED, "the backfill was stopped")
-        with self.ledger.transaction() as tx:
+        with self._transaction() as tx:
             now = Measured(tx.now, tx.now)
             tx.fail(
                 [
@@ -346,25 +387,30 @@ class Runner:
 
     def _look_elsewhere(self) -> None:
         """How the actions stand that other controllers took; those of a dead one are ours to take."""
-        with self.ledger.transaction() as tx:
-            void_dead(tx, self.ledger.path, self.lease.controller)
-            turn = _Turn()
+        reconcile(self.ledger, self.lease, self.publisher.store, self.graph, self.node_ids)
+        turn = _Turn()
+        with self._transaction() as tx:
             for node, ordinal in self.machine.elsewhere:
                 node_id = self.node_ids[node]
-                if tx.plane_has(node_id, planes.RUNNING, ordinal):
-                    continue
-                turn.instructions += self.machine.handle(self._ended_elsewhere(tx, node_id, node, ordinal))
+                if not tx.plane_has(node_id, planes.RUNNING, ordinal):
+                    turn.instructions += self.machine.handle(self._ended_elsewhere(tx, node_id, node, ordinal))
             self._carry_out(tx, turn)
         if turn.instructions:
             self._tell(turn)
 
     def _ended_elsewhere(self, tx: Transaction, node_id: NodeId, node: int, ordinal: int) -> events.Event:
-        if any(tx.plane_has(node_id, plane, ordinal) for plane in tx.planes_of(node_id, planes.FAILED)):
-            return events.FailedElsewhere(node, ordinal)
-        published = tx.plane_has(node_id, planes.PUBLISHED, ordinal) and not tx.plane_has(
-            node_id, planes.STALE, ordinal
-        )
-        return events.Succeeded(node, ordinal) if published else events.Released(node, ordinal)
+        if self._is_current(tx, node_id, ordinal):
+            return events.Succeeded(node, ordinal)
+        last = tx.execute(
+            "SELECT failure IS NOT NULL AND state <> 'cancelled' FROM attempts WHERE node = ? AND ordinal = ?"
+            " ORDER BY token DESC LIMIT 1",
+            (node_id, ordinal),
+        ).fetchone()
+        return events.FailedElsewhere(node, ordinal) if last and last[0] else events.Released(node, ordinal)
+
+    def _is_current(self, tx: Transaction, node: NodeId, ordinal: int) -> bool:
+        """Published, and nothing that it was made from has changed."""
+        return tx.plane_has(node, planes.PUBLISHED, ordinal) and not tx.plane_has(node, planes.STALE, ordinal)
 
 
 def _lost(inflight: Inflight, event: Lost) -> Failure:

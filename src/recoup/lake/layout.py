@@ -64,7 +64,7 @@ def data_prefix(dataset: str, key: str, partition: str, run_id: str) -> str:
     return f"{partition_prefix(dataset, key, partition)}run={_checked(_ID, run_id, 'a run')}/"
 
 
-def data_file(dataset: str, key: str, partition: str, run_id: str, attempt: int, nonce: str, n: int) -> str:  # noqa: PLR0917 - the parts of the name in their order
+def data_file(dataset: str, key: str, partition: str, run_id: str, attempt: int, nonce: str, n: int) -> str:
     """The n-th file of an attempt; the nonce keeps two tries of the same number apart."""
     name = f"a{attempt}-{nonce}-{n}.parquet"
     if not _DATA_FILE.fullmatch(name):

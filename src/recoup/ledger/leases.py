@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 import socket
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from recoup.ledger.connection import FileLock
@@ -17,6 +19,14 @@ from recoup.ledger.writer import Ledger, Transaction
 from recoup.model.errors import FencedError
 
 LEASE_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """What controllers that are gone had begun: attempts that are void now, and pointers that may have moved."""
+
+    attempts: int
+    intents: Sequence[Publication]
 
 
 class ControllerLease:
@@ -47,20 +57,25 @@ class ControllerLease:
             message = f"this process stood still for longer than its lease of {self._seconds:g} s and gave up its work"
             raise FencedError(message, "run the same command again; only what was in flight is done again")
 
+    def hold(self, tx: Transaction) -> None:
+        """Before anything is written in a transaction: FencedError when somebody has voided us."""
+        row = tx.execute("SELECT ended_at FROM controllers WHERE controller = ?", (self.controller,)).fetchone()
+        if row is None or row[0] is not None:
+            message = "another controller has taken over the work of this one"
+            raise FencedError(message, "look at `recoup backfill ls`; nothing of this one was written after that")
+
     def renew(self, tx: Transaction) -> None:
         """Within any transaction; refused when somebody has voided it."""
         self.check()
-        changed = tx.execute(
-            "UPDATE controllers SET lease_until = ? WHERE controller = ? AND ended_at IS NULL",
-            (tx.now + self._seconds, self.controller),
-        ).rowcount
-        if not changed:
-            message = "another controller has taken over the work of this one"
-            raise FencedError(message, "look at `recoup backfill ls`; nothing of this one was written after that")
+        self.hold(tx)
+        tx.execute(
+            "UPDATE controllers SET lease_until = ? WHERE controller = ?", (tx.now + self._seconds, self.controller)
+        )
         self._renewed_at = self._ledger.clock.boottime()
 
     def end(self, tx: Transaction) -> None:
         """An orderly end: nothing of ours is running any more."""
+        self.hold(tx)
         tx.execute("UPDATE controllers SET ended_at = ? WHERE controller = ?", (tx.now, self.controller))
 
     def close(self) -> None:
@@ -71,8 +86,9 @@ class ControllerLease:
             self._lock = None
 
 
-def void_dead(tx: Transaction, ledger_path: Path, me: int) -> list[Publication]:
-    """Release what dead or expired controllers were running; the answer is the intents that they left open."""
+def void_dead(tx: Transaction, ledger_path: Path, me: int) -> Left:
+    """Release what dead or expired controllers were running; their intents stay open until the pointers are asked."""
+    voided = 0
     for controller, lease_until in tx.execute(
         "SELECT controller, lease_until FROM controllers WHERE ended_at IS NULL AND controller <> ?", (me,)
     ).fetchall():
@@ -83,12 +99,13 @@ def void_dead(tx: Transaction, ledger_path: Path, me: int) -> list[Publication]:
             "SELECT token, node, ordinal FROM attempts WHERE controller = ? AND state = 'running'", (controller,)
         ).fetchall()
         tx.release([(Token(token), NodeId(node), ordinal) for token, node, ordinal in rows], state="lost")
+        voided += len(rows)
         tx.execute(
             "UPDATE backfills SET state = 'interrupted', ended_at = ?"
             " WHERE controller = ? AND state IN ('running', 'paused')",
             (tx.now, controller),
         )
-    return intents(tx)
+    return Left(voided, intents(tx))
 
 
 def _alive(ledger_path: Path, controller: int) -> bool:

@@ -200,8 +200,21 @@ def intents(tx: Executes) -> list[Publication]:
 
 
 def _backfill(row: Sequence[Any]) -> BackfillRow:
-    *plain, request, controller, summary = row
-    return BackfillRow(*plain, json.loads(request), controller, json.loads(summary) if summary else None)
+    backfill, backfill_id, pipeline, state, wish, actions, created_at, ended_at, who, request, controller, summary = row
+    return BackfillRow(
+        backfill=backfill,
+        backfill_id=backfill_id,
+        pipeline=pipeline,
+        state=state,
+        wish=wish,
+        actions=actions,
+        created_at=created_at,
+        ended_at=ended_at,
+        who=who,
+        request=json.loads(request),
+        controller=controller,
+        summary=json.loads(summary) if summary else None,
+    )
 
 
 def _known_by(db: sqlite3.Connection, node: NodeId, ordinal: int, as_of: float) -> Published | None:

@@ -85,7 +85,7 @@ _SECRETS = (
     re.compile(r"(?i)(\b(?:bearer|basic)\s+)(?=\S*\d)([A-Za-z0-9._~+/=-]{8,})"),
     re.compile(r"()\b(?:A[KS]IA[0-9A-Z]{16}|gh[pousr]_\w{20,}|xox[abprs]-[\w-]{10,}|eyJ[\w-]{8,}\.[\w-]+\.[\w-]*)"),
 )
-_CHANGING = re.compile(r"\w*\d\w*|'[^']*'|\"[^\"]*\"")
+_CHANGING = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|\w*\d\w*|'[^']*'|\"[^\"]*\"")
 
 
 def classify(error: BaseException, place: str = "") -> Failure:
