@@ -142,6 +142,20 @@ class Project:
         usual = {name: value for name, value in os.environ.items() if not name.startswith(("RECOUP_", "AWS_"))}
         return {**usual, "POLARS_MAX_THREADS": "1", **self.environ, **more}
 
+    def python(self, code: str) -> Any:  # noqa: ANN401 - whatever it prints as JSON
+        """What a person's own program finds, in a process of its own."""
+        result = subprocess.run(
+            [sys.executable, "-c", f"import json\nimport recoup as rc\n{code}"],
+            cwd=self.folder,
+            env=self._environment({}),
+            capture_output=True,
+            text=True,
+            timeout=2 * PATIENCE_SECONDS,
+            check=False,
+        )
+        assert result.returncode == 0, result.stderr
+        return json.loads(result.stdout)
+
     # --- what happened
 
     def calls(self, what: str = "began") -> list[Call]:
@@ -241,13 +255,25 @@ def until_fixture() -> Callable[..., None]:
 
 
 @pytest.fixture
-def project(tmp_path: Path) -> Iterator[Project]:
-    folder = tmp_path / "project"
-    folder.mkdir()
-    made = Project(folder)
-    yield made
-    made.end()
-    shutil.rmtree(folder, ignore_errors=True)
+def projects(tmp_path: Path) -> Iterator[Callable[[str], Project]]:
+    """Make one by name; whatever it started is ended."""
+    made: list[Project] = []
+
+    def make(name: str) -> Project:
+        folder = tmp_path / name
+        folder.mkdir()
+        made.append(Project(folder))
+        return made[-1]
+
+    yield make
+    for project in made:
+        project.end()
+        shutil.rmtree(project.folder, ignore_errors=True)
+
+
+@pytest.fixture
+def project(projects: Callable[[str], Project]) -> Project:
+    return projects("project")
 
 
 @pytest.fixture

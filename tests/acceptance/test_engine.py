@@ -805,14 +805,7 @@ def orders(ctx):
 
 
 def read_versions(project):
-    code = "import recoup as rc; print(sorted(rc.read('orders').collect()['version'].to_list()))"
-    import sys
-
-    result = subprocess.run(
-        [sys.executable, "-c", code], cwd=project.folder, capture_output=True, text=True, timeout=60, check=False
-    )
-    assert result.returncode == 0, result.stderr
-    return result.stdout.strip()
+    return project.python("print(json.dumps(rc.read('orders').collect()['version'].to_list()))")
 
 
 def test_a_restatement_that_fails_moves_no_pointer(project):
@@ -824,10 +817,10 @@ def test_a_restatement_that_fails_moves_no_pointer(project):
     result = project.recoup("run", "shop", "--only", "stale")
     assert result.returncode == 1
     assert project.tree("lake", "orders") == before, "byte for byte"
-    assert read_versions(project) == "['1', '1']"
+    assert read_versions(project) == ["1", "1"]
     (project.folder / "bad").unlink()
     assert project.recoup("run", "shop").returncode == 0
-    assert read_versions(project) == "['2', '2']"
+    assert read_versions(project) == ["2", "2"]
 
 
 @pytest.mark.runbook("D-15")
@@ -847,7 +840,7 @@ def test_leftovers_in_a_run_s_folder_do_not_matter(project, until, stop):
     project.write("go", "")
     result = project.recoup("run", "shop")
     assert result.returncode == 0, result.stdout + result.stderr
-    assert read_versions(project) == "['1', '1']"
+    assert read_versions(project) == ["1", "1"]
     (manifest,) = [body for body in project.manifests("orders") if body["partition"] == "2024-01-01"]
     assert (manifest["run_id"], manifest["attempt"], len(manifest["outputs"])) == (run_id, 2, 1)
     assert (own / "notes.txt").exists()

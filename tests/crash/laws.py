@@ -187,7 +187,7 @@ class Reader:
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._read, daemon=True)
         self.reads = 0
-        self.problems: list[str] = []
+        self.problems: dict[str, None] = {}
 
     def __enter__(self) -> Reader:
         self._thread.start()
@@ -202,7 +202,7 @@ class Reader:
             try:
                 self._look()
             except Exception as error:  # noqa: BLE001 - whatever a reader stumbles over breaks the law
-                self.problems.append(f"a reader met {type(error).__name__}: {error}")
+                self.problems[f"a reader met {type(error).__name__}: {error}"] = None
 
     def _look(self) -> None:
         if not (self._project.folder / "lake").exists():
@@ -210,7 +210,7 @@ class Reader:
         for dataset in TABLES:
             for path in sorted((self._project.folder / "lake" / dataset).glob(f"{KEY}=*")):
                 problems = torn(self._project, dataset, path.name.partition("=")[2])
-                self.problems += [f"a reader saw {dataset} {path.name}: {problem}" for problem in problems]
+                self.problems |= dict.fromkeys(f"a reader saw {dataset} {path.name}: {problem}" for problem in problems)
                 self.reads += 1
 
 

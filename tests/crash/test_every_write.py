@@ -15,9 +15,8 @@ from tests.crash import laws
 from tests.crash.nursery import Nursery
 from tests.crash.project import KILLED, Project
 
-BAD = "2013-01-03"
-DAYS = ("2013-01-01", "2013-01-02", BAD)
-EXPECTED = {f"{node} {day}" for node in laws.NODES for day in DAYS} - {f"clean {BAD}"}
+DAYS = ("2013-01-01", "2013-01-02", "2013-01-03")
+ALL = {f"{node} {day}" for node in laws.NODES for day in DAYS}
 LANES = 2
 EVERY = 5
 """Every so many points are tried by default, beside all those of one partition; all of them with `-m soak`."""
@@ -25,12 +24,14 @@ EVERY = 5
 
 @dataclass
 class Scenario:
-    """Something to be killed: how a fresh project is made, the command's words, what it ends with."""
+    """Something to be killed: the project before it, the command's words, what it ends with."""
 
     name: str
     words: tuple[str, ...]
     before: Path | None
     environ: dict[str, str]
+    code: int
+    expected: set[str]
     rows: list[tuple[Any, ...]] = field(default_factory=list)
     points: list[str] = field(default_factory=list)
 
@@ -59,22 +60,36 @@ def nurseries() -> Iterator["SimpleQueue[Nursery]"]:
 
 @pytest.fixture(scope="module", params=["first", "again"])
 def scenario(request, nurseries, tmp_path_factory) -> Scenario:
-    """A first backfill of three days, one of which fails; or the same again with new code, over what is published."""
-    folder = tmp_path_factory.mktemp(request.param)
+    """A first backfill of three days, one of which fails; or all of it with new code, and that day mended."""
     nursery = nurseries.get()
-    if request.param == "first":
-        found = Scenario("first", (), None, {})
-    else:
-        before = Project.make(folder / "before")
-        assert before.run(nursery) == 1
-        (before.folder / "calls.txt").unlink()
-        found = Scenario("again", ("--only", "missing,failed,stale"), before.folder, {"DAYS_VERSION": "2"})
-    undisturbed = found.project(folder / "undisturbed")
-    assert undisturbed.run(nursery, *found.words, trace="trace.txt") == 1
-    assert laws.broken(undisturbed, EXPECTED) == []
-    found.rows, found.points = undisturbed.table(), undisturbed.trace()
+    found = SCENARIOS[request.param](nursery, tmp_path_factory.mktemp(request.param))
     nurseries.put(nursery)
     return found
+
+
+def first(nursery: Nursery, folder: Path) -> Scenario:
+    return measured(Scenario("first", (), None, {}, 1, ALL - {f"clean {DAYS[2]}"}), nursery, folder)
+
+
+def again(nursery: Nursery, folder: Path) -> Scenario:
+    before = Project.make(folder / "before")
+    assert before.run(nursery) == 1
+    (before.folder / "calls.txt").unlink()
+    mended = {"DAYS_VERSION": "2", "DAYS_BAD": ""}
+    words = ("--only", "missing,failed,stale")
+    return measured(Scenario("again", words, before.folder, mended, 0, ALL), nursery, folder)
+
+
+SCENARIOS = {"first": first, "again": again}
+
+
+def measured(scenario: Scenario, nursery: Nursery, folder: Path) -> Scenario:
+    """With its write points, and the rows that it ends with when nobody disturbs it."""
+    undisturbed = scenario.project(folder / "undisturbed")
+    assert undisturbed.run(nursery, *scenario.words, trace="trace.txt") == scenario.code
+    assert laws.broken(undisturbed, scenario.expected) == []
+    scenario.rows, scenario.points = undisturbed.table(), undisturbed.trace()
+    return scenario
 
 
 def crash_and_resume(scenario: Scenario, nursery: Nursery, at: int, folder: Path) -> list[str]:
@@ -85,10 +100,10 @@ def crash_and_resume(scenario: Scenario, nursery: Nursery, at: int, folder: Path
         done, calls = laws.current(project), project.calls()
         ended = project.run(nursery, *scenario.words)
     problems = list(reader.problems)
-    if killed not in {KILLED, 1} or ended != 1:
+    if killed not in {KILLED, scenario.code} or ended != scenario.code:
         problems.append(f"exit codes {killed} and {ended}: {project.output()[-2000:]}")
     if not problems:
-        problems = laws.broken(project, EXPECTED)
+        problems = laws.broken(project, scenario.expected)
     if project.table() != scenario.rows:
         problems.append(f"the table holds {project.table()}")
     made = made_before(scenario, done)

@@ -14,8 +14,9 @@ from recoup.app.prepare import Planned, Prepared
 from recoup.app.signals import stop_on_signals
 from recoup.app.summary import summarise
 from recoup.app.workspace import Workspace
+from recoup.engine.events import Counts
 from recoup.engine.lost_manifests import mark_manifests, rewrite_lost_manifests
-from recoup.engine.machine import Counts, Machine
+from recoup.engine.machine import Machine
 from recoup.engine.publisher import Publisher
 from recoup.engine.reconcile import reconcile
 from recoup.engine.runner import Progress, Runner, Stopping

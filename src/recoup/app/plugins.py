@@ -31,6 +31,11 @@ def open_executor(settings: Settings, kind: str, workers: int, setup: Mapping[st
     raise ConfigError(message, "choose from processes, inline")
 
 
+def sink_exists(spec: Mapping[str, Any], root: Path) -> bool:
+    """Whether there is a database at all: one that was deleted holds nothing, whatever the ledger remembers."""
+    return spec["kind"] != "duckdb" or (root / spec["database"]).exists()
+
+
 def open_sink(spec: Mapping[str, Any], root: Path) -> Sink:
     """The sink that a spec's JSON describes; paths in it are relative to the project's root."""
     if spec["kind"] == "duckdb":

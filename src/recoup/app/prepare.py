@@ -9,6 +9,7 @@ from pathlib import Path
 
 from recoup.app.code import code_version, same_code
 from recoup.app.observing import Presence, expected, presence
+from recoup.app.plugins import sink_exists
 from recoup.ledger import planes as plane_names
 from recoup.ledger.facts import NodeId
 from recoup.ledger.reader import LedgerReader
@@ -63,11 +64,18 @@ def prepare(ledger: Ledger, pipeline: Pipeline, root: Path, now: datetime) -> Pr
     reader = LedgerReader(ledger.path, ledger.db)
     planes, durations = reader.planes(node_ids), reader.durations()
     states = tuple(
-        _state(planes[node_id], calendars[node.index], versions[node.index], durations.get(node_id))
+        _state(_held(node, planes[node_id], root), calendars[node.index], versions[node.index], durations.get(node_id))
         for node, node_id in zip(graph.nodes, node_ids, strict=True)
     )
     observed = {index: seen.versions for index, seen in sources.items()}
     return Prepared(pipeline, graph, node_ids, versions, observed, Snapshot(states, now))
+
+
+def _held(node: Node, planes: Mapping[str, PartitionSet], root: Path) -> Mapping[str, PartitionSet]:
+    """What the ledger says of a table, unless its database is gone: then nothing is delivered."""
+    if node.kind is NodeKind.DELIVERY and node.sink is not None and not sink_exists(node.sink.to_json(), root):
+        return {}
+    return planes
 
 
 def _register(tx: Transaction, ledger: Ledger, pipeline: str, node: Node) -> NodeId:

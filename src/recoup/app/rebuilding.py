@@ -3,35 +3,30 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
-from functools import lru_cache
 
-from recoup.app.lake_facts import LakePartition, Output, output_of, partitions_of
+from recoup.app.dataset_rows import DatasetRows
 from recoup.engine.lost_manifests import mark_manifests
 from recoup.engine.runs import grain_of
 from recoup.lake.layout import summary as summary_path
 from recoup.ledger import planes
 from recoup.ledger.facts import NodeId
 from recoup.ledger.registry import as_chunks, register_members, register_node
-from recoup.ledger.restore import RestoredAttempt, RestoredPublication, Restoring, raise_tokens, restore_planes
+from recoup.ledger.restore import Restoring, raise_tokens, restore_planes
 from recoup.ledger.staleness import ROLLBACK, staleness
 from recoup.ledger.verify import facts_planes
 from recoup.ledger.writer import Ledger, Transaction
-from recoup.model.errors import PartitionError
-from recoup.model.graph import Graph, Node, NodeKind
-from recoup.model.manifest import Generation, InputRead, Manifest
+from recoup.model.graph import Graph, NodeKind
+from recoup.model.manifest import InputRead
 from recoup.model.partition import PartitionSet
+from recoup.model.partitioning import Partitioning
 from recoup.model.pipeline import Pipeline
 from recoup.model.static_partitioning import Static
 from recoup.plan.request import Request
 from recoup.ports import ObjectStore
 
 NOTHING = PartitionSet(0)
-PARTITIONS_AT_ONCE = 2_000
-FENCED = "fenced"
-"""The reason of a generation that publishes nothing: it only keeps a writer out that had vanished."""
 
 
 @dataclass
@@ -54,7 +49,12 @@ class Rebuilding:
             for graph, node_ids in known:
                 for node in graph.nodes:
                     if node.kind is NodeKind.STEP:
-                        _Dataset(self, restoring, graph, node, node_ids[node.index], reads).restore()
+                        rows = DatasetRows(self.store, restoring, graph, node, node_ids[node.index], self.trouble)
+                        rows.restore()
+                        self.published[node.name] = rows.published
+                        self.attempts += rows.attempt_count
+                        self.generations += rows.generation_count
+                        reads |= rows.reads
             shown = facts_planes(self.ledger.db)
             restoring.finish(_unfinished(known, shown))
             self._backfills(tx, restoring)
@@ -66,9 +66,12 @@ class Rebuilding:
             tx.event("ledger rebuilt", data={"attempts": self.attempts, "generations": self.generations})
 
     def _registered(self, tx: Transaction, pipeline: Pipeline) -> tuple[Graph, list[NodeId]]:
-        graph = Graph.of(pipeline).bind(
-            lambda p: p.bind(register_members(tx, f"{pipeline.name}/{p.key}", p.members)) if isinstance(p, Static) else p
-        )
+        def members_of(partitions: Partitioning) -> Partitioning:
+            if not isinstance(partitions, Static):
+                return partitions
+            return partitions.bind(register_members(tx, f"{pipeline.name}/{partitions.key}", partitions.members))
+
+        graph = Graph.of(pipeline).bind(members_of)
         node_ids = []
         for node in graph.nodes:
             label = node.step.label if node.step and node.kind is NodeKind.STEP else ""
@@ -149,77 +152,23 @@ class Rebuilding:
             )
 
 
-@dataclass
-class _Dataset:
-    """The rows of one dataset."""
-
-    whole: Rebuilding
-    restoring: Restoring
-    graph: Graph
-    node: Node
-    node_id: NodeId
-    reads: dict[int, tuple[InputRead, ...]]
-    attempts: list[RestoredAttempt] = field(default_factory=list)
-    publications: list[RestoredPublication] = field(default_factory=list)
-
-    def restore(self) -> None:
-        self.grain = grain_of(self.node.partitions)
-        self.sources = {s.name for e in self.node.edges if (s := self.graph.nodes[e.parent]).kind is NodeKind.SOURCE}
-        shown = 0
-        for found in partitions_of(self.whole.store, self.node.name, self.whole.trouble):
-            shown += self._partition(found)
-            if len(self.attempts) >= PARTITIONS_AT_ONCE:
-                self._write()
-        self._write()
-        self.whole.published[self.node.name] = shown
-
-    def _write(self) -> None:
-        self.restoring.write(self.grain, self.attempts, self.publications)
-        self.whole.attempts += len(self.attempts)
-        self.whole.generations += len(self.publications)
-        self.attempts, self.publications = [], []
-
-    def _partition(self, found: LakePartition) -> bool:
-        """Rows for all that one partition's pointer and manifests tell; whether it shows something."""
-        ordinal = self._ordinal(found)
-        if ordinal is None:
-            return False
-        shown = list(self._generations(found, ordinal))
-        tokens = {publication.token for publication in shown}
-        newest = max(tokens, default=0)
-        told = {manifest.token: manifest for manifest in found.manifests}
-        for manifest in found.manifests:
-            self._run(manifest.run_id, ordinal, found.partition, manifest.run_as_of)
-            self.attempts.append(self._attempt(manifest, ordinal, newest, tokens))
-        for publication in shown:
-            if publication.token not in told:
-                self._untold(publication, found.partition)
-        self.publications += shown
-        current = next((p for p in shown if p.state == "current" and p.run_id is not None), None)
-        if current is not None and self.sources and current.token in told:
-            self.reads[current.token] = tuple(i for i in told[current.token].inputs if i.dataset in self.sources)
-        return current is not None
-
-    def _ordinal(self, found: LakePartition) -> int | None:
-        where = f"{self.node.name} {found.key}={found.partition}"
-        if found.key != self.node.partitions.key:
-            self.whole.trouble.append(f"{where} is not partitioned by {self.node.partitions.key}: left out")
-            return None
-        try:
-            return self.node.partitions.ordinal(found.partition)
-        except PartitionError as error:
-            self.whole.trouble.append(f"{where} is left out: {error.message}")
-            return None
-
-    def _generations(self, found: LakePartition, ordinal: int) -> Iterator[RestoredPublication]:
-        """Oldest first: those of the pointer, and what a step without a table did; each is over when the next begins."""
-        rows = [row for row in (*self._of_pointer(found, ordinal), *self._without_table(found, ordinal)) if row]
-        rows.sort(key=lambda row: row.token)
-        first = rows[0].generation if rows else 1
-        for place, row in enumerate(rows):
-            following = rows[place + 1].published_at if place + 1 < len(rows) else None
-            yield self._placed(row, first + place, following)
-
-    def _placed(self, row: RestoredPublication, generation: int, until: float | None) -> RestoredPublication:
-        state = row.state if until is None or row.state == "collected" else "past"
-        return _with(row, generation, state, until)
+def _unfinished(
+    known: Sequence[tuple[Graph, list[NodeId]]], shown: Mapping[NodeId, Mapping[str, PartitionSet]]
+) -> dict[tuple[str, str], PartitionSet]:
+    """Partitions that lack one of their steps, by pipeline and grain: their newest runs are gone on with."""
+    rest: dict[tuple[str, str], PartitionSet] = {}
+    for graph, node_ids in known:
+        by_grain: dict[str, list[PartitionSet]] = {}
+        for node in graph.nodes:
+            if node.kind is NodeKind.STEP:
+                there = shown.get(node_ids[node.index], {}).get(planes.PUBLISHED, NOTHING)
+                by_grain.setdefault(grain_of(node.partitions), []).append(there)
+        for grain, sets in by_grain.items():
+            somewhere, everywhere = NOTHING, sets[0]
+            for there in sets:
+                somewhere, everywhere = somewhere | there, everywhere & there
+            tried = [shown.get(i, {}).get(planes.TRIED, NOTHING) for i in node_ids]
+            for there in tried:
+                somewhere |= there
+            rest[graph.pipeline, grain] = somewhere - everywhere
+    return rest

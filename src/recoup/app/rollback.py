@@ -16,7 +16,7 @@ from typing import Any
 
 from recoup.app.bound import Bound, bound
 from recoup.app.redelivery import Redelivery
-from recoup.app.remembered import remembered_pointer
+from recoup.engine.remembered import remembered_pointer
 from recoup.app.rollback_plan import Asked, Begun, Move, RollbackPlan, decided, plan_rollback
 from recoup.app.targets import parse_target
 from recoup.app.workspace import Workspace

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 
 from recoup.app.bound import Bound
 from recoup.app.datasets import select
-from recoup.lake.layout import data_prefix
 from recoup.ledger import planes
 from recoup.ledger.facts import Published, Token
 from recoup.ledger.reader import LedgerReader

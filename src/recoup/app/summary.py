@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from recoup.app.prepare import Planned
-from recoup.engine.machine import Counts
+from recoup.engine.events import Counts
 from recoup.ledger import planes
 from recoup.ledger.reader import LedgerReader
 from recoup.model.graph import NodeKind

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from recoup.app.prepare import Planned
-from recoup.engine.machine import Counts
+from recoup.engine.events import Counts
 from recoup.engine.runner import Progress
 from recoup.model.failure import Failure, FailureKind
 from recoup.model.graph import Node

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import glob
 import inspect
+import re
 import time
 import traceback
 from collections.abc import Callable, Mapping
@@ -153,7 +154,7 @@ def _load_source(source: Source, partitions: list[str], root: Path) -> Any:  # n
 def _eager_arguments(step: Step[..., Any]) -> frozenset[str]:
     """Arguments that are declared as `DataFrame`: they get one, not a lazy frame."""
     parameters = inspect.signature(step.fn).parameters.values()
-    return frozenset(p.name for p in parameters if str(p.annotation).rstrip("'>").endswith(".DataFrame"))
+    return frozenset(p.name for p in parameters if re.search(r"\bDataFrame\b", str(p.annotation)))
 
 
 def _failure(error: Exception, node: Node) -> Failure:

@@ -8,11 +8,25 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from enum import IntEnum
 from typing import assert_never
 
-from recoup.model.failure import RETRYABLE, Failure, FailureKind
+from recoup.engine.events import (
+    Block,
+    CloseRun,
+    Counts,
+    Event,
+    Failed,
+    FailedElsewhere,
+    Instruction,
+    Released,
+    Retry,
+    Start,
+    Succeeded,
+    Taken,
+    Unready,
+)
+from recoup.engine.work import Flags, Status, Work, grains_of
+from recoup.model.failure import RETRYABLE, FailureKind
 from recoup.model.graph import Graph, Node, NodeKind
 from recoup.model.partition import PartitionSet
 from recoup.model.relation import Edge, Same, Span, children, parents
@@ -22,192 +36,8 @@ from recoup.plan.shortfall import shortfall
 from recoup.plan.snapshot import Snapshot
 
 
-class Status(IntEnum):
-    """Where an action stands; the order matters: from SUCCEEDED on it has settled."""
-
-    ABSENT = 0
-    WAITING = 1
-    READY = 2
-    RUNNING = 3
-    DELAYED = 4
-    ELSEWHERE = 5
-    SUCCEEDED = 6
-    FAILED = 7
-    BLOCKED = 8
-
-
-# --- events
-
-
-@dataclass(frozen=True, slots=True)
-class Succeeded:
-    """It is published, by us or by somebody else; for a delivery: the table holds it."""
-
-    node: int
-    ordinal: int
-
-
-@dataclass(frozen=True, slots=True)
-class Failed:
-    """An attempt did not make it; `now` is monotonic, `chance` from [0, 1)."""
-
-    node: int
-    ordinal: int
-    failure: Failure
-    now: float
-    chance: float
-
-
-@dataclass(frozen=True, slots=True)
-class Released:
-    """It was taken but never begun: as if it had not been taken."""
-
-    node: int
-    ordinal: int
-
-
-@dataclass(frozen=True, slots=True)
-class Taken:
-    """Another controller runs it: wait for how it ends."""
-
-    node: int
-    ordinal: int
-
-
-@dataclass(frozen=True, slots=True)
-class Unready:
-    """When it was claimed, an input turned out not to be there, or to have been made too late to be used."""
-
-    node: int
-    ordinal: int
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class FailedElsewhere:
-    """Another controller ran it, and it did not make it."""
-
-    node: int
-    ordinal: int
-
-
-Event = Succeeded | Failed | Released | Taken | Unready | FailedElsewhere
-
-# --- instructions
-
-
-@dataclass(frozen=True, slots=True)
-class Start:
-    """Claim this and run it."""
-
-    node: int
-    ordinal: int
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Block:
-    """Record that this cannot be tried, and why."""
-
-    node: int
-    ordinal: int
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Retry:
-    """It will be tried again, so many seconds from now."""
-
-    node: int
-    ordinal: int
-    delay_seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class CloseRun:
-    """All steps of this partition are published: its run is complete."""
-
-    node: int
-    ordinal: int
-
-
-Instruction = Start | Block | Retry | CloseRun
-
-
-@dataclass(slots=True)
-class Counts:
-    """How many actions stand where; what progress shows."""
-
-    total: int = 0
-    succeeded: int = 0
-    failed: int = 0
-    blocked: int = 0
-
-    @property
-    def settled(self) -> int:
-        """Those that are over, well or not."""
-        return self.succeeded + self.failed + self.blocked
-
-
-class _Flags:
-    """One byte for each ordinal of a range; what lies outside is zero."""
-
-    __slots__ = ("bytes", "lo")
-
-    def __init__(self, ordinals: PartitionSet, lo: int, hi: int) -> None:
-        self.lo = lo
-        self.bytes = bytearray(max(hi - lo, 0))
-        for run in ordinals.within(lo, hi).ranges():
-            self.bytes[run.start - lo : run.stop - lo] = b"\x01" * len(run)
-
-    def __getitem__(self, ordinal: int) -> int:
-        place = ordinal - self.lo
-        return self.bytes[place] if 0 <= place < len(self.bytes) else 0
-
-    def __setitem__(self, ordinal: int, value: int) -> None:
-        place = ordinal - self.lo
-        if 0 <= place < len(self.bytes):
-            self.bytes[place] = value
-
-    def count(self, span: range) -> int:
-        """How many of the span are set."""
-        return self.bytes.count(1, max(span.start - self.lo, 0), max(span.stop - self.lo, 0))
-
-    def lacking(self, span: range, there: _Flags) -> PartitionSet:
-        """Those of the span that are set here and not there."""
-        return PartitionSet.of(o for o in span if self[o] and not there[o])
-
-
-class _Work:
-    """The actions of one node."""
-
-    __slots__ = ("attempts", "delivery", "grain", "lo", "losses", "pool", "reasons", "status", "waiting")
-
-    def __init__(self, node: Node, ordinals: PartitionSet, grain: int) -> None:
-        self.lo = ordinals.first or 0
-        size = (ordinals.last or 0) + 1 - self.lo if ordinals else 0
-        self.status = bytearray(size)
-        self.waiting: dict[int, int] = {}
-        self.attempts: dict[int, int] = {}
-        self.losses: dict[int, int] = {}
-        self.reasons: list[tuple[PartitionSet, str]] = []
-        self.pool = (node.step.pool or "") if node.step and node.kind is NodeKind.STEP else ""
-        self.delivery = node.kind is NodeKind.DELIVERY
-        self.grain = grain
-
-    @property
-    def span(self) -> range:
-        """From the first to behind the last action."""
-        return range(self.lo, self.lo + len(self.status))
-
-    def get(self, ordinal: int) -> int:
-        place = ordinal - self.lo
-        return self.status[place] if 0 <= place < len(self.status) else Status.ABSENT
-
-    def reason(self, ordinal: int) -> str:
-        if len(self.reasons) == 1:
-            return self.reasons[0][1]
-        return next((text for ordinals, text in self.reasons if ordinal in ordinals), "missing")
+LANE_AHEAD = 16
+"""How many deliveries are claimed for a lane that carries them out one by one: it keeps busy, and little is claimed."""
 
 
 class Machine:
@@ -216,17 +46,20 @@ class Machine:
     def __init__(self, graph: Graph, plan: Plan, snapshot: Snapshot, pools: Mapping[str, int]) -> None:
         self.graph = graph
         self.counts = Counts()
-        self.slots = {pool: pools[pool] for pool in pools}
+        lanes = {
+            node.sink.lane for node in graph.nodes if node.sink and node.kind is NodeKind.DELIVERY and node.sink.lane
+        }
+        self.slots = {**dict.fromkeys(lanes, LANE_AHEAD), **pools}
         self.newest_first = plan.request.order is Order.NEWEST
-        self._grains = _grains(graph)
+        self._grains = grains_of(graph)
         self._ready: dict[str, list[tuple[int, int, int]]] = {}
         self._delayed: list[tuple[float, int, int]] = []
         self._elsewhere: set[tuple[int, int]] = set()
         self._running = 0
-        self._work = [_Work(node, plan.of(node.index), self._grains[node.index]) for node in graph.nodes]
-        self._there: list[_Flags] = []
-        self._counted: list[_Flags] = []
-        self._expected: list[_Flags] = []
+        self._work = [Work(node, plan.of(node.index), self._grains[node.index]) for node in graph.nodes]
+        self._there: list[Flags] = []
+        self._counted: list[Flags] = []
+        self._expected: list[Flags] = []
         self._open: dict[tuple[int, int], int] = {}
         self._peers: dict[int, list[int]] = {}
         for node in graph.nodes:
@@ -315,10 +148,10 @@ class Machine:
         for node in self.graph.nodes:
             state, ordinals = snapshot.states[node.index], plan.of(node.index)
             lo, hi = self._reach(node)
-            self._there.append(_Flags(state.published - ordinals, lo, hi))
+            self._there.append(Flags(state.published - ordinals, lo, hi))
             # What left the calendar is still there, but counts in no share.
-            self._counted.append(_Flags(state.published & state.expected - ordinals, lo, hi))
-            self._expected.append(_Flags(state.expected, lo, hi))
+            self._counted.append(Flags(state.published & state.expected - ordinals, lo, hi))
+            self._expected.append(Flags(state.expected, lo, hi))
             self.counts.total += len(ordinals)
         for node in self.graph.nodes:
             self._count_waits(node, plan.of(node.index))
@@ -505,9 +338,3 @@ class Machine:
     def _set(self, node: int, ordinal: int, status: Status) -> None:
         work = self._work[node]
         work.status[ordinal - work.lo] = status
-
-
-def _grains(graph: Graph) -> list[int]:
-    """Which nodes share runs: those of the same partitioning."""
-    seen: dict[str, int] = {}
-    return [seen.setdefault(repr(node.partitions.identity()), len(seen)) for node in graph.nodes]

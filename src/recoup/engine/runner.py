@@ -10,9 +10,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from recoup.engine import machine as events
+from recoup.engine import events
+from recoup.engine.events import Block, CloseRun, Counts, Instruction, Start
 from recoup.engine.inflight import Inflight, intent_of, manifest_of
-from recoup.engine.machine import Block, CloseRun, Counts, Instruction, Machine, Start
+from recoup.engine.machine import Machine
 from recoup.engine.publisher import Publisher, PublishOutcome
 from recoup.engine.reconcile import reconcile
 from recoup.engine.runs import RunBook
@@ -254,7 +255,10 @@ class Runner:
         node, node_id = self.graph.nodes[start.node], self.node_ids[start.node]
         run = self.runs.open(tx, node, start.ordinal)
         if tx.plane_has(node_id, planes.POINTED, start.ordinal):
-            shown = "SELECT 1 FROM publications WHERE node = ? AND ordinal = ? AND run = ? AND state IN ('current', 'past')"
+            shown = (
+                "SELECT 1 FROM publications WHERE node = ? AND ordinal = ? AND run = ?"
+                " AND state NOT IN ('intent', 'void')"
+            )
             if tx.execute(shown, (node_id, start.ordinal, run.run)).fetchone():
                 tx.close_runs(self.runs.close([(node, start.ordinal)]))
                 return self.runs.open(tx, node, start.ordinal)

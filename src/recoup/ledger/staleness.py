@@ -62,9 +62,16 @@ class _Source:
 
 
 def staleness(
-    db: sqlite3.Connection, graph: Graph, node_ids: Sequence[NodeId], present: Mapping[NodeId, PartitionSet]
+    db: sqlite3.Connection,
+    graph: Graph,
+    node_ids: Sequence[NodeId],
+    present: Mapping[NodeId, PartitionSet],
+    reads: Mapping[int, Sequence[InputRead]] | None = None,
 ) -> Iterator[Staleness]:
-    """The bounds of each step and delivery of a pipeline; `present` holds what its sources have."""
+    """The bounds of each step and delivery of a pipeline; `present` holds what its sources have.
+
+    `reads` holds, by token, what was read of sources, where manifests tell it; then nothing is left unchecked.
+    """
     current = {
         node.index: _current(db, node_ids[node.index]) for node in graph.nodes if node.kind is not NodeKind.SOURCE
     }

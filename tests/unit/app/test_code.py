@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import textwrap
+from typing import Any
 
 import pytest
 
@@ -67,9 +68,10 @@ def test_the_same_text_has_the_same_version(version):
     assert version(CLEAN) == version(CLEAN)
 
 
+@pytest.mark.skipif(PYTHON != "py3.11", reason="each Python writes its trees in its own way")
 def test_a_version_is_the_same_on_every_machine(version):
-    if sys.version_info[:2] == (3, 11):
-        assert version(CLEAN) == "py3.11:@@"
+    """Should this fail, then every partition that was ever made would be stale(code) with the next release."""
+    assert version(CLEAN) == "py3.11:b980c0e13a0d9ebe"
 
 
 @pytest.mark.parametrize(
@@ -84,7 +86,11 @@ def test_a_version_is_the_same_on_every_machine(version):
         ("a bare annotation", "    return kept", "    other: int\n    return kept"),
         ("options", "@p.step", '@p.step(retry=rc.Retry(2), pool="x", timeout="5m", label="Clean")'),
         ("a decorator", "@p.step\n", "@p.step\n@rc_keeps\n"),
-        ("formatting", "[row for row in raw if row < 100]", "[\n        row\n        for row in raw if (row < 100)\n    ]"),
+        (
+            "formatting",
+            "[row for row in raw if row < 100]",
+            "[\n row\n for row in raw if (row < 100)\n    ]",
+        ),
         ("a place further down", "LIMIT = 5", "LIMIT = 5\nOTHER = 6\n\n\n"),
         ("what it does not name", "LIMIT = 5", "LIMIT = 6"),
         ("another number's spelling", "100", "0x64"),
@@ -302,14 +308,16 @@ def test_a_version_does_not_depend_on_the_process(tmp_path):
     seen = set()
     for seed in ("1", "2"):
         environ = os.environ | {"PYTHONHASHSEED": seed}
-        seen.add(subprocess.run([sys.executable, script], env=environ, check=True, capture_output=True, text=True).stdout)
+        seen.add(
+            subprocess.run([sys.executable, script], env=environ, check=True, capture_output=True, text=True).stdout
+        )
     assert len(seen) == 1
     assert seen.pop().count(PYTHON) == 3
 
 
 def test_without_a_source_the_bytecode_counts():
     def made(body):
-        namespace: dict = {}
+        namespace: dict[str, Any] = {}
         exec(f"def clean(ctx):\n    {body}", namespace)
         flights = rc.Pipeline("p", partitions=rc.Daily("2013-01-01"))
         flights.step(namespace["clean"])
@@ -350,7 +358,7 @@ def test_a_source_has_none_and_a_delivery_that_of_its_table(loaded):
     assert one["clean"] != other["clean"]
 
 
-# ------------------------------------------------------------------------------------------------ what counts as the same
+# ------------------------------------------------------------------------------------------------ what is the same
 
 
 def planes(**versions):
