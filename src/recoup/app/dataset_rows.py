@@ -1,4 +1,4 @@
-"""The rows of one dataset, partition by partition: what its pointer shows and showed, what its manifests tell of tries."""
+"""The rows of one dataset: what the pointers of its partitions show and showed, what manifests tell of tries."""
 
 from __future__ import annotations
 

@@ -20,6 +20,7 @@ from recoup.lake.pointers import pointers_below
 from recoup.lake.view import view_sql
 from recoup.ledger.facts import Published
 from recoup.ledger.reader import LedgerReader
+from recoup.ledger.restore import raise_tokens
 from recoup.ledger.writer import Transaction
 from recoup.model.errors import CorruptError, PartitionError
 
@@ -122,19 +123,6 @@ def adopt(workspace: Workspace) -> Adopted:
             token = raise_tokens(tx, highest)
             tx.event("lake adopted", data={"who": workspace.who, "epoch": owner.epoch, "token": token})
         return Adopted(store.url, ledger.ledger_id, owner.epoch, token, tuple(strangers))
-
-
-def raise_tokens(tx: Transaction, highest: int) -> int:
-    """The next token will be above this one: a row that belongs to no dataset holds the place."""
-    newest = int(tx.execute("SELECT coalesce(max(token), 0) FROM attempts").fetchone()[0])
-    if highest <= newest:
-        return newest
-    tx.execute(
-        "INSERT INTO attempts (token, run, node, ordinal, number, state, controller, decision, code_version, claimed_at)"
-        " VALUES (?, 0, 0, 0, 0, 'released', 0, 'adopted', '', ?)",
-        (highest, tx.now),
-    )
-    return highest
 
 
 @dataclass(frozen=True, slots=True)

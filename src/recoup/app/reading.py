@@ -101,8 +101,8 @@ def _asked(reader: LedgerReader, found: Dataset, wanted: Wanted) -> PartitionSet
     ever = own.get(planes.POINTED, NOTHING)
     ever |= PartitionSet.of(row.publication.ordinal for row in reader.open_intents(found.node))
     if wanted.partition is not None and not (wanted.start or wanted.end):
-        ordinal = found.partitions.ordinal(wanted.partition)  # exactly one; not all that a month covers
-        return ever & PartitionSet.of([ordinal])
+        # Exactly one, not all that a month covers; and never mind what the ledger knows: its pointer is asked.
+        return PartitionSet.of([found.partitions.ordinal(wanted.partition)])
     keys = [] if wanted.partition is None else [wanted.partition]
     return select(found.partitions, ever, keys, wanted.start, wanted.end)
 
@@ -134,7 +134,7 @@ class _Now:
     ) -> Part | None:
         name, partition = self.found.name, self.found.partitions.name(ordinal)
         history = [*intents, *self.reader.history(self.found.node, ordinal)]
-        if not any(row.publication.nonce for row in history):
+        if history and not any(row.publication.nonce for row in history):
             return remembered  # it never had a pointer: a step without a table
         try:
             pointer = read_pointer(store, name, self.found.key, partition)
@@ -150,7 +150,7 @@ class _Now:
         known = next((row for row in history if row.publication.nonce == pointer.current.nonce), None)
         if known is not None:
             return _part(self.found, known) if known.publication.run is not None else None
-        newest = max(row.publication.token for row in history)
+        newest = max((row.publication.token for row in history), default=pointer.current.token)
         if pointer.current.token <= newest and pointer.current.run_id is None:
             return remembered  # a fence, raised against a writer that had vanished: it publishes nothing
         return _unknown_to_ledger(store, self.found, pointer)

@@ -1,7 +1,7 @@
-"""`ledger rebuild`: a new ledger from the manifests and pointers of a lake, that plans the same as the one that is lost.
+"""`ledger rebuild`: a new ledger from a lake's manifests and pointers, that plans the same as the one that is lost.
 
-`rebuild(workspace, pipelines=(), *, force=False) -> Rebuilt`. It is made beside its place and moved there at the very end,
-after the lake was adopted at a higher epoch: killed at any moment, it can simply be repeated. What no lake knows:
+`rebuild(workspace, pipelines=(), *, force=False) -> Rebuilt`. It is made beside its place and moved there at the very
+end, after the lake was adopted at a higher epoch: killed at any moment, it can simply be repeated. What no lake knows:
 deliveries (they are done again, and a table that holds the run already says so), `accept --code`, and which attempts
 were given back untried.
 """

@@ -14,7 +14,7 @@ from recoup.ledger import planes
 from recoup.ledger.facts import NodeId
 from recoup.ledger.registry import as_chunks, register_members, register_node
 from recoup.ledger.restore import Restoring, raise_tokens, restore_planes
-from recoup.ledger.staleness import ROLLBACK, staleness
+from recoup.ledger.staleness import staleness
 from recoup.ledger.verify import facts_planes
 from recoup.ledger.writer import Ledger, Transaction
 from recoup.model.graph import Graph, NodeKind
@@ -118,13 +118,7 @@ class Rebuilding:
         stale: dict[NodeId, PartitionSet] = {}
         for graph, node_ids in known:
             for bounds in staleness(self.ledger.db, graph, node_ids, present, reads):
-                stale[bounds.node] = bounds.must
-        rows = self.ledger.db.execute(
-            "SELECT node, ordinal FROM publications WHERE state = 'current' AND run IS NOT NULL AND reason LIKE ?",
-            (f"{ROLLBACK}%",),
-        )
-        for node, ordinal in rows:
-            stale[node] = stale.get(node, NOTHING) | PartitionSet.of([ordinal])
+                stale[bounds.node] = bounds.may
         return stale
 
     def _backfills(self, tx: Transaction, restoring: Restoring) -> None:
@@ -132,8 +126,8 @@ class Rebuilding:
         for backfill_id, row in restoring.backfill_ids.items():
             stored = self.store.get(summary_path(backfill_id))
             began, ended, pipeline, actions = tx.execute(
-                "SELECT min(a.claimed_at), max(a.ended_at), min(r.pipeline), count(*) FROM attempts a JOIN runs r USING (run)"
-                " WHERE a.backfill = ?",
+                "SELECT min(a.claimed_at), max(a.ended_at), min(r.pipeline), count(*)"
+                " FROM attempts a JOIN runs r USING (run) WHERE a.backfill = ?",
                 (row,),
             ).fetchone()
             request, digest, state, told = Request(pipeline).to_json(), "", "interrupted", None

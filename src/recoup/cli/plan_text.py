@@ -93,7 +93,8 @@ def _rows(planned: Planned, groups: list[Group], view: View) -> Iterator[Row]:
 def _row(planned: Planned, group: Group, reason: Cell, view: View) -> Row:
     node = planned.prepared.graph.nodes[group.node]
     expected = planned.prepared.snapshot.states[group.node].expected
-    return [node.name, ranges(node.partitions.ranges_text(group.ordinals, expected), view), reason]
+    texts = node.partitions.ranges_text(group.ordinals, expected)
+    return [node.name, ranges(texts, view, len(group.ordinals)), reason]
 
 
 def _union(groups: list[Group]) -> PartitionSet:

@@ -72,7 +72,7 @@ def _headline(report: RunReport, tally: Tally) -> str:
 def _failure_lines(group: FailureGroup, view: View) -> Iterator[str]:
     texts = group.node.partitions.ranges_text(PartitionSet.of(group.ordinals))
     message = f"{group.failure.kind}: {clean(group.failure.message)}"
-    yield from view.columns([[group.node.name, ranges(texts, view), Cell(message, "bad")]], indent="  ")
+    yield from view.columns([[group.node.name, ranges(texts, view, len(group.ordinals)), Cell(message, "bad")]], indent="  ")
     yield from view.columns([[Cell(group.failure.advice)]], indent="    ")
 
 
@@ -84,11 +84,15 @@ def _block_lines(groups: list[BlockGroup], view: View) -> Iterator[str]:
     for node, of_one in groupby(groups, lambda group: group.node):
         same = list(of_one)
         shown = same if view.width is None or len(same) <= REASONS_SHOWN + 1 else same[:REASONS_SHOWN]
-        rows += [[node.name, ranges(node.partitions.ranges_text(g.ordinals), view), g.reason] for g in shown]
+        rows += [[node.name, _where(group, view), group.reason] for group in shown]
         if rest := same[len(shown) :]:
             ordinals = PartitionSet()
             for group in rest:
                 ordinals |= group.ordinals
-            texts = ranges(node.partitions.ranges_text(ordinals), view)
-            rows.append([node.name, texts, f"for {counted(len(rest), 'more reason')} of this sort"])
+            reason = f"for {counted(len(rest), 'more reason')} of this sort"
+            rows.append([node.name, _where(BlockGroup(node, reason, ordinals), view), reason])
     yield from view.columns(rows, indent="  ")
+
+
+def _where(group: BlockGroup, view: View) -> str:
+    return ranges(group.node.partitions.ranges_text(group.ordinals), view, len(group.ordinals))

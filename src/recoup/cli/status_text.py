@@ -232,6 +232,6 @@ def _part_rows(chosen: Sequence[Part], view: View) -> Iterator[Row]:
 
 def _part_row(part: Part, view: View) -> Row:
     texts = part.step.node.partitions.ranges_text(part.partitions, part.step.expected)
-    where = ranges(texts, view)
+    where = ranges(texts, view, len(part.partitions))
     word = Cell(part.word, _STYLE.get(part.state, ""))
     return [part.step.node.name, word, where, part.text] if part.text else [part.step.node.name, word, where]

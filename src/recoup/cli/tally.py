@@ -17,6 +17,7 @@ from recoup.plan.plan import Verb
 
 RATE_SECONDS: Final = 30.0
 _SAMPLE_SECONDS: Final = 0.5
+_FEWEST: Final = 2
 
 
 @dataclass(slots=True)
@@ -121,7 +122,7 @@ class Tally:
         samples, settled = self._samples, self.counts.settled
         if not samples or now - samples[-1][0] >= _SAMPLE_SECONDS:
             samples.append((now, settled))
-        while len(samples) > 1 and now - samples[0][0] > RATE_SECONDS:
+        while len(samples) > _FEWEST and now - samples[1][0] > RATE_SECONDS:
             samples.popleft()
         then, before = samples[0]
         if now - then < _SAMPLE_SECONDS or settled == before:

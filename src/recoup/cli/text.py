@@ -11,6 +11,7 @@ from typing import Final
 STYLES: Final = {"bad": "31", "good": "32", "warn": "33", "dim": "2", "bold": "1", "": ""}
 _GAP: Final = "  "
 _NARROWEST: Final = 24
+_MORE: Final = len(" and 99 more, 999 in all")
 _KILO: Final = 1000
 _UNITS: Final = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
 
@@ -136,8 +137,18 @@ def size(size_bytes: float) -> str:
     return f"{size_bytes:,.1f} TB"
 
 
-def ranges(texts: Sequence[str], view: View, at_most: int = 3) -> str:
-    """Ranges side by side; on a terminal the first few, and how many more there are."""
-    if view.width is None or len(texts) <= at_most:
+def ranges(texts: Sequence[str], view: View, count: int | None = None) -> str:
+    """Ranges side by side; on a terminal as many as fit into half of it, and how many more there are.
+
+    `count` is that of all partitions in them.
+    """
+    if view.width is None:
         return ", ".join(texts)
-    return f"{', '.join(texts[:at_most])} and {number(len(texts) - at_most)} more"
+    room, shown = view.width // 2 - _MORE, texts[:1]
+    for text in texts[1:]:
+        if width_of(", ".join([*shown, text])) > room:
+            break
+        shown = [*shown, text]
+    more = len(texts) - len(shown)
+    in_all = "" if count is None else f", {number(count)} in all"
+    return ", ".join(shown) + (f" and {number(more)} more{in_all}" if more else "")

@@ -147,7 +147,7 @@ def _judge(store: ObjectStore, found: _Partition, rules: Rules) -> Iterator[Garb
     for run in sorted({*found.data, *found.manifests} - safe):
         yield from _run_garbage(found, run, listed, pointer, rules)
     for run in sorted(published - young - rules.live_runs):
-        yield from _unlisted(found, run, listed, rules)
+        yield from _unlisted(found, run, listed)
 
 
 def _run_garbage(
@@ -169,10 +169,10 @@ def _run_garbage(
         yield Garbage(info.key, info.size_bytes, because)
 
 
-def _unlisted(found: _Partition, run: str, listed: AbstractSet[str], rules: Rules) -> Iterator[Garbage]:
+def _unlisted(found: _Partition, run: str, listed: AbstractSet[str]) -> Iterator[Garbage]:
     """Files in a kept run's folder that its manifest does not list: attempts that died, or woke up late."""
     for info in found.data.get(run, []):
-        if info.key not in listed and info.modified_at < rules.now - GRACE:
+        if info.key not in listed:
             yield Garbage(info.key, info.size_bytes, "its attempt never counted")
 
 

@@ -26,7 +26,7 @@ class Migration:
 
 
 def migrate(path: Path) -> Migration:
-    """Bring the ledger to today's schema; LedgerSchemaError when a newer recoup wrote it. Safe to repeat when killed."""
+    """Bring the ledger to today's schema; LedgerSchemaError when a newer recoup wrote it. Repeat it when killed."""
     if not path.is_file():
         message = f"there is no ledger at {path}"
         raise UnreachableError(message, "name the right recoup.toml with --config")

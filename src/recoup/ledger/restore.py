@@ -124,7 +124,9 @@ class Restoring:
             is_open = newest[run.pipeline, grain, ordinal] is run and ordinal in rest
             closed_at = None if is_open else run.ended_at
             opened_at = min(run.opened_at, run.ended_at)
-            rows.append((run.row, run_id, run.pipeline, grain, ordinal, run.partition, run.run_as_of, opened_at, closed_at))
+            rows.append(
+                (run.row, run_id, run.pipeline, grain, ordinal, run.partition, run.run_as_of, opened_at, closed_at)
+            )
         self._db.executemany("INSERT INTO runs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
         taken = ((node, count, seconds) for node, (count, seconds) in self._durations.items())
         self._db.executemany("INSERT INTO durations VALUES (?, ?, ?)", taken)
@@ -142,19 +144,17 @@ class Restoring:
         backfill = None if a.backfill_id is None else self.backfill_row(a.backfill_id)
         message = a.failure.get("message") if a.failure else None
         failure = json.dumps(a.failure) if a.failure else None
-        return (
-            (a.token, run.row, a.node, a.ordinal, a.number, a.state, backfill, a.decision, a.code_version, began)
-            + (a.started_at, a.ended_at, a.rows, message, failure, a.peak_memory_bytes, a.cpu_seconds)
-        )  # fmt: skip
+        what = (a.token, run.row, a.node, a.ordinal, a.number, a.state, backfill, a.decision, a.code_version, began)
+        took = (a.started_at, a.ended_at, a.rows, message, failure, a.peak_memory_bytes, a.cpu_seconds)
+        return *what, *took
 
     def _publication(self, grain: str, p: RestoredPublication) -> tuple[Any, ...]:
         run = None if p.run_id is None else self._runs[p.run_id, grain, p.ordinal].row
         files = json.dumps([[f.path, f.rows, f.size_bytes, f.digest] for f in p.files]) if p.files else None
         columns = json.dumps(dict(p.columns)) if p.columns else None
-        return (
-            (p.token, p.node, p.ordinal, run, p.generation, p.state, p.digest, p.rows, files, columns, p.code_version)
-            + (p.input_version, p.run_as_of, p.published_at, p.superseded_at, p.nonce, p.reason, None)
-        )  # fmt: skip
+        what = (p.token, p.node, p.ordinal, run, p.generation, p.state, p.digest, p.rows, files, columns)
+        made = (p.code_version, p.input_version, p.run_as_of, p.published_at, p.superseded_at, p.nonce, p.reason, None)
+        return *what, *made
 
 
 def restore_planes(ledger: Ledger, tx: Transaction, stale: Mapping[NodeId, PartitionSet]) -> None:
@@ -172,8 +172,8 @@ def raise_tokens(tx: Transaction, highest: int) -> int:
     newest = int(tx.execute("SELECT coalesce(max(token), 0) FROM attempts").fetchone()[0])
     floor = max(newest, highest) + TOKENS_BETWEEN
     tx.execute(
-        "INSERT INTO attempts (token, run, node, ordinal, number, state, controller, decision, code_version, claimed_at)"
-        " VALUES (?, 0, 0, 0, 0, 'released', 0, 'adopted', '', ?)",
+        "INSERT INTO attempts (token, run, node, ordinal, number, state, controller, decision, code_version,"
+        " claimed_at) VALUES (?, 0, 0, 0, 0, 'released', 0, 'adopted', '', ?)",
         (floor, tx.now),
     )
     return floor

@@ -1,7 +1,8 @@
 """What must be stale, and what may be, from the facts: the input version stored with a publication against today's.
 
 `must` holds partitions whose inputs differ from what they were made from, and those that an attempt was begun on
-since and did not make. `may` holds those that something has happened to since they were made, even if it was undone.
+since and did not make. `may` adds those of which an input has changed since, even if it was changed back, and those
+that were rolled back: it is what the ledger's writer marks, as exactly as the facts tell, and what a rebuild restores.
 """
 
 from __future__ import annotations
@@ -80,7 +81,7 @@ def staleness(
     }
     for node in graph.nodes:
         if node.kind is not NodeKind.SOURCE:
-            yield _Checking(db, graph, node_ids, current, sources).node(node)
+            yield _Checking(db, graph, node_ids, current, sources, reads or {}).node(node)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +91,7 @@ class _Checking:
     node_ids: Sequence[NodeId]
     current: Mapping[int, _Current]
     sources: Mapping[int, _Source]
+    reads: Mapping[int, Sequence[InputRead]]
 
     def node(self, node: Node) -> Staleness:
         node_id = self.node_ids[node.index]
@@ -98,21 +100,17 @@ class _Checking:
             for e in node.edges
             if e.parent in self.sources and not self.sources[e.parent].versions
         ]
-        unmade = _unmade(self.db, node_id)
-        running = {
-            row[0]
-            for row in self.db.execute("SELECT ordinal FROM attempts WHERE node = ? AND state = 'running'", (node_id,))
-        }
-        must, may = [], []
+        unmade, running = _unmade(self.db, node_id), _running(self.db, node_id)
+        must, may, unchecked = [], [], 0
         for made in self.current[node.index].made:
-            differs = not unversioned and made.ordinal not in running and self._differs(node, made)
-            if unmade.get(made.ordinal, 0) > made.token and made.ordinal not in running:
-                differs = True
-            if differs:
+            idle = made.ordinal not in running
+            comparable = not unversioned or made.token in self.reads
+            unchecked += not comparable
+            if idle and (unmade.get(made.ordinal, 0) > made.token or (comparable and self._differs(node, made))):
                 must.append(made.ordinal)
             elif made.rolled_back or self._touched(node, made):
                 may.append(made.ordinal)
-        why = f"{', '.join(unversioned)} gives no versions" if unversioned else ""
+        why = f"{', '.join(unversioned)} gives no versions" if unchecked else ""
         certain = PartitionSet.of(must)
         # With an attempt on the way, anything may be said of what is shown meanwhile.
         return Staleness(node_id, certain, certain | PartitionSet.of(may) | PartitionSet.of(running), why)
@@ -131,16 +129,24 @@ class _Checking:
         for edge in node.edges:
             parent = self.graph.nodes[edge.parent]
             span = parents(edge.relation, node.partitions, parent.partitions, made.ordinal)
-            found = self._source_reads(edge, span, within_present=within_present)
+            found = self._source_reads(edge, span, made, within_present=within_present)
             if found is None:
                 found = self._reads(edge, span) if as_of is None else self._reads_as_of(edge, span, as_of)
             reads += [InputRead(parent.name, parent.partitions.name(o), "", digest) for o, digest in found]
         return input_version(reads)
 
-    def _source_reads(self, edge: Edge, span: range, *, within_present: bool) -> list[tuple[int, str]] | None:
+    def _source_reads(
+        self, edge: Edge, span: range, made: _Made, *, within_present: bool
+    ) -> list[tuple[int, str]] | None:
         source = self.sources.get(edge.parent)
         if source is None:
             return None
+        if made.token in self.reads:
+            parent = self.graph.nodes[edge.parent]
+            own = {
+                parent.partitions.ordinal(r.partition): r for r in self.reads[made.token] if r.dataset == parent.name
+            }
+            return [(o, source.versions.get(o, read.digest)) for o, read in own.items() if o in span]
         found = [(o, source.versions[o]) for o in span if o in source.versions]
         return [(o, version) for o, version in found if o in source.present] if within_present else found
 
@@ -153,7 +159,7 @@ class _Checking:
         return [(row.publication.ordinal, row.publication.digest) for row in rows]
 
     def _touched(self, node: Node, made: _Made) -> bool:
-        """Whether an input was published, or a source's version seen, since this one's inputs were pinned."""
+        """Whether an input changed, or a source's version was seen, since this one's inputs were pinned."""
         for edge in node.edges:
             span = parents(edge.relation, node.partitions, self.graph.nodes[edge.parent].partitions, made.ordinal)
             source = self.sources.get(edge.parent)
@@ -166,8 +172,8 @@ class _Checking:
 def _current(db: sqlite3.Connection, node: NodeId) -> _Current:
     found = _Current()
     rows = db.execute(
-        "SELECT p.ordinal, p.token, p.run, p.digest, p.input_version, p.run_as_of, p.published_at, p.reason, a.claimed_at"
-        " FROM publications p LEFT JOIN attempts a USING (token) WHERE p.node = ? AND p.state = 'current'",
+        "SELECT p.ordinal, p.token, p.run, p.digest, p.input_version, p.run_as_of, p.published_at, p.reason,"
+        " a.claimed_at FROM publications p LEFT JOIN attempts a USING (token) WHERE p.node = ? AND p.state = 'current'",
         (node,),
     )
     for ordinal, token, run, digest, version, run_as_of, published_at, reason, claimed_at in rows:
@@ -176,7 +182,23 @@ def _current(db: sqlite3.Connection, node: NodeId) -> _Current:
             found.digests[ordinal] = digest
             made = _Made(ordinal, token, version, run_as_of, claimed_at or published_at, reason.startswith(ROLLBACK))
             found.made.append(made)
+    _unless_republished_alike(db, node, found)
     return found
+
+
+def _unless_republished_alike(db: sqlite3.Connection, node: NodeId, found: _Current) -> None:
+    """What was published again with the same digest has not changed by that: its change lies further back."""
+    unsettled = dict(found.digests)
+    rows = db.execute(
+        "SELECT ordinal, digest, published_at FROM publications WHERE node = ? AND state = 'past'"
+        " ORDER BY ordinal, token DESC",
+        (node,),
+    )
+    for ordinal, digest, published_at in rows:
+        if unsettled.get(ordinal) == digest:
+            found.changed_at[ordinal] = published_at
+        else:
+            unsettled.pop(ordinal, None)
 
 
 def _source(db: sqlite3.Connection, node: NodeId, present: Mapping[NodeId, PartitionSet]) -> _Source:
@@ -185,12 +207,17 @@ def _source(db: sqlite3.Connection, node: NodeId, present: Mapping[NodeId, Parti
     return _Source(versions, {ordinal: at for ordinal, _, at in rows}, present.get(node, PartitionSet(0)))
 
 
+def _running(db: sqlite3.Connection, node: NodeId) -> set[int]:
+    rows = db.execute("SELECT ordinal FROM attempts WHERE node = ? AND state = 'running'", (node,))
+    return {row[0] for row in rows}
+
+
 def _unmade(db: sqlite3.Connection, node: NodeId) -> dict[int, int]:
     """The newest attempt of each partition that ended without making it."""
     return dict(
         db.execute(
-            "SELECT ordinal, max(token) FROM attempts WHERE node = ? AND state IN ('failed', 'lost', 'cancelled', 'released')"
-            " GROUP BY ordinal",
+            "SELECT ordinal, max(token) FROM attempts WHERE node = ?"
+            " AND state IN ('failed', 'lost', 'cancelled', 'released') GROUP BY ordinal",
             (node,),
         ).fetchall()
     )

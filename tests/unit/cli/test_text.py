@@ -81,6 +81,7 @@ def test_cut_marks_where_it_cut():
 
 
 def test_ranges_are_whole_in_a_pipe_and_a_few_on_a_terminal():
-    texts = ["a", "b", "c", "d", "e"]
-    assert ranges(texts, PIPE) == "a, b, c, d, e"
-    assert ranges(texts, NARROW) == "a, b, c and 2 more"
+    texts = ["2024-01-01", "2024-01-03", "2024-01-05", "2024-01-07"]
+    assert ranges(texts, PIPE) == "2024-01-01, 2024-01-03, 2024-01-05, 2024-01-07"
+    assert ranges(texts, NARROW) == "2024-01-01 and 3 more"
+    assert ranges(texts, View(width=120), 9) == "2024-01-01, 2024-01-03, 2024-01-05 and 1 more, 9 in all"

@@ -156,6 +156,9 @@ def test_attempts_that_did_not_count_go_from_a_run_that_does(lake):
     for key in (late, rejects):
         lake.store.put(key, b"?", sync=False)
         lake.age(key, 10)
+    lake.age(late, 0.9)
+    assert lake.gone() == set(), "it may be running still"
+    lake.age(late, 10)
     assert lake.gone() == {late}, "files of a kind that is not known here stay"
 
 
@@ -269,6 +272,7 @@ def test_a_collection_that_is_killed_leaves_no_manifest_without_its_data(lake):
     for n, age in enumerate((400, 300, 200, 100), 1):
         lake.published(f"r{n}", age)
     plan = lake.garbage()
+    plan = replace(plan, items=tuple(reversed(plan.items)))
     deleted: list[str] = []
 
     class Dying(LocalStore):

@@ -154,6 +154,15 @@ def write_by(store: LocalStore, how: str, data: bytes = b"data") -> None:
             raise AssertionError(how)
 
 
+def test_a_disk_that_is_found_full_at_the_fsync(store, monkeypatch):
+    """Where room is reserved late: thin volumes, quotas, network disks."""
+    store.put(KEY, b"before", sync=True)
+    fail_with(monkeypatch, "fsync", errno.ENOSPC)
+    with pytest.raises(DiskFullError, match="no room to write"):
+        store.put(KEY, b"after", sync=True)
+    assert [path.read_bytes() for path in files_below(store.url)] == [b"before"]
+
+
 # --- a disk that refuses -----------------------------------------------------------------------------------------
 
 

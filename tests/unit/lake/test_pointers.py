@@ -87,6 +87,10 @@ def test_the_newest_generation_comes_first_and_twenty_are_kept():
     assert [g.number for g in pointer.generations] == list(range(30, 10, -1))
 
 
+def test_the_highest_sequence_never_falls():
+    assert next_pointer(next_pointer(None, intent(9)), intent(3)).high_seq == 9
+
+
 def test_a_rollback_is_a_publication_of_an_earlier_run():
     pointer = next_pointer(next_pointer(None, intent(1)), intent(2))
     back = decide(pointer, intent(3, run_id="run-1", reason="rollback"))

@@ -89,6 +89,10 @@ def test_a_view_of_nothing_is_a_usage_error(store):
             view_sql(name, files)
 
 
+def test_what_duckdb_would_expand_in_a_path_is_taken_as_it_stands():
+    assert "'/it''s [[]a][*]/c[?].parquet'" in view_sql("v", ["/it's [a]*/c?.parquet"])
+
+
 @pytest.mark.parametrize("text", ["a", "it's", "'; DROP TABLE x; --", '"', "ä\n", "\\"])
 def test_quoting_holds(text):
     with duckdb.connect() as connection:

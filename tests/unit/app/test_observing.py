@@ -1,0 +1,216 @@
+"""What the world looks like before a plan: calendars give what is expected, sources say what is there."""
+
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import recoup as rc
+from recoup.app.observing import _regex, expected, presence
+from recoup.model.errors import ConfigError, ExitCode, PartitionError, RecoupError, UnreachableError
+from recoup.model.graph import Graph
+
+NOW = datetime(2025, 6, 1, 12, tzinfo=UTC)
+DAYS = rc.Daily("2013-01-01", "2013-01-07")
+
+
+def names(partitioning, ordinals):
+    return [partitioning.name(o) for o in ordinals]
+
+
+# ------------------------------------------------------------------------------------------------ calendars
+
+
+def expecting(tmp_path, **how):
+    days = rc.Daily("2013-01-01", "2013-01-07", **how)
+    return names(days, expected(days, NOW, tmp_path))
+
+
+def test_without_a_calendar_all_that_is_declared_is_expected(tmp_path):
+    assert len(expecting(tmp_path)) == 7
+
+
+def test_a_calendar_leaves_holes(tmp_path):
+    assert expecting(tmp_path, calendar=rc.Calendar(lambda day: day.day % 3 == 0)) == ["2013-01-03", "2013-01-06"]
+    assert expecting(tmp_path, calendar=rc.Calendar(["2013-01-05", "2020-01-01"])) == ["2013-01-05"]
+
+
+def test_a_calendar_in_a_file_is_relative_to_the_project_and_read_anew(tmp_path):
+    (tmp_path / "days").mkdir()
+    file = tmp_path / "days" / "games.txt"
+    calendar = rc.Calendar.from_file("days/games.txt")
+    file.write_text("# game days\n2013-01-02\n2013-01-04  # away\n\n2020-01-01\n")
+    assert expecting(tmp_path, calendar=calendar) == ["2013-01-02", "2013-01-04"]
+    file.write_text("2013-01-03\n")
+    assert expecting(tmp_path, calendar=calendar) == ["2013-01-03"]
+    assert expecting(tmp_path, calendar=rc.Calendar.from_file(file)) == ["2013-01-03"]
+
+
+def test_a_calendar_that_is_not_there(tmp_path):
+    with pytest.raises(ConfigError, match=rf"the calendar {tmp_path}/games.txt cannot be read: No such file") as raised:
+        expecting(tmp_path, calendar=rc.Calendar.from_file("games.txt"))
+    assert raised.value.remedy
+
+
+def test_a_calendar_that_is_no_text(tmp_path):
+    (tmp_path / "games.txt").write_bytes(b"2013-01-02\n\xff\xfe\n")
+    with pytest.raises(ConfigError, match="is no text in UTF-8"):
+        expecting(tmp_path, calendar=rc.Calendar.from_file("games.txt"))
+
+
+def test_a_line_that_is_no_key_is_named(tmp_path):
+    (tmp_path / "games.txt").write_text("2013-01-02\n\n2013-02-30\n")
+    with pytest.raises(PartitionError, match=rf"the calendar {tmp_path}/games.txt, line 3: '2013-02-30'") as raised:
+        expecting(tmp_path, calendar=rc.Calendar.from_file("games.txt"))
+    assert raised.value.exit_code is ExitCode.USAGE
+
+
+# ------------------------------------------------------------------------------------------------ files
+
+
+def seen(root, pattern, partitioning=DAYS):
+    source = rc.Source("feed", partitioning, files=pattern)
+    return _presence(root, source)
+
+
+def _presence(root, source):
+    flights = rc.Pipeline("p", partitions=source.partitions)
+    flights.step(name="raw")(lambda ctx, feed=source: None)
+    node = Graph.of(flights).nodes[0]
+    found = presence(node, node.partitions.universe(NOW), root)
+    return {node.partitions.name(o): found.versions.get(o) for o in found.present}
+
+
+def touch(root, *paths):
+    for path in paths:
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).touch()
+
+
+def test_a_partition_is_there_when_one_of_its_files_is(tmp_path):
+    touch(tmp_path, "raw/dt=2013-01-02/a.csv", "raw/dt=2013-01-02/b.csv", "raw/dt=2013-01-04/c.csv")
+    touch(tmp_path, "raw/dt=2013-01-05/a.txt", "raw/dt=2013-01-06/deeper/a.csv", "raw/dt=2020-01-01/a.csv")
+    touch(tmp_path, "raw/dt=today/a.csv", "raw/dt=20130103/a.csv", "raw/2013-01-03/a.csv")
+
+    assert list(seen(tmp_path, "raw/dt={partition}/*.csv")) == ["2013-01-02", "2013-01-04"]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "path"),
+    [
+        ("{partition}.csv", "2013-01-02.csv"),
+        ("{partition}*.csv", "2013-01-02.csv"),
+        ("{partition}*.csv", "2013-01-02_part1.csv"),
+        ("{partition}*.csv", "2013-01-02_2.csv"),
+        ("flights_{partition}_*.csv", "flights_2013-01-02_a_b.csv"),
+        ("*{partition}*", "x2013-01-02y"),
+        ("*/{partition}/part-?.csv", "a/2013-01-02/part-7.csv"),
+        ("{partition}/part-[0-9].csv", "2013-01-02/part-7.csv"),
+        ("{partition}/part-[!a-z].csv", "2013-01-02/part-7.csv"),
+        ("{partition}/[[]x].csv", "2013-01-02/[x].csv"),
+        ("{partition}/**/*.csv", "2013-01-02/a/b/c.csv"),
+        ("{partition}/**/*.csv", "2013-01-02/c.csv"),
+        ("**/{partition}/*.csv", "a/b/2013-01-02/c.csv"),
+        ("**/{partition}/*.csv", "2013-01-02/c.csv"),
+        ("{partition}/{partition}.csv", "2013-01-02/2013-01-02.csv"),
+        ("raw/{partition}", "raw/2013-01-02/x"),
+        ("./raw/{partition}", "raw/2013-01-02"),
+        ("a+b (c)/{partition}.csv", "a+b (c)/2013-01-02.csv"),
+    ],
+)
+def test_patterns(tmp_path, pattern, path):
+    touch(tmp_path, path)
+    assert list(seen(tmp_path, pattern)) == ["2013-01-02"]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "path"),
+    [
+        ("{partition}.csv", "2013-01-02Xcsv"),
+        ("{partition}.csv", "x2013-01-02.csv"),
+        ("{partition}/part-?.csv", "2013-01-02/part-10.csv"),
+        ("{partition}/part-[!0-9].csv", "2013-01-02/part-7.csv"),
+        ("{partition}/{partition}.csv", "2013-01-02/2013-01-03.csv"),
+        ("{partition}/*.csv", "2013-01-02/.hidden.csv"),
+    ],
+)
+def test_what_a_pattern_does_not_mean(tmp_path, pattern, path):
+    touch(tmp_path, path)
+    assert seen(tmp_path, pattern) == {}
+
+
+def test_a_project_whose_folder_looks_like_a_pattern(tmp_path):
+    root = tmp_path / "data [1]*"
+    touch(root, "raw/2013-01-02.csv")
+    assert list(seen(root, "raw/{partition}.csv")) == ["2013-01-02"]
+    touch(tmp_path, "data 1x/raw/2013-01-03.csv")
+    assert list(seen(root, "raw/{partition}.csv")) == ["2013-01-02"]
+
+
+def test_a_pattern_may_lead_elsewhere(tmp_path):
+    touch(tmp_path, "outside/2013-01-02.csv")
+    (tmp_path / "project").mkdir()
+
+    for pattern in ("../outside/{partition}.csv", f"{tmp_path}/outside/{{partition}}.csv"):
+        assert list(seen(tmp_path / "project", pattern)) == ["2013-01-02"]
+
+
+def test_hours_months_and_members(tmp_path):
+    touch(tmp_path, "h/2013-11-03T00.csv", "h/2013-11-03T01.csv", "h/2013-11-03T01_2.csv", "h/2013-11-03T25.csv")
+    touch(tmp_path, "h/2013-11-03T02_2.csv")
+    hours = rc.Hourly("2013-11-03", "2013-11-03", tz="America/New_York")
+    assert list(seen(tmp_path, "h/{partition}*", hours)) == ["2013-11-03T00", "2013-11-03T01", "2013-11-03T01_2"]
+
+    touch(tmp_path, "m/2013-01.csv", "m/2013-01-01.csv", "m/2013-13.csv")
+    assert list(seen(tmp_path, "m/{partition}.csv", rc.Monthly("2013-01", "2013-12"))) == ["2013-01"]
+
+    touch(tmp_path, "s/acme.csv", "s/acme eu.csv", "s/other.csv", "s/a+b.csv")
+    tenants = rc.Static(["acme", "acme eu", "a+b", "none"])
+    assert list(seen(tmp_path, "s/{partition}.csv", tenants)) == ["acme", "acme eu", "a+b"]
+    assert list(seen(tmp_path, "s/{partition}*.csv", tenants)) == ["acme", "acme eu", "a+b"]
+
+
+@given(st.text("ab*?[]!-^\\/.+(){}|$ ", max_size=12))
+def test_any_pattern_is_a_regular_expression(pattern):
+    import re
+
+    re.compile(_regex(pattern))
+
+
+# ------------------------------------------------------------------------------------------------ probes
+
+
+def probed(tmp_path, probe):
+    return _presence(tmp_path, rc.Source("feed", DAYS, probe=probe))
+
+
+def test_a_probe_is_asked_about_every_declared_partition(tmp_path):
+    asked: list[str] = []
+    assert probed(tmp_path, asked.append) == {}
+    assert asked == [f"2013-01-0{day}" for day in range(1, 8)]
+
+
+def test_a_probe_says_yes_no_or_a_version(tmp_path):
+    answers = {"2013-01-01": True, "2013-01-02": False, "2013-01-03": None, "2013-01-04": "v7", "2013-01-05": ""}
+    assert probed(tmp_path, answers.get) == {"2013-01-01": None, "2013-01-04": "v7"}
+
+
+def test_a_probe_that_fails_is_told_with_its_partition(tmp_path):
+    def probe(key):
+        raise ConnectionError("refused")
+
+    with pytest.raises(
+        UnreachableError, match=r"source 'feed' could not be asked about 2013-01-01: ConnectionError"
+    ) as r:
+        probed(tmp_path, probe)
+    assert r.value.exit_code is ExitCode.UNREACHABLE
+    assert r.value.remedy
+
+
+def test_a_probe_may_say_it_in_our_words(tmp_path):
+    def probe(key):
+        raise RecoupError("the vendor is on holiday", "wait")
+
+    with pytest.raises(RecoupError, match="the vendor is on holiday"):
+        probed(tmp_path, probe)
