@@ -14,7 +14,7 @@ from recoup.ledger.backfills import set_state, set_wish
 from recoup.ledger.facts import BackfillRow
 from recoup.ledger.leases import void_dead
 from recoup.ledger.reader import LedgerReader
-from recoup.ledger.writer import Transaction
+from recoup.ledger.transaction import Transaction
 from recoup.model.errors import PipelineError, RecoupError, UsageError
 from recoup.model.failure import Failure
 from recoup.model.keys import quoted

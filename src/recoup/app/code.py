@@ -21,7 +21,6 @@ from typing import Any, TypeGuard
 
 from recoup.ledger.planes import CODE
 from recoup.model.errors import PipelineError
-from recoup.model.errors import PipelineError
 from recoup.model.graph import Node, NodeKind
 from recoup.model.partition import PartitionSet
 

@@ -21,7 +21,7 @@ from recoup.lake.view import view_sql
 from recoup.ledger.facts import Published
 from recoup.ledger.reader import LedgerReader
 from recoup.ledger.restore import raise_tokens
-from recoup.ledger.writer import Transaction
+from recoup.ledger.transaction import Transaction
 from recoup.model.errors import CorruptError, PartitionError
 
 KEEP_GENERATIONS = 3

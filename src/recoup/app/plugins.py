@@ -33,7 +33,7 @@ def open_executor(settings: Settings, kind: str, workers: int, setup: Mapping[st
 
 def sink_exists(spec: Mapping[str, Any], root: Path) -> bool:
     """Whether there is a database at all: one that was deleted holds nothing, whatever the ledger remembers."""
-    return spec["kind"] != "duckdb" or (root / spec["database"]).exists()
+    return spec["kind"] != "duckdb" or Path(root, str(spec["database"])).exists()
 
 
 def open_sink(spec: Mapping[str, Any], root: Path) -> Sink:

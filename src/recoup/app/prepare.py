@@ -14,7 +14,8 @@ from recoup.ledger import planes as plane_names
 from recoup.ledger.facts import NodeId
 from recoup.ledger.reader import LedgerReader
 from recoup.ledger.registry import record_expected, record_presence, register_members, register_node
-from recoup.ledger.writer import Ledger, Transaction
+from recoup.ledger.transaction import Transaction
+from recoup.ledger.writer import Ledger
 from recoup.model.graph import Graph, Node, NodeKind
 from recoup.model.partition import PartitionSet
 from recoup.model.partitioning import Partitioning

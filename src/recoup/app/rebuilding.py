@@ -15,8 +15,9 @@ from recoup.ledger.facts import NodeId
 from recoup.ledger.registry import as_chunks, register_members, register_node
 from recoup.ledger.restore import Restoring, raise_tokens, restore_planes
 from recoup.ledger.staleness import staleness
+from recoup.ledger.transaction import Transaction
 from recoup.ledger.verify import facts_planes
-from recoup.ledger.writer import Ledger, Transaction
+from recoup.ledger.writer import Ledger
 from recoup.model.graph import Graph, NodeKind
 from recoup.model.manifest import InputRead
 from recoup.model.partition import PartitionSet

@@ -16,18 +16,19 @@ from typing import Any
 
 from recoup.app.bound import Bound, bound
 from recoup.app.redelivery import Redelivery
-from recoup.engine.remembered import remembered_pointer
 from recoup.app.rollback_plan import Asked, Begun, Move, RollbackPlan, decided, plan_rollback
 from recoup.app.targets import parse_target
 from recoup.app.workspace import Workspace
 from recoup.engine.inflight import intent_of
 from recoup.engine.reconcile import reconcile
+from recoup.engine.remembered import remembered_pointer
 from recoup.lake.pointers import Superseded, publish
 from recoup.ledger.facts import Claim, Claimed, Publication, RunRow, Token
 from recoup.ledger.leases import ControllerLease
 from recoup.ledger.reader import LedgerReader
 from recoup.ledger.staleness import ROLLBACK
-from recoup.ledger.writer import Ledger, Transaction
+from recoup.ledger.transaction import Transaction
+from recoup.ledger.writer import Ledger
 from recoup.model.errors import ConflictError, ExitCode, RefusedError
 from recoup.model.graph import NodeKind
 from recoup.model.manifest import Pointer

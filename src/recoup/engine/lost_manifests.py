@@ -16,7 +16,8 @@ from recoup.lake.layout import manifest as manifest_path
 from recoup.lake.manifests import write_manifest
 from recoup.ledger.facts import NodeId
 from recoup.ledger.reader import LedgerReader
-from recoup.ledger.writer import Ledger, Transaction
+from recoup.ledger.transaction import Transaction
+from recoup.ledger.writer import Ledger
 from recoup.model.failure import Failure
 from recoup.model.graph import Graph, Node, NodeKind
 from recoup.model.manifest import InputRead, Manifest

@@ -35,7 +35,6 @@ from recoup.plan.request import Order
 from recoup.plan.shortfall import shortfall
 from recoup.plan.snapshot import Snapshot
 
-
 LANE_AHEAD = 16
 """How many deliveries are claimed for a lane that carries them out one by one: it keeps busy, and little is claimed."""
 

@@ -11,7 +11,8 @@ from recoup.lake.fence import fence
 from recoup.ledger import planes
 from recoup.ledger.facts import NodeId, Publication
 from recoup.ledger.leases import ControllerLease, void_dead
-from recoup.ledger.writer import Ledger, Transaction
+from recoup.ledger.transaction import Transaction
+from recoup.ledger.writer import Ledger
 from recoup.model.graph import Graph, Node, NodeKind
 from recoup.model.relation import children, parents
 from recoup.ports import ObjectStore

@@ -23,7 +23,8 @@ from recoup.ledger.backfills import set_state, wish_of
 from recoup.ledger.facts import Blocked, Claim, Claimed, Failed, Measured, NodeId, Publication, RunRow, Succeeded
 from recoup.ledger.leases import ControllerLease
 from recoup.ledger.reader import intents
-from recoup.ledger.writer import Ledger, Transaction
+from recoup.ledger.transaction import Transaction
+from recoup.ledger.writer import Ledger
 from recoup.model.errors import CommitUnknownError
 from recoup.model.failure import Failure, FailureKind
 from recoup.model.graph import Graph, NodeKind

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from recoup.ledger.facts import RunRow
-from recoup.ledger.writer import Transaction
+from recoup.ledger.transaction import Transaction
 from recoup.model.graph import Node
 from recoup.model.partitioning import Partitioning
 from recoup.ports import Clock

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from recoup.engine.inflight import Inflight
 from recoup.ledger.facts import Claimed, NodeId, Published
-from recoup.ledger.writer import Transaction
+from recoup.ledger.transaction import Transaction
 from recoup.model.graph import Graph, Node, NodeKind
 from recoup.model.keys import encoded_member
 from recoup.model.manifest import InputRead, input_version

@@ -6,7 +6,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from recoup.ledger.writer import Ledger, Transaction
+from recoup.ledger.transaction import Transaction
+from recoup.ledger.writer import Ledger
 
 WISHES = ("", "pause", "cancel")
 

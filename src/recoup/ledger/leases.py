@@ -15,7 +15,8 @@ from pathlib import Path
 from recoup.ledger.connection import FileLock
 from recoup.ledger.facts import NodeId, Publication, Token
 from recoup.ledger.reader import intents
-from recoup.ledger.writer import Ledger, Transaction
+from recoup.ledger.transaction import Transaction
+from recoup.ledger.writer import Ledger
 from recoup.model.errors import FencedError
 
 LEASE_SECONDS = 60.0

@@ -8,7 +8,8 @@ from typing import Any
 
 from recoup.ledger import planes
 from recoup.ledger.facts import NodeId
-from recoup.ledger.writer import Ledger, Transaction
+from recoup.ledger.transaction import Transaction
+from recoup.ledger.writer import Ledger
 from recoup.model.errors import PipelineError
 from recoup.model.partition import PartitionSet
 

@@ -15,8 +15,9 @@ from recoup.ledger import planes
 from recoup.ledger.connection import FileLock
 from recoup.ledger.facts import NodeId
 from recoup.ledger.registry import as_chunks
+from recoup.ledger.transaction import Transaction
 from recoup.ledger.verify import facts_planes
-from recoup.ledger.writer import Ledger, Transaction
+from recoup.ledger.writer import Ledger
 from recoup.model.manifest import DataFile
 from recoup.model.partition import PartitionSet
 

@@ -1,0 +1,351 @@
+"""The verbs of the ledger: what a controller or a command may record, each inside one transaction of the writer."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from recoup.ledger import planes as plane_names
+from recoup.ledger.facts import (
+    Blocked,
+    Claim,
+    Claimed,
+    Failed,
+    Measured,
+    NodeId,
+    Publication,
+    Published,
+    RunRow,
+    Succeeded,
+    Token,
+)
+from recoup.ledger.planes import PlaneCache
+from recoup.ledger.reader import published_rows
+from recoup.ledger.row_numbers import RowNumbers
+from recoup.model.errors import FencedError
+
+
+class Transaction:
+    """The verbs of the ledger; each names the token it writes for, where there is one."""
+
+    def __init__(self, db: sqlite3.Connection, planes: PlaneCache, rows: RowNumbers, now: float) -> None:
+        self._db = db
+        self._planes = planes
+        self._rows = rows
+        self._durations: dict[NodeId, tuple[int, float]] = {}
+        self.now = now
+
+    # --- attempts
+
+    def open_run(
+        self, run_id: str, pipeline: str, grain: str, ordinal: int, partition: str, run_as_of: float
+    ) -> RunRow:
+        """The open run of this partition, or a new one with the given id."""
+        run = self._rows.next("runs", "run")
+        row = (run, run_id, pipeline, grain, ordinal, partition, run_as_of, self.now)
+        opened = self._db.execute("INSERT INTO runs VALUES (?, ?, ?, ?, ?, ?, ?, ?, NULL) ON CONFLICT DO NOTHING", row)
+        if opened.rowcount:
+            return RunRow(run, run_id, partition, run_as_of)
+        found = self._db.execute(
+            "SELECT run, run_id, partition, run_as_of FROM runs "
+            "WHERE pipeline = ? AND grain = ? AND ordinal = ? AND closed_at IS NULL",
+            (pipeline, grain, ordinal),
+        ).fetchone()
+        return RunRow(*found)
+
+    def close_runs(self, runs: Sequence[int]) -> None:
+        """All steps of these runs are done: the next rerun of their partitions is a new run."""
+        self._db.executemany("UPDATE runs SET closed_at = ? WHERE run = ?", [(self.now, run) for run in runs])
+
+    def claim(self, claims: Sequence[Claim], controller: int, backfill: int | None) -> list[Claimed]:
+        """Take what nobody else is running; each gets the next token. What is missing from the answer was taken."""
+        ours = []
+        for claim in claims:
+            if self._planes.has(claim.node, plane_names.RUNNING, claim.ordinal):
+                continue
+            token = Token(self._rows.next("attempts", "token"))
+            ours.append(Claimed(token, claim, self._tries(claim) + 1))
+            self._planes.mark(claim.node, plane_names.RUNNING, claim.ordinal)
+            # Pins are read in this transaction: whatever is republished from now on marks this one stale again.
+            self._planes.clear(claim.node, plane_names.STALE, claim.ordinal)
+        self._db.executemany(
+            "INSERT INTO attempts (token, run, node, ordinal, number, state, controller, backfill, decision,"
+            " code_version, claimed_at) VALUES (?, ?, ?, ?, ?, 'running', ?, ?, ?, ?, ?)",
+            [
+                (
+                    c.token,
+                    c.claim.run.run,
+                    c.claim.node,
+                    c.claim.ordinal,
+                    c.number,
+                    controller,
+                    backfill,
+                    c.claim.decision,
+                    c.claim.code_version,
+                    self.now,
+                )
+                for c in ours
+            ],
+        )
+        self._events("claimed", [c.token for c in ours], backfill)
+        return ours
+
+    def release(self, attempts: Sequence[tuple[Token, NodeId, int]], state: str = "released") -> None:
+        """Claimed but never begun, or begun by a controller that is gone: as if it had not been tried."""
+        self._end([(state, self.now, None, None, None, None, None, None, None, token) for token, _, _ in attempts])
+        for _, node, ordinal in attempts:
+            self._idle(node, ordinal)
+        self._events(state, [token for token, _, _ in attempts])
+
+    def succeed(self, successes: Sequence[Succeeded]) -> None:
+        """Attempts that made their output: durable before anything that depends on it starts."""
+        self._end([_ended("succeeded", s.publication.token, s.measured) for s in successes])
+        for success in successes:
+            self._planes.clear(success.publication.node, plane_names.RUNNING, success.publication.ordinal)
+            self._took(success)
+        self.publish([(s.publication, s.stale) for s in successes], clear_stale=False)
+        self._events("succeeded", [s.publication.token for s in successes])
+
+    def fail(self, failures: Sequence[Failed]) -> None:
+        """Attempts that did not; a publication that was there before stays and is stale."""
+        self._end(
+            [_ended(f.state, f.token, f.measured, f.failure.message, json.dumps(f.failure.to_json())) for f in failures]
+        )
+        for failed in failures:
+            self._idle(failed.node, failed.ordinal)
+            if failed.state != "cancelled":
+                plane = plane_names.FAILED + failed.failure.kind
+                self._planes.clear_family(failed.node, plane_names.FAILED, failed.ordinal, but=plane)
+                self._planes.mark(failed.node, plane, failed.ordinal)
+            self._unblock(failed.node, failed.ordinal)
+        for state in {f.state for f in failures}:
+            self._events(state, [f.token for f in failures if f.state == state])
+
+    def block(self, blocked: Sequence[Blocked], backfill: int | None) -> None:
+        """Remember why these were not tried."""
+        rows = [(b.node, b.ordinal, b.reason, self.now, backfill) for b in blocked]
+        self._db.executemany("INSERT OR REPLACE INTO blocks VALUES (?, ?, ?, ?, ?)", rows)
+        for b in blocked:
+            self._planes.mark(b.node, plane_names.BLOCKED, b.ordinal)
+        for reason in dict.fromkeys(b.reason for b in blocked):
+            self.event("blocked", backfill=backfill, data={"reason": reason})
+
+    # --- publications
+
+    def intend(self, publications: Sequence[Publication]) -> None:
+        """Say which pointers are about to move, before they do; `succeed` or `forget_intents` follows."""
+        self._insert_publications([(p, 0) for p in publications], "intent")
+
+    def forget_intents(self, tokens: Sequence[Token]) -> None:
+        """These pointers did not move."""
+        self._db.executemany(
+            "UPDATE publications SET state = 'void' WHERE token = ? AND state = 'intent'", [(t,) for t in tokens]
+        )
+
+    def publish(
+        self, publications: Sequence[tuple[Publication, Sequence[tuple[NodeId, range]]]], *, clear_stale: bool = True
+    ) -> None:
+        """Make these what their partitions show; who reads one becomes stale if its digest is another one."""
+        appended = []
+        for new, readers in publications:
+            old = self._supersede(new) if self._planes.has(new.node, plane_names.POINTED, new.ordinal) else None
+            generation = old[1] + 1 if old else 1
+            if not (new.nonce and self._was_intended(new.token, generation)):
+                appended.append((new, generation))
+            self._show(new, clear_stale=clear_stale)
+            if old is None or old[0] != new.digest:
+                for node, ordinals in readers:
+                    self.mark_stale(node, ordinals)
+        self._insert_publications(appended, "current")
+
+    def mark_stale(self, node: NodeId, ordinals: range) -> None:
+        """What was read has changed: what is published or being made of it no longer matches."""
+        for ordinal in ordinals:
+            if self._planes.has(node, plane_names.PUBLISHED, ordinal) or self._planes.has(
+                node, plane_names.RUNNING, ordinal
+            ):
+                self._planes.mark(node, plane_names.STALE, ordinal)
+
+    def accept_code(self, node: NodeId, ordinals: Sequence[int], version: str) -> None:
+        """Bless what older code made."""
+        plane = plane_names.CODE + version
+        for ordinal in ordinals:
+            self._planes.clear_family(node, plane_names.CODE, ordinal, but=plane)
+            self._planes.mark(node, plane, ordinal)
+        self._db.executemany(
+            "UPDATE publications SET code_version = ? WHERE node = ? AND ordinal = ? AND state = 'current'",
+            [(version, node, ordinal) for ordinal in ordinals],
+        )
+
+    def pins(self, node: NodeId, ordinals: range, as_of: float | None = None) -> list[Published]:
+        """What is current for these partitions, as this transaction sees it; with `as_of`, what was known by then."""
+        return list(published_rows(self._db, node, ordinals, as_of))
+
+    def columns_of(self, node: NodeId) -> dict[str, str]:
+        """The columns of the node's newest table; none when it has never made one."""
+        row = self._db.execute(
+            "SELECT columns FROM publications WHERE node = ? AND columns IS NOT NULL ORDER BY token DESC LIMIT 1",
+            (node,),
+        ).fetchone()
+        return dict(json.loads(row[0])) if row else {}
+
+    # --- what is known of the world
+
+    def event(self, kind: str, token: int | None = None, backfill: int | None = None, data: Any = None) -> None:  # noqa: ANN401 - JSON
+        """Append to the history."""
+        row = (
+            self._rows.next("events", "seq"),
+            self.now,
+            kind,
+            token,
+            backfill,
+            None if data is None else json.dumps(data),
+        )
+        self._db.execute("INSERT INTO events VALUES (?, ?, ?, ?, ?, ?)", row)
+
+    def execute(self, sql: str, parameters: Sequence[Any] | Mapping[str, Any] = ()) -> sqlite3.Cursor:
+        """For the ledger's own modules: a statement within this transaction."""
+        return self._db.execute(sql, parameters)
+
+    def set_plane(self, node: NodeId, plane: str, chunks: Mapping[int, int]) -> None:
+        """Replace a plane whole: a calendar's mask, a source's presence."""
+        self._planes.replace(node, plane, dict(chunks))
+
+    def plane_has(self, node: NodeId, plane: str, ordinal: int) -> bool:
+        """Whether a bit is set, as this transaction sees it."""
+        return self._planes.has(node, plane, ordinal)
+
+    def flush(self) -> None:
+        """Write what was gathered in memory; called once, before the commit."""
+        self._planes.flush()
+        self._db.executemany(
+            "INSERT INTO durations VALUES (?, ?, ?) ON CONFLICT (node) DO UPDATE SET"
+            " successes = successes + excluded.successes, seconds = seconds + excluded.seconds",
+            [(node, count, seconds) for node, (count, seconds) in self._durations.items()],
+        )
+
+    def planes_of(self, node: NodeId, prefix: str) -> list[str]:
+        """The planes of a family that a node has."""
+        return [plane for plane in self._planes.names(node) if plane.startswith(prefix)]
+
+    # --- inside
+
+    def _tries(self, claim: Claim) -> int:
+        if not self._planes.has(claim.node, plane_names.TRIED, claim.ordinal):
+            self._planes.mark(claim.node, plane_names.TRIED, claim.ordinal)
+            return 0
+        row = self._db.execute(
+            "SELECT coalesce(max(number), 0) FROM attempts"
+            " WHERE node = ? AND ordinal = ? AND run = ? AND state <> 'released'",
+            (claim.node, claim.ordinal, claim.run.run),
+        ).fetchone()
+        return int(row[0])
+
+    def _end(self, rows: Sequence[tuple[Any, ...]]) -> None:
+        """Close attempts; each row ends with its token, which must still be running."""
+        changed = self._db.executemany(
+            "UPDATE attempts SET state = ?, ended_at = ?, started_at = ?, rows = ?, log = ?, peak_memory_bytes = ?,"
+            " cpu_seconds = ?, message = ?, failure = ? WHERE token = ? AND state = 'running'",
+            rows,
+        ).rowcount
+        if rows and changed != len(rows):
+            message = f"{len(rows) - changed} of {len(rows)} attempts are no longer ours: another controller took over"
+            raise FencedError(message, "look at `recoup runs`; nothing of this controller was written")
+
+    def _idle(self, node: NodeId, ordinal: int) -> None:
+        self._planes.clear(node, plane_names.RUNNING, ordinal)
+        if self._planes.has(node, plane_names.PUBLISHED, ordinal):
+            self._planes.mark(node, plane_names.STALE, ordinal)
+
+    def _unblock(self, node: NodeId, ordinal: int) -> None:
+        if self._planes.has(node, plane_names.BLOCKED, ordinal):
+            self._planes.clear(node, plane_names.BLOCKED, ordinal)
+            self._db.execute("DELETE FROM blocks WHERE node = ? AND ordinal = ?", (node, ordinal))
+
+    def _show(self, new: Publication, *, clear_stale: bool) -> None:
+        """The planes of a publication; one that takes the partition away clears them."""
+        node, ordinal, code = new.node, new.ordinal, plane_names.CODE + new.code_version
+        self._planes.clear_family(node, plane_names.FAILED, ordinal)
+        self._unblock(node, ordinal)
+        self._planes.clear_family(node, plane_names.CODE, ordinal, but=code)
+        self._planes.mark(node, plane_names.POINTED, ordinal)
+        if new.run is None:
+            for plane in (plane_names.PUBLISHED, code, plane_names.STALE):
+                self._planes.clear(node, plane, ordinal)
+            return
+        self._planes.mark(node, plane_names.PUBLISHED, ordinal)
+        self._planes.mark(node, code, ordinal)
+        if clear_stale:
+            self._planes.clear(node, plane_names.STALE, ordinal)
+
+    def _was_intended(self, token: Token, generation: int) -> bool:
+        """Turn the intent of this token into what is current."""
+        changed = self._db.execute(
+            "UPDATE publications SET state = 'current', generation = ?, published_at = ?"
+            " WHERE token = ? AND state = 'intent'",
+            (generation, self.now, token),
+        )
+        return changed.rowcount > 0
+
+    def _supersede(self, new: Publication) -> tuple[str, int] | None:
+        """Digest and generation of what was current, which now is the past."""
+        row = self._db.execute(
+            "UPDATE publications SET state = 'past', superseded_at = ?"
+            " WHERE node = ? AND ordinal = ? AND state = 'current'"
+            " RETURNING digest, generation",
+            (self.now, new.node, new.ordinal),
+        ).fetchone()
+        return row and (str(row[0]), int(row[1]))
+
+    def _insert_publications(self, new: Sequence[tuple[Publication, int]], state: str) -> None:
+        rows = [
+            (
+                p.token,
+                p.node,
+                p.ordinal,
+                p.run,
+                generation,
+                state,
+                p.digest,
+                p.rows,
+                _files(p),
+                _columns(p),
+                p.code_version,
+                p.input_version,
+                p.run_as_of,
+                self.now,
+                None,
+                p.nonce,
+                p.reason,
+                p.manifest,
+            )
+            for p, generation in new
+        ]
+        places = ", ".join("?" * 18)
+        self._db.executemany(f"INSERT INTO publications VALUES ({places})", rows)  # noqa: S608 - only question marks
+
+    def _took(self, success: Succeeded) -> None:
+        node, measured = success.publication.node, success.measured
+        count, seconds = self._durations.get(node, (0, 0.0))
+        self._durations[node] = (count + 1, seconds + measured.ended_at - measured.started_at)
+
+    def _events(self, kind: str, tokens: Sequence[Token], backfill: int | None = None) -> None:
+        rows = [(self._rows.next("events", "seq"), self.now, kind, token, backfill) for token in tokens]
+        self._db.executemany("INSERT INTO events VALUES (?, ?, ?, ?, ?, NULL)", rows)
+
+
+def _ended(
+    state: str, token: Token, measured: Measured, message: str | None = None, failure: str | None = None
+) -> tuple[Any, ...]:
+    m = measured
+    return (state, m.ended_at, m.started_at, m.rows, m.log, m.peak_memory_bytes, m.cpu_seconds, message, failure, token)
+
+
+def _files(p: Publication) -> str | None:
+    return json.dumps([[f.path, f.rows, f.size_bytes, f.digest] for f in p.files]) if p.files else None
+
+
+def _columns(p: Publication) -> str | None:
+    return json.dumps(dict(p.columns)) if p.columns else None
