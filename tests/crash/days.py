@@ -1,7 +1,8 @@
 """The pipeline that the crash tests kill: three days, a step without a table, two with one, a DuckDB table behind them.
 
-What it does is set by variables, so that one file serves all tests: `DAYS_END` the last day, `DAYS_VERSION` what the rows
-are multiplied by, `DAYS_SLOW` seconds that `fetch` takes, `DAYS_BAD` a day on which `clean` fails.
+What it does is set by variables, so that one file serves all tests: `DAYS_END` is the last day, `DAYS_VERSION` what the
+rows are multiplied by, `DAYS_BAD` a day on which `clean` fails, `DAYS_FLAKY` one on which `fetch` fails once,
+`DAYS_SLOW` and `DAYS_TIMEOUT` seconds that `fetch` takes and may take, and `DAYS_SINK=` leaves the DuckDB table out.
 """
 
 import os
@@ -15,6 +16,7 @@ import recoup as rc
 VERSION = os.environ.get("DAYS_VERSION", "1")
 SLOW_SECONDS = float(os.environ.get("DAYS_SLOW", "0"))
 BAD = os.environ.get("DAYS_BAD", "2013-01-03")
+FLAKY = os.environ.get("DAYS_FLAKY", "")
 
 RETRY = rc.Retry(max_attempts=3, initial="10ms", max="100ms")
 
@@ -31,6 +33,9 @@ def note(ctx: rc.Context) -> None:
 def fetch(ctx: rc.Context) -> None:
     note(ctx)
     time.sleep(SLOW_SECONDS)
+    if ctx.partition == FLAKY and not Path("failed.txt").exists():
+        Path("failed.txt").touch()
+        raise ConnectionResetError("try again")
 
 
 @days.step(version=VERSION, retry=RETRY)
@@ -42,7 +47,10 @@ def clean(ctx: rc.Context, fetch: None) -> pl.DataFrame:
     return pl.DataFrame({"name": ["a", "b", "c"], "n": [int(VERSION) * day * factor for factor in (1, 2, 3)]})
 
 
-@days.step(sink=rc.DuckDB("out.duckdb", table="totals", key=["dt", "name"]), retry=RETRY)
+SINK = rc.DuckDB("out.duckdb", table="totals", key=["dt", "name"]) if os.environ.get("DAYS_SINK", "yes") else None
+
+
+@days.step(sink=SINK, retry=RETRY)
 def totals(ctx: rc.Context, history: pl.LazyFrame = rc.trailing(clean, days=2, complete=0.5)) -> pl.LazyFrame:
     note(ctx)
     return history.group_by("name").agg(pl.sum("n")).sort("name")

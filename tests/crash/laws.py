@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from recoup.app.ledger_care import verify
 from recoup.lake.manifests import read_manifest
@@ -18,14 +18,16 @@ from recoup.model.errors import CorruptError, RecoupError
 from recoup.model.manifest import Generation, Pointer, output_digest
 from tests.crash.project import Project
 
+Rows = list[tuple[Any, ...]]
 KEY = "dt"
 TABLES = ("clean", "totals")
 NODES = ("fetch", *TABLES, "totals@out.totals")
+"""All that is published: what steps make, and what the table holds of it."""
 
 
-def broken(project: Project, expected: set[str]) -> list[str]:
-    """All laws for a project whose backfill has ended; `expected` are the `node partition` that must be published."""
-    return [*_ledger(project, expected), *_lake(project), *_agreement(project), *_care(project)]
+def broken(project: Project, expected: set[str], table: Rows) -> list[str]:
+    """All laws for a project whose backfill has ended: `expected` are the `node partition` that must be published."""
+    return [*_ledger(project, expected), *_lake(project), *_agreement(project, table), *_care(project)]
 
 
 # --- the ledger alone
@@ -49,9 +51,12 @@ _NEVER = {
     "intents left open": "SELECT token FROM publications WHERE state = 'intent'",
     "controllers left": "SELECT controller FROM controllers WHERE ended_at IS NULL",
     "backfills left running": "SELECT backfill_id FROM backfills WHERE state IN ('running', 'paused')",
-    "published twice": "SELECT node, ordinal FROM publications WHERE state = 'current' GROUP BY node, ordinal HAVING count(*) > 1",
-    "runs that succeeded twice with one step": (
-        "SELECT run, node, ordinal FROM attempts WHERE state = 'succeeded' GROUP BY run, node, ordinal HAVING count(*) > 1"
+    "published twice": (
+        "SELECT node, ordinal FROM publications WHERE state = 'current' GROUP BY node, ordinal HAVING count(*) > 1"
+    ),
+    "runs in which a step succeeded twice": (
+        "SELECT run, node, ordinal FROM attempts WHERE state = 'succeeded'"
+        " GROUP BY run, node, ordinal HAVING count(*) > 1"
     ),
     "successes without a publication": (
         "SELECT token FROM attempts WHERE state = 'succeeded' AND token NOT IN"
@@ -128,7 +133,8 @@ def _torn(project: Project, dataset: str, partition: str, generation: Generation
         return ["no manifest"]
     if output_digest(manifest.outputs) != generation.digest or manifest.token != generation.token:
         return [f"the manifest is of token {manifest.token}, the pointer of token {generation.token}"]
-    return [f"{file.path} is torn" for file in manifest.outputs if _digest(project.folder / "lake" / file.path) != file.digest]
+    lake = project.folder / "lake"
+    return [f"{file.path} is torn" for file in manifest.outputs if _digest(lake / file.path) != file.digest]
 
 
 def _digest(path: Path) -> str:
@@ -138,29 +144,31 @@ def _digest(path: Path) -> str:
 # --- one against the other
 
 
-def _agreement(project: Project) -> Iterator[str]:
-    """Pointer, ledger, table and manifests tell the same."""
+def _agreement(project: Project, table: Rows) -> Iterator[str]:
+    """Pointers, manifests and table tell the same as the ledger."""
     known = current(project)
+    shown = dict(_shown(project))
     for name, (token, nonce, digest, run_id) in known.items():
         dataset, partition = name.split(" ")
-        if dataset in TABLES:
-            pointer = read_pointer(project.lake, dataset, KEY, partition)
-            there = pointer and pointer.current
-            if there is None or (there.token, there.nonce, there.digest, there.run_id) != (token, nonce, digest, run_id):
-                yield f"{name}: ledger has token {token} of run {run_id}, the pointer {there}"
-        if dataset in NODES[:3]:
-            told = _told_by_manifest(project, dataset, partition, run_id)
-            if told != f"success of token {token}":
-                yield f"{name}: made by token {token}, but its manifest is {told}"
-    for dataset in TABLES:
-        moved = [p.partition for p, _ in pointers_below(project.lake, dataset) if f"{dataset} {p.partition}" not in known]
-        hidden = [p for p in moved if (seen := read_pointer(project.lake, dataset, KEY, p)) and seen.current.run_id]
-        if hidden:
-            yield f"{dataset}: shown by pointers, unknown to the ledger: {hidden}"
-    held = project.duckdb("SELECT partition, run_id, digest FROM _recoup_deliveries")
-    for partition, run_id, digest in held:
-        if (run_id, digest) != (known.get(f"totals {partition}", (0, 0, 0, 0))[3], known[f"totals {partition}"][2]):
+        if dataset in TABLES and shown.pop(name, None) != (token, nonce, digest, run_id):
+            yield f"{name}: the ledger has token {token} of run {run_id}, the pointer does not"
+        told = _told_by_manifest(project, dataset, partition, run_id) if "@" not in dataset else ""
+        if told not in {"", f"success of token {token}"}:
+            yield f"{name}: made by token {token}, but its manifest is {told}"
+    if shown:
+        yield f"shown by pointers, unknown to the ledger: {shown}"
+    rows, held = project.duckdb()
+    if rows != table:
+        yield f"the table holds {rows}"
+    for partition, run_id, _, digest in held:
+        if (digest, run_id) != known.get(f"totals {partition}", (0, "", "", ""))[2:]:
             yield f"the table holds run {run_id} of {partition}, which is not the current one"
+
+
+def _shown(project: Project) -> Iterator[tuple[str, tuple[Any, ...]]]:
+    for place, pointer in pointers_below(project.lake):
+        if isinstance(pointer, Pointer) and (now := pointer.current).run_id is not None:
+            yield f"{place.dataset} {place.partition}", (now.token, now.nonce, now.digest, now.run_id)
 
 
 def _told_by_manifest(project: Project, dataset: str, partition: str, run_id: str) -> str:
@@ -189,7 +197,7 @@ class Reader:
         self.reads = 0
         self.problems: dict[str, None] = {}
 
-    def __enter__(self) -> Reader:
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 
@@ -198,7 +206,7 @@ class Reader:
         self._thread.join()
 
     def _read(self) -> None:
-        while not self._over.wait(0.002):
+        while not self._over.wait(0.005):
             try:
                 self._look()
             except Exception as error:  # noqa: BLE001 - whatever a reader stumbles over breaks the law
@@ -222,8 +230,7 @@ def fingerprint(project: Project, *, without: Callable[[Path], bool] = lambda _:
     with project.reader() as reader:
         for table in ("attempts", "publications", "planes", "runs", "blocks", "events", "backfills", "controllers"):
             told[f"ledger {table}"] = hashlib.sha256(repr(reader.query(f"SELECT * FROM {table}")).encode()).hexdigest()
-    rows = project.duckdb("SELECT * FROM totals ORDER BY ALL"), project.duckdb("SELECT * FROM _recoup_deliveries ORDER BY ALL")
-    return {**told, "duckdb": hashlib.sha256(repr(rows).encode()).hexdigest()}
+    return {**told, "duckdb": hashlib.sha256(repr(project.duckdb()).encode()).hexdigest()}
 
 
 def is_held(path: Path) -> bool:

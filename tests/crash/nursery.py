@@ -38,7 +38,10 @@ class Nursery:
         )
 
     def bear(self, folder: Path, words: list[str], environ: dict[str, str], injector: dict[str, Any]) -> int:
-        """Run `recoup words` in the folder, under an injector with these fields; its exit code, or minus its signal."""
+        """Run `recoup words` in the folder, under an injector with these fields; its exit code, or minus its signal.
+
+        The field `workers` is what the workers get that it starts.
+        """
         request = {"folder": str(folder), "words": words, "environ": environ, "injector": injector}
         stdin, stdout = self._process.stdin, self._process.stdout
         assert stdin is not None
@@ -74,11 +77,12 @@ def live(request: dict[str, Any]) -> None:
             os.dup2(out.fileno(), fileno)
     faulthandler.dump_traceback_later(HANGS_SECONDS, exit=True)
     from recoup import cli
-    from recoup.testing.crash import Injector, install
+    from recoup.testing.crash import Injector, Workers, install
 
-    code = 70
+    code, fields = 70, request["injector"]
+    workers = fields.pop("workers", None)
     try:
-        install(Injector(**{**request["injector"], "kinds": frozenset(request["injector"].get("kinds", ()))}))
+        install(Injector(**{**fields, "kinds": frozenset(fields.get("kinds", ()))}), workers and Workers(**workers))
         code = cli.main(request["words"])
     finally:
         _flush(sys.stdout, sys.stderr)

@@ -94,13 +94,16 @@ class Project:
 
     def table(self) -> list[tuple[Any, ...]]:
         """What the DuckDB table holds."""
-        return self.duckdb("SELECT dt, name, n FROM totals ORDER BY ALL")
+        return self.duckdb()[0]
 
-    def duckdb(self, query: str) -> list[tuple[Any, ...]]:
+    def duckdb(self) -> tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]:
+        """The rows of the table, and of the record of what it holds: partition, run, token and digest."""
         if not (self.folder / "out.duckdb").exists():
-            return []
+            return [], []
         with duckdb.connect(str(self.folder / "out.duckdb"), read_only=True) as connection:
-            return connection.execute(query).fetchall()
+            rows = connection.execute("SELECT dt, name, n FROM totals ORDER BY ALL").fetchall()
+            held = connection.execute("SELECT partition, run_id, token, digest FROM _recoup_deliveries ORDER BY ALL")
+            return rows, held.fetchall()
 
     def output(self) -> str:
         """What forked commands said."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -18,7 +18,6 @@ from recoup.ledger.transaction import Transaction
 from recoup.model.errors import PipelineError, RecoupError, UsageError
 from recoup.model.failure import Failure
 from recoup.model.keys import quoted
-from recoup.model.pipeline import Pipeline
 
 ACTIVE: Final = ("running", "paused")
 PATIENCE_SECONDS: Final = 5.0
@@ -114,18 +113,15 @@ def active(workspace: Workspace) -> list[BackfillRow]:
         return reader.backfills("WHERE state IN ('running', 'paused')")
 
 
-def pipeline_of(workspace: Workspace, row: BackfillRow) -> Pipeline:
-    """The pipeline that a backfill was for: by its name in recoup.toml, else by asking each one there for its own."""
-    name = row.pipeline
-    if name in workspace.settings.pipelines:
-        return workspace.pipeline(name)[0]
-    for other in workspace.settings.pipelines:
-        try:
-            loaded, _ = workspace.pipeline(other)
-        except RecoupError:
-            continue
-        if loaded.name == name:
-            return loaded
+def pipeline_of(workspace: Workspace, row: BackfillRow) -> str:
+    """What recoup.toml calls the pipeline of a backfill: by its own name, else the one that loads as it."""
+    name, places = row.pipeline, workspace.settings.pipelines
+    if name in places:
+        return name
+    for other in places:
+        with suppress(RecoupError):
+            if workspace.pipeline(other)[0].name == name:
+                return other
     message = f"recoup.toml does not say where the pipeline {quoted(name)} is"
     raise PipelineError(message, f'write {name} = "file.py:variable" under [pipelines]')
 

@@ -2,32 +2,33 @@
 
 from __future__ import annotations
 
-import heapq
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from hashlib import sha256
-from itertools import groupby
-from typing import Any
 
-from recoup.lake.layout import Place, PlaceKind, data_prefix, partition_path, place_of
-from recoup.lake.manifests import manifests_below
-from recoup.lake.pointers import pointers_below
+from recoup.lake.folders_below import batched, folders_below, run_folders
+from recoup.lake.layout import MANIFESTS, PlaceKind, data_prefix, place_of
+from recoup.lake.manifests import read_manifest
+from recoup.lake.pointers import read_pointer
 from recoup.model.errors import CorruptError
 from recoup.model.manifest import DataFile, Generation, Manifest, Pointer, output_digest
 from recoup.ports import ObjectStore
 
-_Found = tuple[str, int, Place, Pointer | Manifest | CorruptError]
+THREADS = 1
+PARTITIONS_AT_ONCE = 64
+_Read = tuple["LakePartition | None", list[str]]
 
 
 @dataclass(slots=True)
 class LakePartition:
-    """One partition's pointer and manifests; `doubt` when one of them was corrupt."""
+    """One partition's pointer and manifests, as far as they are sound."""
 
     key: str
     partition: str
     pointer: Pointer | None = None
     manifests: list[Manifest] = field(default_factory=list)
-    doubt: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,32 +44,19 @@ class Output:
 
 def dataset_names(store: ObjectStore) -> list[str]:
     """Datasets that have a manifest, whatever pipeline made them."""
-    found: dict[str, None] = {}
-    for info in store.list("manifests/"):
-        name = info.key.split("/", 2)[1]
-        if name != "backfills":
-            found[name] = None
-    return list(found)
+    return [name for name in folders_below(store, MANIFESTS) if name != "backfills"]
 
 
 def partitions_of(store: ObjectStore, dataset: str, trouble: list[str]) -> Iterator[LakePartition]:
     """Every partition of a dataset, in the order of their paths; sentences about what is corrupt go to `trouble`."""
-    # Both listings are in order, so one partition's things come together, and no more is held than that.
-    merged = heapq.merge(_pointers(store, dataset), _manifests(store, dataset), key=_order)
-    for _, group in groupby(merged, key=lambda found: found[0]):
-        partition: LakePartition | None = None
-        for _, _, place, thing in group:
-            partition = partition or LakePartition(place.key, place.partition)
-            match thing:
-                case Pointer():
-                    partition.pointer = thing
-                case Manifest():
-                    partition.manifests.append(thing)
-                case CorruptError():
-                    partition.doubt = True
-                    trouble.append(thing.message)
-        if partition is not None:
-            yield partition
+    with ThreadPoolExecutor(THREADS) as threads:
+        waiting: deque[Future[list[_Read]]] = deque()
+        for chunk in batched(run_folders(store, dataset), PARTITIONS_AT_ONCE):
+            waiting.append(threads.submit(_read_chunk, store, dataset, chunk))
+            if len(waiting) > 2 * THREADS:
+                yield from _told(waiting.popleft().result(), trouble)
+        while waiting:
+            yield from _told(waiting.popleft().result(), trouble)
 
 
 def output_of(store: ObjectStore, found: LakePartition, dataset: str, generation: Generation) -> Output | None:
@@ -121,18 +109,32 @@ def _opened(store: ObjectStore, files: tuple[DataFile, ...]) -> tuple[tuple[Data
     return tuple(counted), columns, sum(file.rows for file in counted)
 
 
-def _pointers(store: ObjectStore, dataset: str) -> Iterator[_Found]:
-    return ((_path(place), 0, place, pointer) for place, pointer in pointers_below(store, dataset))
+def _told(chunk: Iterable[_Read], trouble: list[str]) -> Iterator[LakePartition]:
+    for partition, complaints in chunk:
+        trouble += complaints
+        if partition is not None:
+            yield partition
 
 
-def _manifests(store: ObjectStore, dataset: str) -> Iterator[_Found]:
-    return ((_path(place), 1, place, manifest) for place, manifest in manifests_below(store, dataset))
+def _read_chunk(store: ObjectStore, dataset: str, chunk: Iterable[tuple[str, list[str]]]) -> list[_Read]:
+    return [_read_one(store, dataset, path, runs) for path, runs in chunk]
 
 
-def _path(place: Place) -> str:
-    """With its closing slash, so that it sorts as the keys below it do."""
-    return f"{partition_path(place.key, place.partition)}/"
-
-
-def _order(found: tuple[Any, ...]) -> tuple[str, int]:
-    return found[0], found[1]
+def _read_one(store: ObjectStore, dataset: str, path: str, runs: Sequence[str]) -> _Read:
+    """A partition's pointer and manifests; None for a folder that is no partition's."""
+    place = place_of(f"{dataset}/{path}/current.json")
+    if place is None:
+        return None, []
+    found, trouble = LakePartition(place.key, place.partition), []
+    try:
+        found.pointer = read_pointer(store, dataset, place.key, place.partition)
+    except CorruptError as error:
+        trouble.append(error.message)
+    for run_id in runs:
+        try:
+            manifest = read_manifest(store, dataset, place.key, place.partition, run_id)
+        except CorruptError as error:
+            trouble.append(error.message)
+        else:
+            found.manifests += [manifest] if manifest else []
+    return found, trouble

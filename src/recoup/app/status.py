@@ -173,7 +173,8 @@ class _Tail:
 def _tail(reader: LedgerReader) -> dict[int, _Tail]:
     """Of all nodes that published anything lately: one short look instead of a long one for each."""
     rows = reader.query(
-        "SELECT node, ordinal, published_at FROM publications WHERE state = 'current' ORDER BY token DESC LIMIT ?", (_TAIL,)
+        "SELECT node, ordinal, published_at FROM publications WHERE state = 'current' ORDER BY token DESC LIMIT ?",
+        (_TAIL,),
     )
     newest: dict[int, _Tail] = {}
     for node, ordinal, published_at in rows:

@@ -90,9 +90,8 @@ def resume(id_: Id = None, /, *, all_: All = False, common: Common = _USUAL) -> 
 
 def _run_here(workspace: Workspace, name: str, common: Common) -> int:
     row = backfills.show(workspace, name).row
-    pipeline = backfills.pipeline_of(workspace, row)
-    request = Request.from_json(row.request)
-    return carry_out(workspace, request, (pipeline, pipeline.name), RunOptions(resume=True), common, "backfill resume")
+    pipeline, request = backfills.pipeline_of(workspace, row), Request.from_json(row.request)
+    return carry_out(workspace, request, pipeline, RunOptions(resume=True), common, "backfill resume")
 
 
 def _chosen(workspace: Workspace, name: str | None, *, all_: bool, state: str | None = None) -> list[str]:

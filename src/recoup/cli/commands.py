@@ -30,17 +30,34 @@ GROUPS: Final[tuple[tuple[str, tuple[Command, ...]], ...]] = (
     (
         "Fill, and put right",
         (
-            Command("plan", "recoup.cli.plan:plan", "what would run, and why; changes nothing", "PIPELINE [PARTITION…] [OPTIONS]"),
-            Command("run", "recoup.cli.run:run", "run what is missing or failed", "PIPELINE [PARTITION…] [OPTIONS], or run --plan PATH"),
+            Command(
+                "plan",
+                "recoup.cli.plan:plan",
+                "what would run, and why; changes nothing",
+                "PIPELINE [PARTITION…] [OPTIONS]",
+            ),
+            Command(
+                "run",
+                "recoup.cli.run:run",
+                "run what is missing or failed",
+                "PIPELINE [PARTITION…] [OPTIONS], or run --plan PATH",
+            ),
             Command("backfill", "recoup.cli.backfill:app", "ls, show, pause, resume, cancel"),
         ),
     ),
     (
         "Look",
         (
-            Command("status", "recoup.cli.status:status", "is it complete? what failed, what is blocked, and why?", "[PIPELINE [PARTITION…]] [OPTIONS]"),
+            Command(
+                "status",
+                "recoup.cli.status:status",
+                "is it complete? what failed, what is blocked, and why?",
+                "[PIPELINE [PARTITION…]] [OPTIONS]",
+            ),
             Command("runs", "recoup.cli.runs:runs", "every attempt, newest first", "[PIPELINE [PARTITION]] [OPTIONS]"),
-            Command("doctor", "recoup.cli.doctor:doctor", "check settings, ledger, lake, pipelines and sinks", "[PIPELINE…]"),
+            Command(
+                "doctor", "recoup.cli.doctor:doctor", "check settings, ledger, lake, pipelines and sinks", "[PIPELINE…]"
+            ),
         ),
     ),
     (

@@ -101,7 +101,9 @@ def _usage(error: CycloptsError, words: Sequence[str]) -> UsageError:
     missing = getattr(error, "argument", None)
     if type(error).__name__ == "MissingArgumentError" and missing is not None:
         given = next((word for word in words if word in missing.names), None)
-        what = f"{given} needs a value" if given else f"`recoup {name_of(words)}` needs {missing.name.strip('-').upper()}"
+        what = (
+            f"{given} needs a value" if given else f"`recoup {name_of(words)}` needs {missing.name.strip('-').upper()}"
+        )
         return UsageError(what, f"see `{help_of(words)}`")
     problem, choose, choices = str(error).partition(" Choose from: ")
     problem, meant, name = problem.partition(" Did you mean ")

@@ -13,7 +13,9 @@ from recoup.cli.output import Answer
 
 
 def init(
-    folder: Annotated[Path, Parameter(show_default=False, help="Made when it is not there, where nothing is overwritten.")] = Path(),
+    folder: Annotated[
+        Path, Parameter(show_default=False, help="Made when it is not there, where nothing is overwritten.")
+    ] = Path(),
     /,
     *,
     json: Annotated[bool, Parameter(help="Print JSON for programs; docs/json.md describes it.")] = False,

@@ -98,7 +98,9 @@ def _collected_lines(found: Collected, view: View) -> Iterator[str]:
         yield "nothing may go"
         return
     what = f"{counted(found.files, 'file')}, {size(found.size_bytes)}"
-    lost = f"; {counted(found.publications, 'publication')} can no longer be rolled back to" if found.publications else ""
+    lost = (
+        f"; {counted(found.publications, 'publication')} can no longer be rolled back to" if found.publications else ""
+    )
     yield f"deleted {what}{lost}" if found.done else f"nothing has been changed: {what} would be deleted{lost}"
 
 

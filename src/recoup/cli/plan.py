@@ -30,7 +30,7 @@ def plan(
     workspace = common.workspace()
     loaded, _ = workspace.pipeline(pipeline)
     request = scope.request(loaded.name, partitions)
-    planned = backfilling.plan(workspace, request, loaded)
+    planned = backfilling.plan(workspace, request, pipeline)
     if output is not None:
         _save(output, json.dumps(planned.plan.to_json(planned.prepared.graph), indent=1, ensure_ascii=False))
     pending = planned.plan.actions > 0

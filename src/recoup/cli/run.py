@@ -18,7 +18,6 @@ from recoup.cli.plan_text import run_words
 from recoup.cli.progress import Shown
 from recoup.cli.run_text import report_json, report_lines
 from recoup.model.errors import ExitCode, RecoupError, UsageError
-from recoup.model.pipeline import Pipeline
 from recoup.plan.request import Request
 
 _EVERYTHING, _USUAL = Scope(), Common()
@@ -51,13 +50,13 @@ def run(
     loaded, _ = workspace.pipeline(pipeline)
     request = Request(loaded.name) if plan is not None else scope.request(loaded.name, partitions)
     options = RunOptions(max_parallel, executor, resume, plan)
-    return carry_out(workspace, request, (loaded, pipeline), options, common)
+    return carry_out(workspace, request, pipeline, options, common)
 
 
 def carry_out(
     workspace: Workspace,
     request: Request,
-    pipeline: tuple[Pipeline, str],
+    pipeline: str,
     options: RunOptions,
     common: Common,
     command: str = "run",
@@ -69,7 +68,7 @@ def carry_out(
     try:
         with shown.on():
             report = backfilling.run(
-                workspace, request, pipeline[0], options, on_plan=shown.on_plan, observe=shown.observe
+                workspace, request, pipeline, options, on_plan=shown.on_plan, observe=shown.observe
             )
     except RecoupError as error:
         if not output.json:
@@ -78,7 +77,7 @@ def carry_out(
         output.result(body, error.exit_code, "")
         return error.exit_code
     assert shown.tally is not None
-    command_next = common.again(_next(report, pipeline[1]))
+    command_next = common.again(_next(report, pipeline))
     if output.json:
         output.result(report_json(report, shown.tally), report.exit_code, command_next)
         return report.exit_code

@@ -72,7 +72,9 @@ def _headline(report: RunReport, tally: Tally) -> str:
 def _failure_lines(group: FailureGroup, view: View) -> Iterator[str]:
     texts = group.node.partitions.ranges_text(PartitionSet.of(group.ordinals))
     message = f"{group.failure.kind}: {clean(group.failure.message)}"
-    yield from view.columns([[group.node.name, ranges(texts, view, len(group.ordinals)), Cell(message, "bad")]], indent="  ")
+    yield from view.columns(
+        [[group.node.name, ranges(texts, view, len(group.ordinals)), Cell(message, "bad")]], indent="  "
+    )
     yield from view.columns([[Cell(group.failure.advice)]], indent="    ")
 
 

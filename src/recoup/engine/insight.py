@@ -147,7 +147,9 @@ def _dates(node: Node, graph: Graph, ordinals: PartitionSet) -> PartitionSet:
     return touching(ordinals, node.partitions, graph.anchor) or NOTHING
 
 
-def _step(node: Node, graph: Graph, snapshot: Snapshot, window: PartitionSet | None, reasons: Sequence[Reason]) -> StepInsight:
+def _step(
+    node: Node, graph: Graph, snapshot: Snapshot, window: PartitionSet | None, reasons: Sequence[Reason]
+) -> StepInsight:
     state = snapshot.states[node.index]
     expected = state.expected if window is None else state.expected & window
     running = state.running & expected

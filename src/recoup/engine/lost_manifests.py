@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from recoup.engine.inflight import iso
-from recoup.lake.layout import manifest as manifest_path
-from recoup.lake.manifests import write_manifest
+from recoup.lake.manifests import read_manifest, write_manifest
 from recoup.ledger.facts import NodeId
 from recoup.ledger.reader import LedgerReader
 from recoup.ledger.transaction import Transaction
 from recoup.ledger.writer import Ledger
+from recoup.model.errors import CorruptError
 from recoup.model.failure import Failure
 from recoup.model.graph import Graph, Node, NodeKind
 from recoup.model.manifest import InputRead, Manifest
@@ -74,8 +74,16 @@ def _lost(
 ) -> Iterator[Manifest]:
     for row in reader.query(_ENDED, (node_ids[node.index], since)):
         partition, run_id = node.partitions.name(row[1]), row[12]
-        if store.get(manifest_path(node.name, node.partitions.key, partition, run_id)) is None:
+        if not _is_there(store, node, partition, run_id):
             yield _again(row, graph, node, partition, _inputs(reader, graph, node_ids, node, row[1], row[9]))
+
+
+def _is_there(store: ObjectStore, node: Node, partition: str, run_id: str) -> bool:
+    """Whole: one that a power cut has torn counts as lost."""
+    try:
+        return read_manifest(store, node.name, node.partitions.key, partition, run_id) is not None
+    except CorruptError:
+        return False
 
 
 def _inputs(

@@ -6,15 +6,15 @@ import os
 import queue
 import select
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 
 from recoup.lake.disk import FsyncFailedError
 from recoup.lake.manifests import write_manifest
 from recoup.lake.pointers import PublishIntent, Superseded, publish, read_pointer
-from recoup.model.errors import ConflictError
-from recoup.model.manifest import Manifest
+from recoup.model.errors import CorruptError, FencedError
+from recoup.model.manifest import Manifest, Pointer
 from recoup.ports import ObjectStore
 
 THREADS = 8
@@ -34,6 +34,9 @@ class Publisher:
     def __init__(self, store: ObjectStore) -> None:
         self.store = store
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="publish")
+        # One thread, so that manifests of one run arrive in the order of its attempts.
+        self._trailing = ThreadPoolExecutor(1, thread_name_prefix="manifests")
+        self._last_batch: Future[None] | None = None
         self._outcomes: queue.SimpleQueue[PublishOutcome] = queue.SimpleQueue()
         self._wake_read, self._wake_write = os.pipe()
         os.set_blocking(self._wake_read, False)
@@ -46,15 +49,19 @@ class Publisher:
         """Readable when there is an outcome."""
         return self._wake_read
 
-    def publish(self, intent: PublishIntent, manifest: Manifest, key: str) -> None:
-        """Make the manifest durable, then swap the pointer."""
+    def publish(self, intent: PublishIntent, manifest: Manifest, key: str, trusted: Pointer | None) -> None:
+        """Make the manifest durable, then swap the pointer; what earlier attempts of the run left arrives before it.
+
+        `trusted` is what the ledger remembers of a pointer that was there before: a corrupt one is put back first.
+        """
         self.pending += 1
-        self._threads.submit(self._publish, intent, manifest, key)
+        earlier = self._last_batch if manifest.attempt > 1 else None
+        self._threads.submit(self._publish, intent, manifest, key, trusted, earlier)
 
     def write_manifests(self, manifests: list[tuple[Manifest, str]]) -> None:
         """Those of steps without a table, and of failures: they follow unsynced, the ledger already knows."""
         if manifests:
-            self._threads.submit(self._guarded, lambda: self._write(manifests))
+            self._last_batch = self._trailing.submit(self._guarded, lambda: self._write(manifests))
 
     def wait(self, timeout_seconds: float) -> None:
         """Until there is an outcome, or the time is over."""
@@ -74,6 +81,7 @@ class Publisher:
 
     def close(self) -> None:
         """Finish what was begun; a manifest that could not be written is told now."""
+        self._trailing.shutdown(wait=True)
         self._threads.shutdown(wait=True)
         os.close(self._wake_read)
         os.close(self._wake_write)
@@ -81,29 +89,34 @@ class Publisher:
             error, self._error = self._error, None
             raise error
 
-    def _publish(self, intent: PublishIntent, manifest: Manifest, key: str) -> None:
+    def _publish(
+        self, intent: PublishIntent, manifest: Manifest, key: str, trusted: Pointer | None, earlier: Future[None] | None
+    ) -> None:
         error: Exception | None = None
         try:
-            error = self._move(intent, manifest, key)
+            if earlier is not None:
+                earlier.result()
+            error = self._move(intent, manifest, key, trusted)
         except FsyncFailedError as caught:
             self._error = error = caught  # nobody knows what the disk holds: the process stops, the next one finds out
         except Exception as caught:  # noqa: BLE001 - carried to the engine's loop, which decides
             error = caught
         self._outcomes.put(PublishOutcome(intent.token, error))
-        try:
+        with suppress(BlockingIOError):  # the pipe is full of wake-ups already
             os.write(self._wake_write, b"!")
-        except BlockingIOError:
-            pass  # the pipe is full of wake-ups already
 
-    def _move(self, intent: PublishIntent, manifest: Manifest, key: str) -> Exception | None:
+    def _move(self, intent: PublishIntent, manifest: Manifest, key: str, trusted: Pointer | None) -> Exception | None:
         # Asked before the manifest is written: somebody who took over may have put that of his own attempt there.
-        before = read_pointer(self.store, intent.dataset, key, intent.partition)
+        try:
+            before = read_pointer(self.store, intent.dataset, key, intent.partition)
+        except CorruptError:
+            before = trusted
         if before is None or before.high_seq <= intent.seq:
             write_manifest(self.store, key, manifest, sync=True)
-            if not isinstance(publish(self.store, intent), Superseded):
+            if not isinstance(publish(self.store, intent, trusted), Superseded):
                 return None
         message = f"{intent.dataset} {intent.partition}: a newer run is current already"
-        return ConflictError(message, "nothing to do: what is newer stays")
+        return FencedError(message, "nothing to do: what is newer stays")
 
     def _write(self, manifests: list[tuple[Manifest, str]]) -> None:
         for manifest, key in manifests:

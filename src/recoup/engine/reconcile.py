@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from recoup.engine.inflight import intent_of
+from recoup.engine.remembered import remembered
 from recoup.lake.fence import fence
 from recoup.ledger import planes
 from recoup.ledger.facts import NodeId, Publication
@@ -68,6 +69,7 @@ class _Settling:
         return fence(
             self.store,
             intent_of(node, partition, None, publication, self.ledger.ledger_id, self.ledger.epoch, now),
+            remembered(self.ledger, node.name, partition, publication.node, publication.ordinal),
         )
 
     def record(self, tx: Transaction, moved: Sequence[Publication]) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from recoup.engine.inflight import iso
-from recoup.ledger.facts import Published
+from recoup.ledger.facts import NodeId, Published
+from recoup.ledger.reader import LedgerReader
+from recoup.ledger.writer import Ledger
 from recoup.model.manifest import POINTER_GENERATIONS, Generation, Pointer
 
 
@@ -18,6 +20,12 @@ def remembered_pointer(
         return None
     generations = tuple(_generation(row) for row in rows[:POINTER_GENERATIONS])
     return Pointer(dataset, partition, ledger_id, epoch, rows[0].publication.token, generations)
+
+
+def remembered(ledger: Ledger, dataset: str, partition: str, node: NodeId, ordinal: int) -> Pointer | None:
+    """The same, with the history read from the ledger."""
+    history = LedgerReader(ledger.path, ledger.db).history(node, ordinal)
+    return remembered_pointer(dataset, partition, history, ledger.ledger_id, ledger.epoch)
 
 
 def _generation(row: Published) -> Generation:

@@ -16,6 +16,7 @@ from recoup.engine.inflight import Inflight, intent_of, manifest_of
 from recoup.engine.machine import Machine
 from recoup.engine.publisher import Publisher, PublishOutcome
 from recoup.engine.reconcile import reconcile
+from recoup.engine.remembered import remembered
 from recoup.engine.runs import RunBook
 from recoup.engine.tasks import TaskMaker
 from recoup.ledger import planes
@@ -28,7 +29,7 @@ from recoup.ledger.writer import Ledger
 from recoup.model.errors import CommitUnknownError
 from recoup.model.failure import Failure, FailureKind
 from recoup.model.graph import Graph, NodeKind
-from recoup.model.manifest import Manifest
+from recoup.model.manifest import Manifest, Pointer
 from recoup.model.relation import children
 from recoup.ports import Clock, Executor, Lost, TaskEvent
 from recoup.recovery.classify import classify, lost, timed_out
@@ -297,6 +298,8 @@ class Runner:
         """Everything that had to wait until the transaction was durable."""
         self.executor.submit([self.tasks.task(inflight) for inflight in started])
         now = self.clock.now().timestamp()
+        if any(inflight.claimed.number > 1 for inflight, _ in turn.intents):
+            self._write_manifests(at_least=1)
         for inflight, publication in turn.intents:
             assert inflight.measured is not None
             manifest = manifest_of(self.pipeline, self.backfill_id, inflight, inflight.measured, "success", None)
@@ -304,12 +307,19 @@ class Runner:
             intent = intent_of(
                 inflight.node, inflight.partition, run_id, publication, self._ledger_id, self._epoch, now
             )
-            self.publisher.publish(intent, manifest, inflight.node.partitions.key)
+            self.publisher.publish(intent, manifest, inflight.node.partitions.key, self._trusted(inflight, publication))
         for token in turn.over:
             del self._inflight[token]
         self._write_manifests(at_least=MANIFESTS_AT_ONCE)
         if turn.over or turn.instructions:
             self._tell(turn)
+
+    def _trusted(self, inflight: Inflight, publication: Publication) -> Pointer | None:
+        """What the ledger remembers of the pointer; a partition that never had one costs nothing."""
+        if not self.ledger.planes.has(publication.node, planes.POINTED, publication.ordinal):
+            return None
+        name = inflight.node.name
+        return remembered(self.ledger, name, inflight.partition, publication.node, publication.ordinal)
 
     def _tell(self, turn: _Turn) -> None:
         blocks = tuple(i for i in turn.instructions if isinstance(i, Block))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any
 
 MANIFEST_VERSION = 1
@@ -121,7 +121,10 @@ class Pointer:
 
 def _fields(value: Any) -> dict[str, Any]:  # noqa: ANN401 - one of this page's values
     """Its fields, one level deep: the encoder asks again for what lies in them (`asdict` would copy everything)."""
-    return {name: getattr(value, name) for name in value.__slots__}
+    if not is_dataclass(value):
+        message = f"{type(value).__name__} has no place in a manifest"
+        raise TypeError(message)
+    return {part.name: getattr(value, part.name) for part in fields(value)}
 
 
 _ENCODER = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, default=_fields)

@@ -19,6 +19,7 @@ from recoup.model.relation import Relation, Same, Span, Within
 P = ParamSpec("P")
 R = TypeVar("R")
 
+RESERVED = frozenset({"manifests"})
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,99}")
 _OWN_MODES = ("now", "partition-end")
 
@@ -243,6 +244,9 @@ def check_name(what: str, name: str) -> None:
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         message = f"{what} name {quoted(name)} cannot be used"
         raise PipelineError(message, "begin with a letter and use letters, digits, _ and - only, at most 100")
+    if name in RESERVED:
+        message = f"{what} name {name!r} is taken: the lake has a folder of that name"
+        raise PipelineError(message, "choose another name")
 
 
 def _read_signature(step: str, fn: Callable[..., Any]) -> tuple[dict[str, Input], dict[str, Source]]:

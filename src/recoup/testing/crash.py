@@ -4,7 +4,7 @@
 
 A write point is the moment before something changes that outlives the process: a file made, written, synced, renamed,
 linked or removed, a folder made or removed, a database's transaction begun or committed, the database closed, a message
-sent, a process started. Behind a commit lies one more. A write that is the n-th is cut in half, so that its file is torn.
+sent, a process started. Behind a commit lies one more. Who dies at a write has done half of it: the file is torn.
 
 The program has no hooks: what it calls is replaced in its process (`os`, `sqlite3`, `duckdb`, `socket`), and in its
 workers with `--worker-at`. Python's own `open` is left alone, so what a step writes with it is not counted.
@@ -86,10 +86,18 @@ class Injector:
             return True
         return False
 
+
+@dataclass(frozen=True)
+class Workers:
+    """The injector that each worker gets which a process starts; see `Injector`."""
+
+    at: int | None = None
+    trace: str | None = None
+    once: str | None = None
+
     def options(self) -> list[str]:
-        """The words with which another process gets the same injector."""
-        named = {"--at": self.at, "--error": self.error and errno.errorcode[self.error], "--trace": self.trace}
-        named |= {"--kinds": ",".join(sorted(self.kinds)) or None, "--once": self.once}
+        """The same as words of a command."""
+        named = {"--at": self.at, "--trace": self.trace, "--once": self.once}
         return [word for name, value in named.items() if value is not None for word in (name, str(value))]
 
 
@@ -100,7 +108,7 @@ def die() -> None:
         time.sleep(1.0)
 
 
-def install(injector: Injector, workers: Injector | None = None) -> None:
+def install(injector: Injector, workers: Workers | None = None) -> None:
     """Put an injector between this process and whatever it writes, for good; `workers` is for those it starts."""
     for module in _RACERS:
         importlib.import_module(module)
@@ -130,10 +138,23 @@ def _watch_files(injector: Injector) -> None:
         watch(name, "sync" if "sync" in name else "truncate", lambda fd, *_: _path_of(fd))
     for name in ("rename", "replace", "link"):
         watch(name, "rename" if name != "link" else name, lambda _source, target, *_: _short(target))
-    for name in ("unlink", "remove", "mkdir", "rmdir", "truncate"):
+    for name in ("unlink", "remove", "rmdir", "truncate"):
         watch(name, "unlink" if name == "remove" else name, lambda path, *_: _short(path))
+    _watch_mkdir(injector)
     _watch_open(injector)
     _watch_write(injector)
+
+
+def _watch_mkdir(injector: Injector) -> None:
+    real = os.mkdir
+
+    @functools.wraps(real)
+    def watched(path: Any, *args: Any, **options: Any) -> None:  # noqa: ANN401 - as `os.mkdir`
+        if not _is_there(path):
+            injector.reach("mkdir", _short(path))
+        real(path, *args, **options)
+
+    os.mkdir = watched
 
 
 def _watch_open(injector: Injector) -> None:
@@ -141,7 +162,7 @@ def _watch_open(injector: Injector) -> None:
 
     @functools.wraps(real)
     def watched(path: Any, flags: int, *args: Any, **options: Any) -> int:  # noqa: ANN401 - as `os.open`
-        if flags & (os.O_CREAT | os.O_TRUNC) and not (flags & os.O_CREAT and not flags & os.O_EXCL and _is_there(path)):
+        if flags & os.O_TRUNC or (flags & os.O_CREAT and not _is_there(path)):
             injector.reach("create", _short(path))
         return real(path, flags, *args, **options)
 
@@ -245,7 +266,7 @@ def _watch_duckdb(injector: Injector, duckdb: Any) -> None:  # noqa: ANN401 - a 
     duckdb.connect = lambda *args, **options: Connection(real(*args, **options))
 
 
-def _watch_processes(injector: Injector, workers: Injector | None) -> None:
+def _watch_processes(injector: Injector, workers: Workers | None) -> None:
     real = subprocess.Popen.__init__
 
     def watched(self: Any, args: Any, *more: Any, **options: Any) -> None:  # noqa: ANN401 - as the real one
@@ -308,12 +329,9 @@ def main(words: Sequence[str] | None = None) -> None:
         parser.error("nothing to run: name a script, or a module with -m")
     kinds = frozenset(filter(None, given.kinds.split(",")))
     error = getattr(errno, given.error) if given.error else None
-    injector = Injector(given.at, kinds, error, given.trace, given.once if given.worker_at is None else None)
-    workers = None
-    if given.worker_at is not None or given.worker_trace is not None:
-        workers = Injector(given.worker_at, kinds, error, None, given.once)
-        workers.trace = given.worker_trace
-    install(injector, workers)
+    injector = Injector(given.at, kinds, error, given.trace, None if given.worker_at else given.once)
+    workers = Workers(given.worker_at, given.worker_trace, given.once)
+    install(injector, workers if workers.at or workers.trace else None)
     sys.argv = program
     try:
         if given.module:

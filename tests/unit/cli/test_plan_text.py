@@ -6,7 +6,6 @@ from recoup.cli.plan_text import estimate, plan_json, plan_lines, run_words
 from recoup.cli.text import View, width_of
 from recoup.plan.request import Only, Order, Request
 from recoup.plan.snapshot import NodeState
-
 from tests.unit.cli.conftest import DAYS, JANUARY
 
 PIPE = View()
@@ -75,7 +74,7 @@ def test_the_next_command_says_the_same_request(request_):
     words = shlex.split(run_words(request_, "sample", "plan"))
     _, bound, _ = build().parse_args(words[1:], exit_on_error=False, print_error=False)
     again = bound.arguments.get("scope")
-    made = again.request("sample", bound.arguments.get("partitions", ())) if again else Request("sample", **{})
+    made = again.request("sample", bound.arguments.get("partitions", ())) if again else Request("sample")
     if not again:
         made = Request("sample", partitions=bound.arguments.get("partitions", ()))
     assert made == request_

@@ -33,7 +33,9 @@ def chain(sink=None):
 
 def look(graph, *, window=None, steps=(), reasons=None, **states) -> Insight:
     """An insight into a graph; steps that are not named are published whole."""
-    whole = {node.name.partition("@")[0]: NodeState(expected=DAYS, published=DAYS, same_code=DAYS) for node in graph.nodes}
+    whole = {
+        node.name.partition("@")[0]: NodeState(expected=DAYS, published=DAYS, same_code=DAYS) for node in graph.nodes
+    }
     found = tuple(states.get(node.name, whole[node.name.partition("@")[0]]) for node in graph.nodes)
     asked = Window(window) if window is not None else None
     return insight(graph, Snapshot(found, NOW), window=asked, steps=steps, reasons=reasons)
