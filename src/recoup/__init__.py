@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from recoup.engine.context import Context
@@ -44,6 +46,17 @@ __all__ = [
 ]
 
 _VERBS = ("plan", "read", "run", "status")
+
+
+class _Face(ModuleType):
+    """The verb `plan` and the room `recoup.plan` share a name: to import the room must not hide the verb."""
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if not (name in _VERBS and isinstance(value, ModuleType)):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Face
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401 - a verb

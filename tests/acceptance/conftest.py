@@ -143,7 +143,7 @@ class Project:
         return {**usual, "POLARS_MAX_THREADS": "1", **self.environ, **more}
 
     def python(self, code: str) -> Any:  # noqa: ANN401 - whatever it prints as JSON
-        """What a person's own program finds, in a process of its own."""
+        """What a person's own program finds, in a process of its own; the last line that it prints."""
         result = subprocess.run(
             [sys.executable, "-c", f"import json\nimport recoup as rc\n{code}"],
             cwd=self.folder,
@@ -154,7 +154,7 @@ class Project:
             check=False,
         )
         assert result.returncode == 0, result.stderr
-        return json.loads(result.stdout)
+        return json.loads(result.stdout.splitlines()[-1])
 
     # --- what happened
 

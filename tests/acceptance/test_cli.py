@@ -2,12 +2,12 @@
 
 import fcntl
 import json
-import os
 import re
 import shutil
 import signal
 import sqlite3
 import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -103,8 +103,7 @@ def test_a_plan_says_what_and_why_in_one_line_each_and_changes_nothing(shop):
         "totals  2024-01-01…2024-01-16 (16), 2024-01-18…2024-01-31 (14)  missing",
         "totals  2024-01-17                                              blocked: orders is not there",
         "trend   2024-01-01…2024-01-17 (17), 2024-01-25…2024-01-31 (7)   missing",
-        "trend   2024-01-18…2024-01-24 (7)                               "
-        "blocked: totals: 6 of 7 there, 7 needed; missing 2024-01-17",
+        f"trend   2024-01-18…2024-01-24 (7)  {' ' * 29}blocked: totals: 6 of 7 there, 7 needed; missing 2024-01-17",
         "",
         "shop: 84 to run · 9 blocked · 0 done · no estimate yet",
     ]
@@ -241,7 +240,7 @@ def test_failures_of_the_last_two_hours_at_most_twenty(shop):
 
 def test_a_list_of_ten_thousand_goes_into_a_closed_pipe_without_a_word(shop):
     shop.recoup("run", "shop")
-    command = f"{os.sys.executable} -m recoup runs shop --limit 0 | head -1"
+    command = f"{sys.executable} -m recoup runs shop --limit 0 | head -1"
     done = subprocess.run(
         ["bash", "-o", "pipefail", "-c", command],
         cwd=shop.folder,
@@ -311,7 +310,7 @@ def test_cancel_of_one_that_nobody_runs(shop, until, stop):
     stop(running, signal.SIGKILL)
     assert "interrupted → cancelled" in shop.recoup("backfill", "cancel", "latest").stdout
     assert shop.answer("backfill", "ls")["backfills"][0]["state"] == "cancelled"
-    error, remedy = said(shop.recoup("backfill", "pause", "latest"), USAGE)
+    error, _ = said(shop.recoup("backfill", "pause", "latest"), USAGE)
     assert "is cancelled" in error
 
 
@@ -588,6 +587,47 @@ def test_a_corrupt_pointer_is_found_and_the_ledger_serves(project):
     assert "readers are served what the ledger remembers" in shown.stdout
 
 
+CAN_MOUNT = subprocess.run(
+    ["unshare", "--map-root-user", "--mount", "mount", "-t", "tmpfs", "tmpfs", "/mnt"], capture_output=True, check=False
+)
+
+
+@pytest.mark.skipif(CAN_MOUNT.returncode != 0, reason="small disks need mount namespaces")
+@pytest.mark.parametrize(("place", "size", "reached"), [("lake", "1m", "lake/"), (".recoup", "300k", "ledger.db")])
+def test_a_disk_that_fills_up_half_way(project, place, size, reached):
+    """Nothing published is lost; with room again, the same command does the rest and no more."""
+    project.declare(
+        "p",
+        'p = rc.Pipeline("p", partitions=rc.Daily("2024-01-01", "2024-01-20"))\n\n\n'
+        "@p.step\ndef a(ctx):\n    import polars as pl\n"
+        '    return pl.DataFrame({"x": [hash((ctx.partition, n)) for n in range(12_000)]})\n',
+        'executor = "inline"',
+    )
+    (project.folder / place).mkdir()
+    script = f"""
+        mount -t tmpfs -o size={size} tmpfs {place}
+        {sys.executable} -m recoup run p; echo "exit $?"
+        mount -o remount,size=100m {place}
+        {sys.executable} -m recoup run p; echo "exit $?"
+        {sys.executable} -m recoup ledger verify; echo "exit $?"
+    """
+    result = subprocess.run(
+        ["unshare", "--map-root-user", "--mount", "bash", "-c", script],
+        cwd=project.folder,
+        env=project._environment({}),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert re.findall(r"^exit (\d+)$", result.stdout, re.MULTILINE) == ["1", "0", "0"], result
+    assert re.search(rf"(error: |failed a ).*no room .*{reached}", result.stderr), result.stderr
+    (first, before), (rest, kept) = re.findall(r"^p: (\d+) to run · (\d+) done", result.stderr, re.MULTILINE)
+    assert (first, before) == ("20", "0")
+    assert int(rest) + int(kept) == 20
+    assert int(kept) > 0 or place == ".recoup"
+    assert "p: done · 20 of 20 published" in result.stdout
+
+
 # --- doctor
 
 
@@ -596,7 +636,7 @@ def test_doctor_has_evidence_for_everything(shop):
     result = shop.recoup("doctor", RECOUP_MAX_PARALLEL="3")
     assert result.returncode == DONE, result.stdout
     assert re.search(r"pass +setting max_parallel +3 \(\$RECOUP_MAX_PARALLEL\)", result.stdout)
-    assert re.search(r"pass +pipeline shop +shop.py:shop: 3 steps, 1 sources", result.stdout)
+    assert re.search(r"pass +pipeline shop +shop.py:shop: 3 steps, 1 source", result.stdout)
     assert re.search(r"pass +sqlite +SQLite \d", result.stdout)
     assert result.stdout.splitlines()[-1] == "nothing failed"
 

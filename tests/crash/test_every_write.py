@@ -24,10 +24,10 @@ FIRST = ALL - {f"clean {DAYS[2]}"}
 """What is published when nothing is set: on the last day `clean` fails."""
 ROWS = [(date.fromisoformat(day), name, n * m) for day, n in zip(DAYS, (1, 3, 2), strict=True) for name, m in NAMES]
 LANES = 2
-EVERY = 8
-"""Every so many points are tried by default, beside those of one partition and all commits; all with `-m soak`."""
+# Without `-m soak`: of a first backfill one partition and all commits, and of the others every so many points.
 COMMITS = frozenset({"commit", "after"})
-WORKERS_EVERY = 2
+AGAIN_EVERY = 5
+WORKERS_EVERY = 4
 
 Nurseries = SimpleQueue[Nursery]
 Attempt = Callable[[Nursery, int, Path], list[str]]
@@ -53,9 +53,11 @@ class Scenario:
         return Project(folder, self.environ)
 
     def sample(self) -> list[int]:
-        """All points of the middle partition, all commits, and some of the others."""
-        chosen = {at for at, point in enumerate(self.points, 1) if DAYS[1] in point or COMMITS & {*point.split(" ")}}
-        return sorted(chosen | {*range(1, len(self.points) + 1, EVERY)})
+        """Some of the points, by number."""
+        numbered = list(enumerate(self.points, 1))
+        if self.before is not None:
+            return [at for at, _ in numbered[::AGAIN_EVERY]]
+        return [at for at, point in numbered if DAYS[1] in point or COMMITS & {*point.split(" ")}]
 
 
 @pytest.fixture(scope="module")

@@ -90,6 +90,11 @@ def partitioning_of(identity: Mapping[str, object], members: Mapping[str, int]) 
             raise LedgerSchemaError(message, "use the newer recoup that wrote it")
 
 
+def undeclared(partitions: Partitioning) -> Partitioning:
+    """The same partitions without a range: what is published outlives the range that was declared for it."""
+    return partitions if isinstance(partitions, Static) else partitioning_of(partitions.identity(), {})
+
+
 def _dataset(reader: LedgerReader, row: NodeRow) -> Dataset:
     members = (
         reader.members(f"{row.pipeline}/{row.partitioning['key']}") if row.partitioning["kind"] == "static" else {}

@@ -92,7 +92,7 @@ def _ledger(workspace: Workspace) -> Iterator[Check]:
             )[0][0]
             broken = reader.query("PRAGMA quick_check(1)")[0][0]
         verdict: Verdict = "pass" if broken == "ok" else "fail"
-        evidence = f"schema {SCHEMA_VERSION}, {runs} backfills, {writers} at work now"
+        evidence = f"schema {SCHEMA_VERSION}, {_counted(runs, 'backfill')}, {writers} at work now"
         remedy = "restore a `recoup ledger backup`, or move it away and `recoup ledger rebuild`"
         yield Check("ledger", verdict, evidence if broken == "ok" else str(broken), "" if broken == "ok" else remedy)
         # A transaction that changes nothing: the lock can be had and the file can be written.
@@ -162,7 +162,8 @@ def _pipeline(workspace: Workspace, name: str) -> Iterator[Check]:
     pipeline, place = workspace.pipeline(name)
     graph = Graph.of(pipeline)
     kinds = [node.kind for node in graph.nodes]
-    evidence = f"{place}: {kinds.count(NodeKind.STEP)} steps, {kinds.count(NodeKind.SOURCE)} sources"
+    steps, sources = kinds.count(NodeKind.STEP), kinds.count(NodeKind.SOURCE)
+    evidence = f"{place}: {_counted(steps, 'step')}, {_counted(sources, 'source')}"
     yield Check(f"pipeline {name}", "pass", evidence)
     pools = {**workspace.settings.pools, **pipeline.pools}
     for step in pipeline.steps.values():
@@ -196,3 +197,7 @@ def _extras() -> Iterator[Check]:
             yield Check(f"extra {package}", "pass", f"not installed; only {what} needs it")
         else:
             yield Check(f"extra {package}", "pass", f"{package} {importlib.metadata.version(package)}")
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"

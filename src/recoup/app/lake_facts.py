@@ -10,14 +10,16 @@ from hashlib import sha256
 
 from recoup.lake.folders_below import batched, folders_below, run_folders
 from recoup.lake.layout import MANIFESTS, PlaceKind, data_prefix, place_of
+from recoup.lake.local import LocalStore
 from recoup.lake.manifests import read_manifest
 from recoup.lake.pointers import read_pointer
 from recoup.model.errors import CorruptError
 from recoup.model.manifest import DataFile, Generation, Manifest, Pointer, output_digest
 from recoup.ports import ObjectStore
 
-THREADS = 1
+THREADS = 32
 PARTITIONS_AT_ONCE = 64
+_Folder = tuple[str, list[str]]
 _Read = tuple["LakePartition | None", list[str]]
 
 
@@ -49,14 +51,17 @@ def dataset_names(store: ObjectStore) -> list[str]:
 
 def partitions_of(store: ObjectStore, dataset: str, trouble: list[str]) -> Iterator[LakePartition]:
     """Every partition of a dataset, in the order of their paths; sentences about what is corrupt go to `trouble`."""
-    with ThreadPoolExecutor(THREADS) as threads:
-        waiting: deque[Future[list[_Read]]] = deque()
-        for chunk in batched(run_folders(store, dataset), PARTITIONS_AT_ONCE):
-            waiting.append(threads.submit(_read_chunk, store, dataset, chunk))
-            if len(waiting) > 2 * THREADS:
-                yield from _told(waiting.popleft().result(), trouble)
-        while waiting:
-            yield from _told(waiting.popleft().result(), trouble)
+    chunks = batched(run_folders(store, dataset), PARTITIONS_AT_ONCE)
+    if isinstance(store, LocalStore):
+        # Threads take turns at the interpreter: files that are near are read sooner by one.
+        read: Iterable[list[_Read]] = (_read_chunk(store, dataset, chunk) for chunk in chunks)
+    else:
+        read = _read_ahead(store, dataset, chunks)
+    for chunk in read:
+        for partition, complaints in chunk:
+            trouble += complaints
+            if partition is not None:
+                yield partition
 
 
 def output_of(store: ObjectStore, found: LakePartition, dataset: str, generation: Generation) -> Output | None:
@@ -109,14 +114,19 @@ def _opened(store: ObjectStore, files: tuple[DataFile, ...]) -> tuple[tuple[Data
     return tuple(counted), columns, sum(file.rows for file in counted)
 
 
-def _told(chunk: Iterable[_Read], trouble: list[str]) -> Iterator[LakePartition]:
-    for partition, complaints in chunk:
-        trouble += complaints
-        if partition is not None:
-            yield partition
+def _read_ahead(store: ObjectStore, dataset: str, chunks: Iterable[list[_Folder]]) -> Iterator[list[_Read]]:
+    """Many requests on their way at once, answers in order, no more of them in memory than threads."""
+    with ThreadPoolExecutor(THREADS) as threads:
+        waiting: deque[Future[list[_Read]]] = deque()
+        for chunk in chunks:
+            waiting.append(threads.submit(_read_chunk, store, dataset, chunk))
+            if len(waiting) > THREADS:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
 
 
-def _read_chunk(store: ObjectStore, dataset: str, chunk: Iterable[tuple[str, list[str]]]) -> list[_Read]:
+def _read_chunk(store: ObjectStore, dataset: str, chunk: Iterable[_Folder]) -> list[_Read]:
     return [_read_one(store, dataset, path, runs) for path, runs in chunk]
 
 

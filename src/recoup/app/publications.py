@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 
 from recoup.app.bound import bound
 from recoup.app.code import code_version
-from recoup.app.datasets import Dataset, select
+from recoup.app.datasets import Dataset, select, undeclared
 from recoup.app.targets import parse_target, shown_datasets
 from recoup.app.workspace import Workspace
 from recoup.lake.pointers import read_pointer
@@ -132,7 +132,7 @@ def accept(
                 continue
             node_id, version = known.node_ids[node.index], code_version(node)
             own = reader.planes([node_id])[node_id]
-            asked = select(node.partitions, own.get(planes.PUBLISHED, NOTHING), partitions, start, end)
+            asked = select(undeclared(node.partitions), own.get(planes.PUBLISHED, NOTHING), partitions, start, end)
             older = asked - own.get(planes.CODE + version, NOTHING)
             if older:
                 ranges[node.name] = node.partitions.ranges_text(older)

@@ -30,8 +30,9 @@ from recoup.ledger.staleness import ROLLBACK
 from recoup.ledger.transaction import Transaction
 from recoup.ledger.writer import Ledger
 from recoup.model.errors import ConflictError, ExitCode, RefusedError
-from recoup.model.graph import NodeKind
+from recoup.model.graph import Node, NodeKind
 from recoup.model.manifest import Pointer
+from recoup.model.partition import PartitionSet
 from recoup.model.pipeline import Pipeline
 from recoup.ports import ObjectStore
 
@@ -109,6 +110,7 @@ class _RollingBack:
         for node in known.graph.nodes:
             if node.kind is NodeKind.STEP:
                 self._moves_of(known, [move for move in chosen.moves if move.node == node.index], rollback_id, delivery)
+                self._settle(known, node, chosen.moved_before(node.index))
                 delivery.catch_up(node, chosen.moved_before(node.index))
         with self.ledger.transaction() as tx:
             tx.event(_ENDED, data={"id": rollback_id})
@@ -143,14 +145,19 @@ class _RollingBack:
         moved, error = self._swap(known, batch, new)
         self.lease.check()
         with self.ledger.transaction() as tx:
+            self.lease.hold(tx)
             self._record(tx, known, batch, new, moved)
         if error is not None:
             raise error
 
     def _claim(self, tx: Transaction, known: Bound, batch: Sequence[Move]) -> list[Claimed]:
+        """Take them all, unless somebody runs one of them, or has collected what it should go back to."""
         claims = []
         for move in batch:
             shown = move.after or move.before
+            if tx.execute(_COLLECTED, (shown.publication.token,)).fetchone():
+                message = f"{move.dataset} {move.partition}: `lake gc` has just collected run {shown.run_id}"
+                raise RefusedError(message, "run the same command again to see what is left to do")
             assert shown.publication.run is not None
             run = RunRow(shown.publication.run, shown.run_id or "", move.partition, shown.publication.run_as_of)
             claims.append(Claim(known.node_ids[move.node], move.ordinal, run, ROLLBACK, shown.publication.code_version))
@@ -208,6 +215,13 @@ class _RollingBack:
             moved.add(publication.token)
         return moved, None
 
+    def _settle(self, known: Bound, node: Node, ordinals: PartitionSet) -> None:
+        """What moved before we were killed may have been recorded by somebody who did not know what it was."""
+        if ordinals:
+            with self.ledger.transaction() as tx:
+                for run in ordinals.ranges():
+                    tx.mark_stale(known.node_ids[node.index], run)
+
     def _remembered(self, move: Move) -> Pointer | None:
         """For a pointer that is corrupt: it is put back before it moves."""
         history = LedgerReader(self.ledger.path, self.ledger.db).history(move.before.publication.node, move.ordinal)
@@ -225,6 +239,7 @@ class _RollingBack:
         tx.release([row for row in ended if row[0] not in moved], state="lost")
 
 
+_COLLECTED = "SELECT 1 FROM publications WHERE token = ? AND state = 'collected'"
 _BEGUN = "rollback begun"
 _ENDED = "rollback ended"
 

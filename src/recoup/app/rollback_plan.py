@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from recoup.app.bound import Bound
-from recoup.app.datasets import select
+from recoup.app.datasets import select, undeclared
 from recoup.ledger import planes
 from recoup.ledger.facts import Published, Token
 from recoup.ledger.reader import LedgerReader
@@ -201,7 +201,7 @@ class _Planning:
     def _selected(self, node: Node, there: PartitionSet) -> PartitionSet:
         asked = self.asked
         try:
-            return select(node.partitions, there, asked.partitions, asked.start, asked.end)
+            return select(undeclared(node.partitions), there, asked.partitions, asked.start, asked.end)
         except PartitionError:
             if asked.dataset is not None or node.partitions.identity() == self.known.graph.anchor.identity():
                 raise

@@ -8,7 +8,7 @@ from typing import Any
 from recoup.app.backfills import Detail
 from recoup.cli.plan_text import run_words
 from recoup.cli.status_text import iso
-from recoup.cli.text import Cell, View, clean, counted, duration, number
+from recoup.cli.text import Cell, View, ago, clean, counted, duration, number
 from recoup.ledger.facts import BackfillRow
 from recoup.plan.request import Request
 
@@ -108,7 +108,7 @@ def _pending(row: BackfillRow) -> bool:
 
 
 def _when(row: BackfillRow, view: View, now: float) -> str:
-    return iso(row.created_at) if view.width is None else f"{duration(max(now - row.created_at, 0))} ago"
+    return iso(row.created_at) if view.width is None else ago(now - row.created_at)
 
 
 def _asked(row: BackfillRow) -> str:

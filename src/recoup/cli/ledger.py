@@ -8,7 +8,9 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 from recoup.app import ledger_care
-from recoup.cli.ledger_text import migrated_lines, verified_json, verified_lines
+from recoup.app.rebuild import rebuild as build_anew
+from recoup.cli.lake import adopted
+from recoup.cli.ledger_text import migrated_lines, rebuilt_json, rebuilt_lines, verified_json, verified_lines
 from recoup.cli.options import Common
 from recoup.cli.output import Answer
 from recoup.cli.text import size
@@ -79,9 +81,6 @@ def rebuild(
     common: Common = _USUAL,
 ) -> Answer:
     """Read manifests and pointers of the lake, and write a ledger that plans the same."""
-    from recoup.app.rebuild import rebuild as build_anew
-    from recoup.cli.rebuild_text import rebuilt_json, rebuilt_lines
-
     done = build_anew(common.workspace(), pipelines, force=force)
     return Answer(
         "ledger rebuild",
@@ -94,6 +93,4 @@ def rebuild(
 @app.command(usage="recoup ledger adopt")
 def adopt(*, common: Common = _USUAL) -> Answer:
     """Make the lake this ledger's own; whoever owned it before can publish no more."""
-    from recoup.cli.lake import adopted
-
     return adopted("ledger adopt", common)

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from recoup.app.status import Status, StepStatus
 from recoup.cli.tally import where_json
-from recoup.cli.text import Cell, Row, View, clean, counted, duration, number, ranges
+from recoup.cli.text import Cell, Row, View, ago, clean, counted, number, ranges
 from recoup.engine.insight import StepInsight
 from recoup.model.errors import RecoupError
 from recoup.model.partition import PartitionSet
@@ -205,8 +205,8 @@ def _last(status: StepStatus, view: View, now: datetime) -> str:
     at = status.last_successful_time
     if at is None:
         return "never"
-    ago = iso(at) if view.width is None else f"{duration(max(now.timestamp() - at, 0))} ago"
-    return f"{status.last_successful_date}, {ago}" if status.last_successful_date else ago
+    when = iso(at) if view.width is None else ago(now.timestamp() - at)
+    return f"{status.last_successful_date}, {when}" if status.last_successful_date else when
 
 
 def _part_rows(chosen: Sequence[Part], view: View) -> Iterator[Row]:

@@ -128,6 +128,11 @@ def duration(seconds: float) -> str:
     return "0 s"
 
 
+def ago(seconds: float) -> str:
+    """`4 min 10 s ago`; clocks that differ a little are no future."""
+    return "just now" if seconds < 1 else f"{duration(seconds)} ago"
+
+
 def size(size_bytes: float) -> str:
     """`812 B`, `4.2 MB`, `1.3 GB`."""
     for unit in ("B", "kB", "MB", "GB"):
@@ -142,8 +147,9 @@ def ranges(texts: Sequence[str], view: View, count: int | None = None) -> str:
 
     `count` is that of all partitions in them.
     """
-    if view.width is None:
-        return ", ".join(texts)
+    whole = ", ".join(texts)
+    if view.width is None or width_of(whole) <= view.width // 2:
+        return whole
     room, shown = view.width // 2 - _MORE, texts[:1]
     for text in texts[1:]:
         if width_of(", ".join([*shown, text])) > room:

@@ -92,13 +92,11 @@ class Plan:
             raise UsageError(message, "make it again with `recoup plan -o`")
         groups = []
         for saved in data["groups"]:
-            node = graph.node(saved["step"])
-            ordinals = NOTHING
-            for first, last in saved["ranges"]:
-                ordinals |= PartitionSet.of_range(
-                    range(node.partitions.ordinal(first), node.partitions.ordinal(last) + 1)
-                )
-            groups.append(Group(node.index, Verb(saved["verb"]), ordinals, saved["reason"]))
+            try:
+                groups.append(_group(saved, graph))
+            except UsageError as error:
+                message = f"the saved plan does not fit the pipeline: {error.message}"
+                raise UsageError(message, "make it again with `recoup plan -o`") from error
         request = Request.from_json(data["request"])
         return cls(request, tuple(groups), data["fingerprint"], data["done"], data["estimated_seconds"])
 
@@ -113,11 +111,20 @@ def read_plan(text: str, graph: Graph) -> Plan:
     """A plan from its file's text."""
     try:
         return Plan.from_json(json.loads(text), graph)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         if isinstance(error, UsageError):
             raise
         message = f"this is no saved plan: {type(error).__name__}: {error}"
         raise UsageError(message, "make one with `recoup plan -o plan.json`") from error
+
+
+def _group(saved: Mapping[str, Any], graph: Graph) -> Group:
+    node = graph.node(saved["step"])
+    ordinals = NOTHING
+    for first, last in saved["ranges"]:
+        run = range(node.partitions.ordinal(first), node.partitions.ordinal(last) + 1)
+        ordinals |= PartitionSet.of_range(run)
+    return Group(node.index, Verb(saved["verb"]), ordinals, saved["reason"])
 
 
 def _ranges(node: Node, ordinals: PartitionSet) -> Iterator[tuple[str, str]]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from recoup.app.backfilling import RunOptions, RunReport, plan, run
+from recoup.app.publications import Shown, ls
 from recoup.app.workspace import Workspace
 from recoup.ledger.reader import LedgerReader
 from recoup.plan.request import Request, parse_only
@@ -54,11 +55,18 @@ def week(ctx, before: pl.LazyFrame = rc.lookback(clean, days=3, complete=0.5)):
 '''
 
 
-@dataclass(frozen=True)
+@dataclass
 class Project:
-    """`root` holds everything; steps see what `tell` wrote."""
+    """`root` holds everything; steps see what `tell` wrote. `first` and `first_table` are what a test remembered."""
 
     root: Path
+    first: dict[tuple[str, str], Shown] = field(default_factory=dict)
+    first_table: list[tuple] = field(default_factory=list)
+
+    def remember(self) -> None:
+        """What is shown now, and what the table holds."""
+        self.first = {(shown.dataset, shown.partition): shown for shown in ls(self.workspace, "days")}
+        self.first_table = self.table()
 
     @classmethod
     def make(cls, root: Path) -> Project:

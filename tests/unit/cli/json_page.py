@@ -52,9 +52,8 @@ def complaints(body: Mapping[str, Any], *titles: str) -> list[str]:
             if not optional and not _is_absent(name, body):
                 wrong.append(f"{name} is on the page, but not printed")
             continue
-        for value in printed[name]:
-            if not any(KINDS[one](value) for one in types.split(" or ")):
-                wrong.append(f"{name} is {value!r}, which is no {types}")
+        unfit = [v for v in printed[name] if not any(KINDS[one](v) for one in types.split(" or "))]
+        wrong += [f"{name} is {value!r}, which is no {types}" for value in unfit]
     return wrong
 
 

@@ -23,8 +23,7 @@ def test_one_line_for_each_group_with_its_reason(desk):
         "totals  2024-01-01…2024-01-16 (16), 2024-01-18…2024-01-31 (14)  missing",
         "totals  2024-01-17                                              blocked: orders is not there",
         "trend   2024-01-01…2024-01-17 (17), 2024-01-25…2024-01-31 (7)   missing",
-        "trend   2024-01-18…2024-01-24 (7)                               "
-        "blocked: totals: 6 of 7 there, 7 needed; missing 2024-01-17",
+        f"trend   2024-01-18…2024-01-24 (7)  {' ' * 29}blocked: totals: 6 of 7 there, 7 needed; missing 2024-01-17",
         "",
         "sample: 84 to run · 9 blocked · 0 done · no estimate yet",
     ]

@@ -5,7 +5,7 @@ import pytest
 
 from recoup.cli.output import Output, _Stream
 from recoup.cli.progress import CAUSES_TOLD, Shown
-from recoup.engine.machine import Counts
+from recoup.engine.events import Counts
 from recoup.engine.runner import Progress
 from tests.unit.cli.test_tally import failed, progress
 

@@ -84,4 +84,5 @@ def test_ranges_are_whole_in_a_pipe_and_a_few_on_a_terminal():
     texts = ["2024-01-01", "2024-01-03", "2024-01-05", "2024-01-07"]
     assert ranges(texts, PIPE) == "2024-01-01, 2024-01-03, 2024-01-05, 2024-01-07"
     assert ranges(texts, NARROW) == "2024-01-01 and 3 more"
-    assert ranges(texts, View(width=120), 9) == "2024-01-01, 2024-01-03, 2024-01-05 and 1 more, 9 in all"
+    assert ranges(texts, View(width=90), 9) == "2024-01-01 and 3 more, 9 in all"
+    assert ranges(texts, View(width=120), 9) == ranges(texts, PIPE)

@@ -101,16 +101,15 @@ class Reference:
         if node.kind is NodeKind.DELIVERY:
             return self.delivery_reason(node, ordinal)
         pulled = (node.index, ordinal) in self.pulled
-        for kind in sorted(state.failed):
-            if ordinal in state.failed[kind]:
-                if Only.FAILED in only or pulled:
-                    return f"failed({kind})"
-                break
-        else:
-            if ordinal not in state.published and (Only.MISSING in only or pulled):
-                return "missing"
-        if Only.STALE not in only or ordinal not in state.published:
-            return None
+        kinds = [kind for kind in sorted(state.failed) if ordinal in state.failed[kind]]
+        if kinds and (Only.FAILED in only or pulled):
+            return f"failed({kinds[0]})"
+        if not kinds and ordinal not in state.published and (Only.MISSING in only or pulled):
+            return "missing"
+        return self.stale_reason(node, ordinal) if Only.STALE in only and ordinal in state.published else None
+
+    def stale_reason(self, node: Node, ordinal: int) -> str | None:
+        state = self.snapshot.states[node.index]
         if ordinal not in state.same_code:
             return "stale(code)"
         if ordinal in state.stale:

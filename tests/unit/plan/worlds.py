@@ -31,7 +31,7 @@ def nothing(*_arguments: Any) -> None:
 
 @dataclass
 class World:
-    """A graph, and what is known about its nodes; all declared partitions are expected until somebody says otherwise."""
+    """A graph, and what is known about its nodes: at first, that every declared partition is expected."""
 
     graph: Graph
     states: dict[str, NodeState] = field(default_factory=dict)
@@ -66,7 +66,9 @@ class World:
     def request(self, **wish: Any) -> Request:
         if "only" in wish:
             wish["only"] = tuple(Only(word) for word in wish["only"].split(","))
-        wish |= {name: tuple(value.split()) for name, value in wish.items() if name in ("steps", "partitions", "exclude")}
+        wish |= {
+            name: tuple(value.split()) for name, value in wish.items() if name in ("steps", "partitions", "exclude")
+        }
         return Request(self.graph.pipeline, **wish)
 
     def plan(self, **wish: Any) -> Plan:
@@ -97,9 +99,7 @@ def keys(partitioning: Partitioning, text: str) -> PartitionSet:
     found = EMPTY
     for word in text.split():
         first, _, last = word.partition("…")
-        found |= PartitionSet.of_range(
-            range(partitioning.ordinal(first), partitioning.ordinal(last or first) + 1)
-        )
+        found |= PartitionSet.of_range(range(partitioning.ordinal(first), partitioning.ordinal(last or first) + 1))
     return found
 
 
@@ -201,10 +201,12 @@ def requests(draw: st.DrawFn, graph: Graph) -> Request:
             wish = {"start": FIRST_DAYS.name(draw(day))}
         case "partitions":
             wish = {"partitions": tuple(FIRST_DAYS.name(draw(day)) for _ in range(3))}
+        case _:
+            pass
     made = [node.name for node in graph.nodes if node.kind is not NodeKind.SOURCE]
     if made and draw(st.booleans()):
         wish["steps"] = tuple(draw(st.lists(st.sampled_from(made), min_size=1, max_size=2)))
     only = draw(st.lists(st.sampled_from(list(Only)), min_size=1, max_size=3, unique=True))
-    exclude = tuple(FIRST_DAYS.name(o) for o in draw(st.lists(day, max_size=2)))
-    upstream = draw(st.booleans())
-    return Request("p", only=tuple(o for o in Only if o in only), exclude=exclude, include_upstream=upstream, **wish)
+    wish["only"] = tuple(word for word in Only if word in only)
+    wish["exclude"] = tuple(FIRST_DAYS.name(o) for o in draw(st.lists(day, max_size=2)))
+    return Request("p", include_upstream=draw(st.integers(0, 1)) == 1, **wish)
