@@ -293,6 +293,9 @@ def test_resume_runs_the_rest_here_when_nobody_does(shop, until, stop):
     running = shop.start("run", "shop", "--executor", "processes", "--max-parallel", "2")
     until(lambda: (shop.folder / ".recoup").exists() and shop.answer("backfill", "ls")["backfills"], running)
     stop(running, signal.SIGKILL)
+    status = shop.answer("status", "shop")  # who is dead runs nothing, though nobody could write that down
+    assert (status["active_backfills"], sum(step["running"] for step in status["steps"])) == ([], 0)
+    assert shop.answer("backfill", "show")["state"] == "interrupted"
     shop.write("go", "")
     name = shop.answer("backfill", "ls")["backfills"][0]["backfill_id"]
     result = shop.recoup("backfill", "resume", name[-4:], "--json")

@@ -2,7 +2,8 @@
 
 What it does is set by variables, so that one file serves all tests: `DAYS_END` is the last day, `DAYS_VERSION` what the
 rows are multiplied by, `DAYS_BAD` a day on which `clean` fails, `DAYS_FLAKY` one on which `fetch` fails once,
-`DAYS_SLOW` and `DAYS_TIMEOUT` seconds that `fetch` takes and may take, and `DAYS_SINK=` leaves the DuckDB table out.
+`DAYS_SLOW` and `DAYS_TIMEOUT` seconds that `fetch` and `clean` take and may take, and `DAYS_SINK=` leaves the DuckDB
+table out.
 """
 
 import os
@@ -16,6 +17,7 @@ import recoup as rc
 VERSION = os.environ.get("DAYS_VERSION", "1")
 SLOW_SECONDS = float(os.environ.get("DAYS_SLOW", "0"))
 BAD = os.environ.get("DAYS_BAD", "2013-01-03")
+TIMEOUT = os.environ.get("DAYS_TIMEOUT")
 FLAKY = os.environ.get("DAYS_FLAKY", "")
 
 RETRY = rc.Retry(max_attempts=3, initial="10ms", max="100ms")
@@ -29,7 +31,7 @@ def note(ctx: rc.Context) -> None:
         calls.write(f"{ctx.step} {ctx.partition}\n")
 
 
-@days.step(retry=RETRY, timeout=os.environ.get("DAYS_TIMEOUT"))
+@days.step(retry=RETRY, timeout=TIMEOUT)
 def fetch(ctx: rc.Context) -> None:
     note(ctx)
     time.sleep(SLOW_SECONDS)
@@ -38,9 +40,10 @@ def fetch(ctx: rc.Context) -> None:
         raise ConnectionResetError("try again")
 
 
-@days.step(version=VERSION, retry=RETRY)
+@days.step(version=VERSION, retry=RETRY, timeout=TIMEOUT)
 def clean(ctx: rc.Context, fetch: None) -> pl.DataFrame:
     note(ctx)
+    time.sleep(SLOW_SECONDS)
     if ctx.partition == BAD:
         raise LookupError(f"there is no {ctx.partition}")
     day = int(ctx.partition.replace("-", "")) % 100

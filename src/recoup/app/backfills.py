@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Final
@@ -14,8 +14,9 @@ from recoup.ledger.backfills import set_state, set_wish
 from recoup.ledger.facts import BackfillRow
 from recoup.ledger.leases import void_dead
 from recoup.ledger.reader import LedgerReader
+from recoup.ledger.restore import live_controllers
 from recoup.ledger.transaction import Transaction
-from recoup.model.errors import PipelineError, RecoupError, UsageError
+from recoup.model.errors import ConfigError, PipelineError, RecoupError, UsageError
 from recoup.model.failure import Failure
 from recoup.model.keys import quoted
 
@@ -60,13 +61,14 @@ def ls(workspace: Workspace, pipeline: str | None = None, limit: int | None = 20
     """The newest first."""
     with workspace.reader() as reader:
         where, values = ("WHERE pipeline = ?", (pipeline,)) if pipeline else ("", ())
-        return reader.backfills(where, values)[:limit]
+        rows = reader.backfills(where, values)[:limit]
+        return as_they_stand(rows, at_work(workspace, reader))
 
 
 def show(workspace: Workspace, name: str) -> Detail:
     """One of them, as the ledger holds it."""
     with workspace.reader() as reader:
-        row = find(reader, name)
+        row = as_they_stand([find(reader, name)], at_work(workspace, reader))[0]
         states = dict(
             reader.query("SELECT state, count(*) FROM attempts WHERE backfill = ? GROUP BY state", (row.backfill,))
         )
@@ -111,6 +113,24 @@ def active(workspace: Workspace) -> list[BackfillRow]:
         void_dead(tx, workspace.settings.ledger, _NOBODY)
     with workspace.reader() as reader:
         return reader.backfills("WHERE state IN ('running', 'paused')")
+
+
+def at_work(workspace: Workspace, reader: LedgerReader) -> frozenset[int]:
+    """Controllers whose lease holds and whose lock is held; who may not look at locks believes the leases."""
+    now = workspace.clock.now().timestamp()
+    rows = reader.query("SELECT controller FROM controllers WHERE ended_at IS NULL AND lease_until >= ?", (now,))
+    leased = frozenset(controller for (controller,) in rows)
+    try:
+        return leased.intersection(live_controllers(workspace.settings.ledger)) if leased else leased
+    except ConfigError:
+        return leased
+
+
+def as_they_stand(rows: Sequence[BackfillRow], live: frozenset[int]) -> list[BackfillRow]:
+    """What nobody runs any more is interrupted; the next command that writes will note it."""
+    return [
+        replace(row, state="interrupted") if row.state in ACTIVE and row.controller not in live else row for row in rows
+    ]
 
 
 def pipeline_of(workspace: Workspace, row: BackfillRow) -> str:

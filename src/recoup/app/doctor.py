@@ -10,6 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Final, Literal
 
+from recoup.app.backfills import at_work
 from recoup.app.plugins import open_sink
 from recoup.app.settings import Settings
 from recoup.app.workspace import Workspace
@@ -86,10 +87,7 @@ def _ledger(workspace: Workspace) -> Iterator[Check]:
     if path.exists():
         with workspace.reader() as reader:
             runs = reader.query("SELECT count(*) FROM backfills")[0][0]
-            writers = reader.query(
-                "SELECT count(*) FROM controllers WHERE ended_at IS NULL AND lease_until > ?",
-                (workspace.clock.now().timestamp(),),
-            )[0][0]
+            writers = len(at_work(workspace, reader))
             broken = reader.query("PRAGMA quick_check(1)")[0][0]
         verdict: Verdict = "pass" if broken == "ok" else "fail"
         evidence = f"schema {SCHEMA_VERSION}, {_counted(runs, 'backfill')}, {writers} at work now"

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from recoup.app.backfills import ACTIVE, as_they_stand, at_work
 from recoup.app.bound import Bound, bound
 from recoup.app.code import code_version, same_code
 from recoup.app.observing import expected
@@ -68,9 +69,11 @@ def status(
     with _reader(workspace) as reader:
         known = bound(workspace, reader, pipeline)
         window = Window(_asked(workspace, known.graph, start, end, partitions))
-        reasons = _reasons(reader, known)
-        found = insight(known.graph, _snapshot(workspace, reader, known), window=window, steps=steps, reasons=reasons)
-        active = reader.backfills("WHERE pipeline = ? AND state IN ('running', 'paused')", (known.pipeline.name,))
+        live = at_work(workspace, reader)
+        snapshot, reasons = _snapshot(workspace, reader, known, live), _reasons(reader, known)
+        found = insight(known.graph, snapshot, window=window, steps=steps, reasons=reasons)
+        rows = reader.backfills("WHERE pipeline = ? AND state IN ('running', 'paused')", (known.pipeline.name,))
+        active = [row for row in as_they_stand(rows, live) if row.state in ACTIVE]
         tail = _tail(reader)
         return Status(found, tuple(_with_history(reader, known, step, tail) for step in found.steps), tuple(active))
 
@@ -104,21 +107,32 @@ def _asked(
     return graph.anchor.window(start, end, now) if start or end else None
 
 
-def _snapshot(workspace: Workspace, reader: LedgerReader, known: Bound) -> Snapshot:
+def _snapshot(workspace: Workspace, reader: LedgerReader, known: Bound, live: frozenset[int]) -> Snapshot:
     """The planes; which partitions are expected is asked anew, since days go by between two plans."""
     now, planes = workspace.clock.now(), reader.planes(known.node_ids)
-    states = []
+    running, states = _running(reader, live), []
     for node, node_id in zip(known.graph.nodes, known.node_ids, strict=True):
         facts = planes.get(node_id, {})
         if node.kind is NodeKind.SOURCE:
             wanted = facts.get(plane_names.EXPECTED, NOTHING)
         else:
             wanted = expected(node.partitions, now, workspace.settings.root)
-        states.append(_state(node, facts, wanted))
+        states.append(_state(node, facts, wanted, running.get(node_id, NOTHING)))
     return Snapshot(tuple(states), now)
 
 
-def _state(node: Node, facts: Mapping[str, PartitionSet], wanted: PartitionSet) -> NodeState:
+def _running(reader: LedgerReader, live: frozenset[int]) -> dict[int, PartitionSet]:
+    """What is at work; what a dead controller was running is not, though its bit stays until somebody writes."""
+    found: dict[int, list[int]] = {}
+    for node, ordinal, controller in reader.query(
+        "SELECT node, ordinal, controller FROM attempts WHERE state = 'running'"
+    ):
+        if controller in live:
+            found.setdefault(node, []).append(ordinal)
+    return {node: PartitionSet.of(ordinals) for node, ordinals in found.items()}
+
+
+def _state(node: Node, facts: Mapping[str, PartitionSet], wanted: PartitionSet, running: PartitionSet) -> NodeState:
     version = code_version(node)
     failed = {
         plane.removeprefix(plane_names.FAILED): ordinals
@@ -131,7 +145,7 @@ def _state(node: Node, facts: Mapping[str, PartitionSet], wanted: PartitionSet) 
         stale=facts.get(plane_names.STALE, NOTHING),
         same_code=same_code(version, facts),
         blocked=facts.get(plane_names.BLOCKED, NOTHING),
-        running=facts.get(plane_names.RUNNING, NOTHING),
+        running=running,
         failed=failed,
         code_version=version,
     )

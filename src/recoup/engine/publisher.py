@@ -10,14 +10,16 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 
+from recoup.lake import layout
 from recoup.lake.disk import FsyncFailedError
 from recoup.lake.manifests import write_manifest
 from recoup.lake.pointers import PublishIntent, Superseded, publish, read_pointer
-from recoup.model.errors import CorruptError, FencedError
+from recoup.model.errors import CommitUnknownError, ConflictError, CorruptError, FencedError
 from recoup.model.manifest import Manifest, Pointer
 from recoup.ports import ObjectStore
 
 THREADS = 8
+_TRIES = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,13 +108,12 @@ class Publisher:
             os.write(self._wake_write, b"!")
 
     def _move(self, intent: PublishIntent, manifest: Manifest, key: str, trusted: Pointer | None) -> Exception | None:
-        # Asked before the manifest is written: somebody who took over may have put that of his own attempt there.
         try:
             before = read_pointer(self.store, intent.dataset, key, intent.partition)
         except CorruptError:
             before = trusted
         if before is None or before.high_seq <= intent.seq:
-            write_manifest(self.store, key, manifest, sync=True)
+            put_manifest(self.store, key, manifest)
             if not isinstance(publish(self.store, intent, trusted), Superseded):
                 return None
         message = f"{intent.dataset} {intent.partition}: a newer run is current already"
@@ -120,10 +121,44 @@ class Publisher:
 
     def _write(self, manifests: list[tuple[Manifest, str]]) -> None:
         for manifest, key in manifests:
-            write_manifest(self.store, key, manifest, sync=False)
+            # What succeeded is not tried again in its run; what failed may have been, by somebody who took over.
+            if manifest.outcome == "success" or _newest(self.store, key, manifest)[0] <= manifest.token:
+                write_manifest(self.store, key, manifest, sync=False)
 
     def _guarded(self, work: Callable[[], None]) -> None:
         try:
             work()
         except Exception as error:  # noqa: BLE001 - raised again in the engine's loop
             self._error = error
+
+
+def put_manifest(store: ObjectStore, key: str, manifest: Manifest) -> None:
+    """Write it durably, unless a newer attempt of the same run has written its own: FencedError then.
+
+    Most runs have no manifest yet, and a create-only write never overwrites that of somebody who has taken over.
+    """
+    place = layout.manifest(manifest.dataset, key, manifest.partition, manifest.run_id)
+    data = manifest.to_bytes()
+    for _ in range(_TRIES):
+        with suppress(ConflictError, CommitUnknownError):
+            store.put_new(place, data, sync=True)
+            return
+        token, version = _newest(store, key, manifest)
+        if token > manifest.token:
+            message = f"{manifest.dataset} {manifest.partition}: a newer attempt has written its manifest"
+            raise FencedError(message, "nothing to do: what is newer stays")
+        with suppress(ConflictError, CommitUnknownError):
+            store.swap(place, data, version)
+            return
+    raise ConflictError(f"{store.uri(place)} never stood still", "run the same command again")
+
+
+def _newest(store: ObjectStore, key: str, manifest: Manifest) -> tuple[int, str | None]:
+    """The token and the version of the manifest that the run has; 0 when it has none, or half of one."""
+    stored = store.get(layout.manifest(manifest.dataset, key, manifest.partition, manifest.run_id))
+    if stored is None:
+        return 0, None
+    try:
+        return Manifest.from_bytes(stored.data).token, stored.version
+    except (ValueError, KeyError, TypeError):
+        return 0, stored.version

@@ -45,13 +45,15 @@ _open, _write, _getpid = os.open, os.write, os.getpid
 class Injector:
     """Counts write points, and does what was asked for at the n-th; all threads of a process share one.
 
-    `kinds` limits what is counted, `error` fails that one call with an errno instead of killing, `trace` gets a line
-    for each point, and `once` names a file that the first process to die makes, so that nobody dies after it.
+    `kinds` limits what is counted. Instead of dying, `error` fails that one call with an errno, and `stop` lets the
+    process sleep (SIGSTOP) until somebody wakes it. `trace` gets a line for each point; `once` names a file that the
+    first process to die makes, so that nobody dies after it.
     """
 
     at: int | None = None
     kinds: frozenset[str] = frozenset()
     error: int | None = None
+    stop: bool = False
     trace: str | None = None
     once: str | None = None
     count: int = 0
@@ -74,6 +76,9 @@ class Injector:
                 return
         if self.error is not None:
             raise OSError(self.error, os.strerror(self.error), str(what))
+        if self.stop:
+            os.kill(_getpid(), signal.SIGSTOP)
+            return
         if torn is not None:
             torn()
         die()
@@ -316,6 +321,7 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("--at", type=int, metavar="N", help="die at the n-th write point")
     parser.add_argument("--kinds", default="", metavar="KIND,…", help="count only these, e.g. sync,rename,commit")
     parser.add_argument("--error", metavar="ERRNO", help="fail that write, e.g. with ENOSPC or EIO, instead of dying")
+    parser.add_argument("--stop", action="store_true", help="sleep there (SIGSTOP) until SIGCONT, instead of dying")
     parser.add_argument("--trace", metavar="FILE", help="append a line for each write point")
     parser.add_argument("--once", metavar="FILE", help="only the first process to get there dies; it makes this file")
     parser.add_argument("--worker-at", type=int, metavar="N", help="let each worker die at its own n-th write point")
@@ -329,7 +335,7 @@ def main(words: Sequence[str] | None = None) -> None:
         parser.error("nothing to run: name a script, or a module with -m")
     kinds = frozenset(filter(None, given.kinds.split(",")))
     error = getattr(errno, given.error) if given.error else None
-    injector = Injector(given.at, kinds, error, given.trace, None if given.worker_at else given.once)
+    injector = Injector(given.at, kinds, error, given.stop, given.trace, None if given.worker_at else given.once)
     workers = Workers(given.worker_at, given.worker_trace, given.once)
     install(injector, workers if workers.at or workers.trace else None)
     sys.argv = program

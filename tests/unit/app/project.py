@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 
 from recoup.app.backfilling import RunOptions, RunReport, plan, run
@@ -62,6 +63,7 @@ class Project:
     root: Path
     first: dict[tuple[str, str], Shown] = field(default_factory=dict)
     first_table: list[tuple] = field(default_factory=list)
+    moments: list[datetime] = field(default_factory=list)
 
     def remember(self) -> None:
         """What is shown now, and what the table holds."""

@@ -7,6 +7,7 @@ import pytest
 from recoup.cli import main
 from recoup.cli.commands import COMMANDS, page
 from recoup.cli.dispatch import build, name_of
+from recoup.ledger import connection
 from recoup.model.errors import ExitCode
 
 
@@ -136,3 +137,22 @@ def test_nothing_heavy_is_loaded_for_the_page_nor_for_the_parser():
 def test_the_page_is_what_the_parser_knows():
     assert {command.name for command in COMMANDS} <= set(build())
     assert page("1.2.3").startswith("recoup 1.2.3: ")
+
+
+def test_a_ledger_on_a_network_file_system(capsys, monkeypatch, tmp_path):
+    mounts = f"/dev/sda / ext4 rw 0 0\nserver:/share {tmp_path} nfs4 rw 0 0\n"
+    real = connection.refuse_network_file_system
+    for module in ("workspace", "doctor"):
+        monkeypatch.setattr(f"recoup.app.{module}.refuse_network_file_system", lambda path, _: real(path, mounts))
+    (tmp_path / "recoup.toml").write_text('[pipelines]\np = "p.py"\n')
+    (tmp_path / "p.py").write_text(
+        'import recoup as rc\np = rc.Pipeline("p", partitions=rc.Daily("2024-01-01", "2024-01-02"))\n'
+        "@p.step\ndef a(ctx): ...\n"
+    )
+    for words in (["run", "p"], ["plan", "p"]):
+        assert main(words) == ExitCode.USAGE
+        error, help_line = told(capsys)[1].splitlines()
+        assert f"network file system (nfs4 at {tmp_path})" in error
+        assert "local disk" in help_line
+    assert main(["doctor"]) == ExitCode.INCOMPLETE
+    assert "network file system" in told(capsys)[0]

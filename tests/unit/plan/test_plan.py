@@ -1,7 +1,6 @@
 """A saved plan holds ranges, comes back as it was, and is refused when what it rests on has moved."""
 
 import json
-from dataclasses import replace
 
 import pytest
 

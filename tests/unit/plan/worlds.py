@@ -204,7 +204,7 @@ def requests(draw: st.DrawFn, graph: Graph) -> Request:
         case _:
             pass
     made = [node.name for node in graph.nodes if node.kind is not NodeKind.SOURCE]
-    if made and draw(st.booleans()):
+    if draw(st.booleans()) and made:
         wish["steps"] = tuple(draw(st.lists(st.sampled_from(made), min_size=1, max_size=2)))
     only = draw(st.lists(st.sampled_from(list(Only)), min_size=1, max_size=3, unique=True))
     wish["only"] = tuple(word for word in Only if word in only)

@@ -1,0 +1,579 @@
+"""These events, exactly these instructions."""
+
+from dataclasses import replace
+
+import pytest
+
+import recoup as rc
+from recoup.engine import machine as engine
+from recoup.engine.machine import Counts, Machine
+from recoup.model.failure import RETRYABLE, Failure, FailureKind
+from recoup.model.graph import Graph
+from recoup.plan.request import Order
+from tests.unit.plan.worlds import NOW, World, pipeline
+
+DAYS = rc.Daily("2013-01-01", "2013-01-05")
+PATIENT = rc.Retry(max_attempts=9, jitter=0)
+
+
+class Driven:
+    """A machine, spoken to by name: nodes, and days of January 2013 as "01"."""
+
+    def __init__(self, world, pools=None, **wish):
+        self.world = world
+        self.machine = Machine(world.graph, world.plan(**wish), world.snapshot, pools or {})
+
+    def take(self, room=100, now=0.0):
+        return [self.told(start)[1:3] for start in self.machine.take(room, now)]
+
+    def reasons(self, room=100):
+        return [self.told(start)[1:] for start in self.machine.take(room, 0.0)]
+
+    def succeed(self, node, key):
+        return self.handle(engine.Succeeded, node, key)
+
+    def fail(self, node, key, kind="logic", *, now=0.0, chance=0.0):
+        return self.handle(engine.Failed, node, key, Failure(FailureKind(kind), "it failed"), now, chance)
+
+    def handle(self, event, node, key, *more):
+        found = self.world.graph.by_name[node]
+        ordinal = found.partitions.ordinal(f"2013-01-{key}" if found.partitions is DAYS else key)
+        return [self.told(instruction) for instruction in self.machine.handle(event(found.index, ordinal, *more))]
+
+    def told(self, instruction):
+        node = self.world.graph.nodes[instruction.node]
+        key = node.partitions.name(instruction.ordinal).removeprefix("2013-01-")
+        kind = type(instruction).__name__
+        match instruction:
+            case engine.CloseRun():
+                return (kind, key)
+            case engine.Retry():
+                return (kind, node.name, key, instruction.delay_seconds)
+            case _:
+                return (kind, node.name, key, instruction.reason)
+
+    @property
+    def counts(self):
+        counts = self.machine.counts
+        return (counts.succeeded, counts.failed, counts.blocked, counts.total)
+
+
+def chain(days=DAYS, retry=PATIENT, pool=None, sink=None):
+    """raw → clean → week, which looks back two days and needs all of them."""
+    made = pipeline(days)
+    made.step(name="raw", retry=retry, pool=pool)(lambda ctx: None)
+    clean = made.step(name="clean", retry=retry)(lambda ctx, raw: None)
+    made.step(name="week", retry=retry, sink=sink)(lambda ctx, before=rc.lookback(clean, days=2): None)
+    return World.of(made)
+
+
+def one(retry=PATIENT, pool=None, **step):
+    made = pipeline(DAYS)
+    made.step(name="raw", retry=retry, pool=pool, **step)(lambda ctx: None)
+    return World.of(made)
+
+
+# ------------------------------------------------------------------------------------------------ readiness
+
+
+def test_what_waits_for_nothing_is_ready_with_its_reason():
+    world = one().know("raw", failed={"logic": "2013-01-02"})
+    assert Driven(world).reasons() == [
+        ("raw", "01", "missing"),
+        ("raw", "02", "failed(logic)"),
+        ("raw", "03", "missing"),
+        ("raw", "04", "missing"),
+        ("raw", "05", "missing"),
+    ]
+
+
+def test_a_partition_is_finished_before_the_next_is_begun():
+    driven = Driven(chain(), steps="raw clean", end="2013-01-02")
+
+    assert driven.take(room=1) == [("raw", "01")]
+    assert driven.succeed("raw", "01") == []
+    assert driven.take(room=1) == [("clean", "01")]
+    assert driven.take(room=1) == [("raw", "02")]
+    assert driven.take(room=1) == []
+
+
+def test_a_child_starts_as_soon_as_its_own_inputs_are_there():
+    driven = Driven(chain().know("raw", published="2013-01-01…2013-01-05"))
+    assert driven.take() == [("clean", f"0{day}") for day in range(1, 6)]
+    assert driven.succeed("clean", "03") == []
+    assert driven.take() == []
+    assert driven.succeed("clean", "02") == []
+    assert driven.take() == [("week", "04")]
+    assert driven.succeed("clean", "01") == []
+    # The first day reads nothing, but waits for the same day above it; the second reads the first, the third both.
+    assert driven.take() == [("week", "01"), ("week", "02"), ("week", "03")]
+
+
+def test_nobody_waits_for_what_is_there_already():
+    driven = Driven(chain().all_published("week"))
+    assert driven.take() == [("week", f"0{day}") for day in range(1, 6)]
+
+
+def test_finer_partitions_make_a_coarser_one():
+    hours = rc.Hourly("2013-01-01", "2013-01-01")
+    made = pipeline(DAYS)
+    hour = made.step(name="hour", partitions=hours)(lambda ctx: None)
+    made.step(name="day")(lambda ctx, hour=rc.within(hour, complete=0.75): None)
+    driven = Driven(World.of(made), partitions="2013-01-01")
+
+    assert len(driven.take()) == 24
+    for hour_of_day in range(23):
+        assert driven.handle(engine.Succeeded, "hour", f"2013-01-01T{hour_of_day:02}") == [
+            ("CloseRun", f"01T{hour_of_day:02}")
+        ]
+        assert driven.take() == [], "a share only counts once all of it has settled"
+    assert driven.fail("hour", "2013-01-01T23") == []
+    assert driven.take() == [("day", "01")]
+
+
+def test_one_argument_for_each_of_two_inputs_and_one_parent_read_twice():
+    made = pipeline(DAYS)
+    left = made.step(name="left")(lambda ctx: None)
+    made.step(name="right")(lambda ctx: None)
+    made.step(name="both")(lambda ctx, left, right, until=rc.trailing(left, days=2): None)
+    driven = Driven(World.of(made), end="2013-01-02")
+    assert len(driven.take()) == 4
+
+    assert driven.succeed("left", "02") == []
+    assert driven.succeed("right", "02") == []
+    assert driven.take() == []
+    assert driven.succeed("left", "01") == []
+    assert driven.take() == [("both", "02")]
+    assert driven.succeed("right", "01") == []
+    assert driven.take() == [("both", "01")]
+
+
+# ------------------------------------------------------------------------------------------------ order and room
+
+
+def test_newest_first():
+    driven = Driven(chain(), order=Order.NEWEST, steps="raw clean")
+
+    assert driven.take(room=2) == [("raw", "05"), ("raw", "04")]
+    driven.succeed("raw", "04")
+    assert driven.take(room=2) == [("clean", "04"), ("raw", "03")]
+    driven.succeed("raw", "05")
+    assert driven.take(room=1) == [("clean", "05")]
+
+
+def test_grains_are_mixed_by_the_time_at_which_they_begin():
+    made = pipeline(DAYS)
+    made.step(name="day")(lambda ctx: None)
+    made.step(name="hour", partitions=rc.Hourly("2013-01-02", "2013-01-02"))(lambda ctx: None)
+    driven = Driven(World.of(made), start="2013-01-02", end="2013-01-03")
+    taken = driven.take()
+
+    assert taken[:3] == [("day", "02"), ("hour", "02T00"), ("hour", "02T01")]
+    assert taken[-1] == ("day", "03")
+
+
+def test_no_more_than_there_is_room_for():
+    driven = Driven(one())
+
+    assert len(driven.take(room=2)) == 2
+    assert driven.machine.running == 2
+    assert driven.take(room=0) == []
+    assert len(driven.take(room=100)) == 3
+    assert driven.machine.running == 5
+
+
+def test_a_pool_has_slots():
+    made = pipeline(DAYS)
+    made.step(name="api", pool="faa", retry=PATIENT)(lambda ctx: None)
+    made.step(name="free")(lambda ctx: None)
+    driven = Driven(World.of(made), pools={"faa": 2}, end="2013-01-03")
+
+    assert driven.take() == [("api", "01"), ("free", "01"), ("api", "02"), ("free", "02"), ("free", "03")]
+    assert driven.take() == []
+    assert not driven.machine.can_take(0.0)
+    driven.succeed("free", "01")
+    assert driven.take() == []
+    driven.succeed("api", "01")
+    assert driven.machine.can_take(0.0)
+    assert driven.take() == [("api", "03")]
+
+
+@pytest.mark.parametrize(
+    "back",
+    [
+        lambda driven: driven.fail("raw", "01"),
+        lambda driven: driven.fail("raw", "01", "network"),
+        lambda driven: driven.handle(engine.Taken, "raw", "01"),
+        lambda driven: driven.handle(engine.Unready, "raw", "01", "why"),
+    ],
+)
+def test_however_it_ends_its_slot_is_free_again(back):
+    driven = Driven(one(pool="faa"), pools={"faa": 1})
+    assert driven.take() == [("raw", "01")]
+    back(driven)
+
+    assert driven.machine.running == 0
+    assert driven.take() == [("raw", "02")]
+
+
+def test_a_delivery_does_not_take_a_slot_of_its_steps_pool():
+    world = one(pool="faa", sink=rc.DuckDB("d.duckdb", table="t")).know("raw", published="2013-01-01…2013-01-05")
+    assert len(Driven(world, pools={"faa": 1}).take()) == 5
+
+
+# ------------------------------------------------------------------------------------------------ trying again
+
+
+def test_the_wait_doubles_up_to_five_minutes():
+    driven = Driven(one())
+    delays, now = [], 0.0
+    driven.take(room=5)
+    for _ in range(6):
+        [(_, _, _, delay)] = driven.fail("raw", "01", "network", now=now, chance=0.9)
+        delays.append(delay)
+        now += delay
+        assert driven.take(now=now - 0.001) == []
+        assert driven.take(now=now) == [("raw", "01")]
+    assert delays == [30, 60, 120, 240, 300, 300]
+
+
+def test_jitter_takes_its_share_away():
+    driven = Driven(one(retry=rc.Retry(jitter=0.1)))
+    driven.take()
+    assert driven.fail("raw", "01", "network", chance=0.5) == [("Retry", "raw", "01", 28.5)]
+
+
+def test_a_delayed_one_is_due_at_its_time():
+    driven = Driven(one())
+    driven.take()
+    assert driven.machine.next_due() is None
+    driven.fail("raw", "02", "network", now=100.0)
+    driven.fail("raw", "01", "network", now=90.0)
+
+    assert driven.machine.next_due() == 120.0
+    assert not driven.machine.can_take(119.9)
+    assert driven.machine.can_take(120.0)
+    assert driven.take(now=120.0) == [("raw", "01")]
+    assert driven.machine.next_due() == 130.0
+    assert driven.counts == (0, 0, 0, 5)
+
+
+@pytest.mark.parametrize("kind", sorted(RETRYABLE))
+def test_what_may_pass_by_itself_is_tried_again(kind):
+    driven = Driven(one(retry=rc.Retry(max_attempts=2, jitter=0)))
+    driven.take()
+
+    [retry] = driven.fail("raw", "01", kind)
+    assert retry[0] == "Retry"
+    driven.take(now=1000.0)
+    assert driven.fail("raw", "01", kind) == []
+    assert driven.counts == (0, 1, 0, 5)
+
+
+@pytest.mark.parametrize("kind", sorted(set(FailureKind) - RETRYABLE))
+def test_what_may_not_is_not(kind):
+    driven = Driven(one())
+    driven.take()
+
+    assert driven.fail("raw", "01", kind) == []
+    assert driven.machine.next_due() is None
+    assert driven.counts == (0, 1, 0, 5)
+
+
+def test_a_step_that_may_be_tried_once():
+    driven = Driven(one(retry=rc.Retry(max_attempts=1)))
+    driven.take()
+
+    assert driven.fail("raw", "01", "network") == []
+    assert driven.fail("raw", "02", "lost") == []
+    assert driven.counts == (0, 2, 0, 5)
+
+
+def test_workers_that_vanish_have_a_budget_of_their_own():
+    driven = Driven(one(retry=rc.Retry(max_attempts=3, jitter=0)))
+    driven.take()
+    told = []
+    for kind in ("lost", "network", "lost", "network", "lost"):
+        told += driven.fail("raw", "01", kind)
+        driven.take(now=1_000_000.0)
+
+    # The first loss is tried again at once.
+    assert told == [
+        ("Retry", "raw", "01", 0.0),
+        ("Retry", "raw", "01", 30.0),
+        ("Retry", "raw", "01", 60.0),
+        ("Retry", "raw", "01", 60.0),
+    ]
+    assert driven.counts == (0, 1, 0, 5)
+
+
+def test_each_partition_has_its_own_tries():
+    driven = Driven(one(retry=rc.Retry(max_attempts=2, jitter=0)))
+    driven.take()
+    for day in ("01", "02", "03"):
+        assert driven.fail("raw", day, "network") == [("Retry", "raw", day, 30.0)]
+
+
+def test_a_delivery_is_tried_again_as_its_step_says():
+    world = one(retry=rc.Retry(max_attempts=2, jitter=0), sink=rc.DuckDB("d.duckdb", table="t"))
+    driven = Driven(world.know("raw", published="2013-01-01…2013-01-05"))
+    driven.take()
+
+    assert driven.fail("raw@d.t", "01", "conflict") == [("Retry", "raw@d.t", "01", 30.0)]
+    driven.take(now=30.0)
+    assert driven.fail("raw@d.t", "01", "conflict") == []
+
+
+# ------------------------------------------------------------------------------------------------ blocks
+
+
+def test_what_waited_for_a_failure_is_blocked_and_so_is_what_waited_for_that():
+    driven = Driven(chain())
+    driven.take()
+    for day in ("01", "02", "03"):
+        driven.succeed("raw", day)
+        driven.take()
+    driven.succeed("clean", "01")
+    driven.succeed("clean", "02")
+
+    assert driven.fail("clean", "03") == [
+        ("Block", "week", "04", "clean: 1 of 2 there, 2 needed; missing 2013-01-03"),
+    ]
+    assert driven.fail("raw", "04") == [
+        ("Block", "clean", "04", "raw is missing 2013-01-04"),
+        ("Block", "week", "05", "clean: 0 of 2 there, 2 needed; missing 2013-01-03…2013-01-04 (2)"),
+    ]
+    assert driven.counts == (5, 2, 3, 15)
+
+
+def test_a_share_that_is_still_enough_blocks_nobody():
+    made = pipeline(DAYS)
+    clean = made.step(name="clean")(lambda ctx: None)
+    made.step(name="week")(lambda ctx, before=rc.lookback(clean, days=4, complete=0.75): None)
+    driven = Driven(World.of(made), start="2013-01-05", steps="week", include_upstream=True)
+    assert len(driven.take()) == 4
+
+    assert driven.fail("clean", "02") == []
+    for day in ("01", "03"):
+        assert driven.succeed("clean", day) == []
+    assert driven.take() == []
+    assert driven.succeed("clean", "04") == [], "its other steps were not made"
+    assert driven.take() == [("week", "05")]
+
+
+def test_what_left_the_calendar_makes_no_share():
+    made = pipeline(DAYS)
+    clean = made.step(name="clean")(lambda ctx: None)
+    made.step(name="week")(lambda ctx, before=rc.lookback(clean, days=4): None)
+    world = World.of(made).know("clean", expected="2013-01-03…2013-01-05", published="2013-01-01…2013-01-03")
+    driven = Driven(world, steps="clean week")
+    driven.take()
+
+    [block, *_] = driven.fail("clean", "04")
+    assert block == ("Block", "week", "05", "clean: 1 of 2 there, 2 needed; missing 2013-01-04")
+
+
+def test_an_input_outside_the_calendar_of_its_maker_is_there_all_the_same():
+    """For the same partition it is asked whether it is there, not what share."""
+    made = pipeline(DAYS)
+    made.step(name="raw")(lambda ctx: None)
+    made.step(name="other")(lambda ctx: None)
+    made.step(name="clean")(lambda ctx, raw, other: None)
+    world = World.of(made).know("raw", expected="2013-01-02…2013-01-05", published="2013-01-01")
+    driven = Driven(world, partitions="2013-01-01", steps="other clean")
+    assert driven.take() == [("other", "01")]
+    driven.succeed("other", "01")
+
+    assert driven.take() == [("clean", "01")]
+
+
+def test_nothing_is_delivered_of_what_was_not_made():
+    driven = Driven(chain(sink=rc.DuckDB("d.duckdb", table="t")).all_published("week", "week@d.t"))
+    assert len(driven.take()) == 5
+
+    assert driven.fail("week", "01") == [("Block", "week@d.t", "01", "week is not there")]
+    assert driven.succeed("week", "02") == []
+    assert driven.take() == [("week@d.t", "02")]
+    assert driven.succeed("week@d.t", "02") == [("CloseRun", "02")]
+
+
+def test_an_input_that_turned_out_not_to_be_usable():
+    driven = Driven(chain(), steps="raw clean", end="2013-01-01")
+    driven.take()
+
+    assert driven.handle(engine.Unready, "raw", "01", "made too late") == [
+        ("Block", "raw", "01", "made too late"),
+        ("Block", "clean", "01", "raw is missing 2013-01-01"),
+    ]
+    assert driven.counts == (0, 0, 2, 2)
+    assert driven.machine.done
+
+
+# ------------------------------------------------------------------------------------------------ back, and elsewhere
+
+
+def test_what_was_never_begun_is_ready_again_and_was_not_a_try():
+    driven = Driven(one(retry=rc.Retry(max_attempts=2, jitter=0)))
+    driven.take()
+    for _ in range(5):
+        assert driven.handle(engine.Released, "raw", "02") == []
+        assert driven.machine.running == 4
+        assert driven.take() == [("raw", "02")]
+    assert driven.fail("raw", "02", "network") == [("Retry", "raw", "02", 30.0)]
+
+
+def test_what_another_controller_runs_is_awaited():
+    driven = Driven(chain(), steps="raw clean", end="2013-01-02")
+    driven.take()
+    raw = driven.world.graph.by_name["raw"]
+    first = DAYS.ordinal("2013-01-01")
+
+    assert driven.handle(engine.Taken, "raw", "01") == []
+    assert driven.machine.elsewhere == {(raw.index, first)}
+    assert driven.machine.running == 1
+    assert driven.take() == []
+    assert driven.succeed("raw", "01") == []
+    assert driven.machine.elsewhere == frozenset()
+    assert driven.take() == [("clean", "01")]
+    assert driven.counts == (1, 0, 0, 4)
+
+
+def test_what_failed_elsewhere_has_failed_and_is_not_tried_again_here():
+    driven = Driven(chain(), steps="raw clean", end="2013-01-01")
+    driven.take()
+    driven.handle(engine.Taken, "raw", "01")
+
+    assert driven.handle(engine.FailedElsewhere, "raw", "01") == [("Block", "clean", "01", "raw is missing 2013-01-01")]
+    assert driven.counts == (0, 1, 1, 2)
+    assert driven.machine.elsewhere == frozenset()
+    assert driven.machine.done
+
+
+def test_what_another_controller_gave_up_is_ours():
+    driven = Driven(one(pool="faa"), pools={"faa": 1})
+    driven.take()
+    driven.handle(engine.Taken, "raw", "01")
+
+    assert driven.handle(engine.Released, "raw", "01") == []
+    assert driven.machine.elsewhere == frozenset()
+    assert driven.machine.running == 0
+    assert driven.take() == [("raw", "01")]
+
+
+# ------------------------------------------------------------------------------------------------ the end
+
+
+def test_a_run_is_complete_when_all_steps_of_its_partition_are_there():
+    driven = Driven(chain(), end="2013-01-01")
+    driven.take()
+    assert driven.succeed("raw", "01") == []
+    driven.take()
+    assert driven.succeed("clean", "01") == []
+    driven.take()
+    assert driven.succeed("week", "01") == [("CloseRun", "01")]
+    assert driven.machine.done
+
+
+def test_what_was_there_before_counts_for_the_run():
+    driven = Driven(chain().know("raw", published="2013-01-01").know("week", published="2013-01-01"), end="2013-01-01")
+    driven.take()
+    assert driven.succeed("clean", "01") == [("CloseRun", "01")]
+
+
+def test_a_run_of_which_a_step_was_not_made_stays_open():
+    driven = Driven(chain(), steps="raw", end="2013-01-01")
+    driven.take()
+    assert driven.succeed("raw", "01") == []
+    assert driven.machine.done
+
+
+def test_a_run_of_which_a_step_failed_stays_open():
+    driven = Driven(chain().know("raw", published="2013-01-01"), end="2013-01-01")
+    driven.take()
+    assert driven.fail("clean", "01") == []
+    assert driven.take() == [("week", "01")], "it reads nothing of that day"
+    assert driven.succeed("week", "01") == []
+    assert driven.machine.done
+
+
+def test_a_restatement_that_failed_leaves_the_run_open_though_old_data_is_there():
+    driven = Driven(chain().all_published().know("week", same_code=""), only="stale", end="2013-01-01")
+    driven.take()
+    assert driven.fail("week", "01") == []
+
+
+def test_a_step_that_is_not_expected_that_day_is_not_waited_for():
+    world = chain().know("clean", expected="2013-01-02…2013-01-05").know("week", expected="2013-01-02…2013-01-05")
+    driven = Driven(world, end="2013-01-01")
+    driven.take()
+
+    assert driven.succeed("raw", "01") == [("CloseRun", "01")]
+
+
+def test_grains_have_runs_of_their_own():
+    made = pipeline(DAYS)
+    made.step(name="day")(lambda ctx: None)
+    made.step(name="month", partitions=rc.Monthly("2013-01", "2013-01"))(lambda ctx: None)
+    driven = Driven(World.of(made), end="2013-01-01")
+    driven.take()
+
+    assert driven.succeed("day", "01") == [("CloseRun", "01")]
+    assert driven.handle(engine.Succeeded, "month", "2013-01") == [("CloseRun", "2013-01")]
+
+
+def test_a_plan_without_actions_is_done():
+    driven = Driven(chain().all_published())
+
+    assert driven.machine.done
+    assert not driven.machine.can_take(0.0)
+    assert driven.take() == []
+    assert driven.machine.counts == Counts()
+
+
+def test_blocks_of_the_plan_are_not_the_machines():
+    driven = Driven(chain(), steps="clean")
+    assert driven.machine.done
+    assert driven.machine.counts == Counts()
+
+
+def test_counts_add_up():
+    counts = Counts(total=10, succeeded=3, failed=2, blocked=1)
+    assert counts.settled == 6
+
+
+def test_members_have_no_time_but_an_order():
+    made = rc.Pipeline("p", partitions=rc.Static(["acme", "globex"]))
+    made.step(name="raw")(lambda ctx: None)
+    made.step(name="clean")(lambda ctx, raw: None)
+    world = World.of(made)
+
+    assert Driven(world, order=Order.NEWEST).take() == [("raw", "globex"), ("raw", "acme")]
+    driven = Driven(world)
+    assert driven.take() == [("raw", "acme"), ("raw", "globex")]
+    driven.handle(engine.Succeeded, "raw", "acme")
+    assert driven.take() == [("clean", "acme")]
+
+
+def test_a_lookback_before_the_first_day_that_is_counted():
+    days = rc.Daily("1900-01-01", "1900-01-03")
+    made = pipeline(days)
+    clean = made.step(name="clean")(lambda ctx: None)
+    made.step(name="week")(lambda ctx, before=rc.lookback(clean, days=7): None)
+    driven = Driven(World.of(made))
+    assert driven.take() == [("clean", f"1900-01-0{day}") for day in (1, 2, 3)]
+    for day in (1, 2, 3):
+        assert driven.handle(engine.Succeeded, "clean", f"1900-01-0{day}") == []
+    assert driven.take() == [("week", f"1900-01-0{day}") for day in (1, 2, 3)]
+
+
+def test_the_graph_may_be_bound_to_other_ids():
+    members = rc.Static(["acme", "globex"])
+    made = rc.Pipeline("p", partitions=members)
+    made.step(name="raw")(lambda ctx: None)
+    graph = Graph.of(made).bind(lambda _: members.bind({"acme": 70_000, "globex": 5}))
+    world = replace(World.of(made), graph=graph)
+    world.know("raw", expected=graph.anchor.universe(NOW))
+    driven = Driven(world)
+
+    assert driven.take() == [("raw", "globex"), ("raw", "acme")]
+    assert driven.handle(engine.Succeeded, "raw", "acme") == [("CloseRun", "acme")]
