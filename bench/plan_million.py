@@ -1,4 +1,4 @@
-"""Plan 1,000,000 partition-steps: 98 % published, 1 % failed, 1 % stale, from a full ledger.
+"""Plan 1,000,000 partition-steps: 98 % published, 1 % failed, 1 % stale.
 
     python bench/plan_million.py make FOLDER      # writes recoup.toml, the pipeline and the ledger (about half a minute)
     python bench/plan_million.py plan FOLDER      # what is measured: one whole process

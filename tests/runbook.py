@@ -68,6 +68,15 @@ def pytest_runtest_makereport(item: pytest.Item):
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Add this run's outcomes to those of earlier runs: a run of one file forgets nothing."""
     seen = session.config.stash[SEEN]
-    cache = session.config.cache
+    if hasattr(session.config, "workeroutput"):  # one of several processes: the one that started them writes
+        session.config.workeroutput["runbook"] = seen
+        return
+    cache = getattr(session.config, "cache", None)
     if seen and cache is not None:
         cache.set(OUTCOMES, {**cache.get(OUTCOMES, {}), **seen})
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node) -> None:
+    """What a process that ran some of the tests has seen."""
+    node.config.stash[SEEN].update(getattr(node, "workeroutput", {}).get("runbook", {}))

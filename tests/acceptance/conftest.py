@@ -142,7 +142,7 @@ class Project:
         usual = {name: value for name, value in os.environ.items() if not name.startswith(("RECOUP_", "AWS_"))}
         return {**usual, "POLARS_MAX_THREADS": "1", **self.environ, **more}
 
-    def python(self, code: str) -> Any:  # noqa: ANN401 - whatever it prints as JSON
+    def python(self, code: str) -> Any:
         """What a person's own program finds, in a process of its own; the last line that it prints."""
         result = subprocess.run(
             [sys.executable, "-c", f"import json\nimport recoup as rc\n{code}"],
@@ -210,7 +210,7 @@ class Terminal:
             preexec_fn=lambda: os.login_tty(own),
         )
         os.close(own)
-        project._started.append(process)  # type: ignore[arg-type]  # noqa: SLF001 - it ends them all
+        project._started.append(process)  # type: ignore[arg-type]
         return cls(process, controller)
 
     def see(self, *texts: str) -> str:

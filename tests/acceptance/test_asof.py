@@ -51,7 +51,7 @@ TIP_OFFS = {"2024-01-01": "17:00", "2024-01-02": "23:30", "2024-01-03": "20:00"}
 
 @pytest.fixture
 def projections(project):
-    project.declare("projections", PROJECTIONS, "max_parallel = 2")
+    project.declare("projections", PROJECTIONS, 'executor = "inline"')
     return project
 
 
@@ -193,7 +193,7 @@ def test_a_date_done_by_day_and_one_done_by_backfill_have_equal_digests(projects
     digests = []
     for name, windows in {"daily": TIP_OFFS, "backfill": [None]}.items():
         made = projects(name)
-        made.declare("projections", PROJECTIONS, "max_parallel = 2")
+        made.declare("projections", PROJECTIONS, 'executor = "inline"')
         for key in windows:
             scope = ("--start", key, "--end", key) if key else ()
             assert made.recoup("run", "projections", *scope, "--as-of-mode", "partition-end").returncode == 0
@@ -225,7 +225,7 @@ def games(ctx):
 
 @pytest.mark.runbook("D-01")
 def test_a_game_at_half_past_midnight_utc_belongs_to_the_day_before(project):
-    project.declare("slate", SLATE, "max_parallel = 2")
+    project.declare("slate", SLATE, 'executor = "inline"')
     for start, end in (("2024-03-09", "2024-03-11"), ("2024-11-02", "2024-11-04")):
         assert project.recoup("run", "slate", "--start", start, "--end", end).returncode == 0
     manifests = of_dataset(project.manifests(), "games")

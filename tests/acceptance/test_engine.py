@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import subprocess
 import time
 from collections import Counter
 from datetime import date, timedelta
@@ -15,6 +14,7 @@ TERMINATED, INTERRUPTED = 143, 130
 FIRST, LAST, DATES = "2023-01-01", "2023-11-23", 327
 WINDOW = ("--start", FIRST, "--end", LAST)
 RUN = ("run", "phase3", *WINDOW)
+INLINE = 'executor = "inline"'  # where it is no question which process a step runs in
 STATUS = ("status", "phase3", *WINDOW)
 
 
@@ -79,7 +79,7 @@ def assert_the_rest_is_done(season, again=frozenset()):
     called = [call.partition for call in season.calls()[before:]]
     assert sorted(called) == [day(number) for number in range(151, DATES + 1)]
     assert {partition for partition, count in tries(season).items() if count > 1} == set(again)
-    assert season.answer(*STATUS)["complete"]
+    assert published(season) == DATES
 
 
 @pytest.mark.runbook("B-17", "B-22", "B-23")
@@ -315,7 +315,7 @@ for name in STEPS:
 @pytest.fixture
 def five(project):
     """Five independent steps in November; Thanksgiving and its eve have no games."""
-    project.declare("phase3", FIVE, "max_parallel = 2")
+    project.declare("phase3", FIVE, INLINE)
     return project
 
 
@@ -452,7 +452,7 @@ def upcoming_player_game_context(ctx, history=rc.lookback(player_game_summary, d
 
 @pytest.mark.runbook("B-17", "B-30")
 def test_a_gap_blocks_and_names_just_the_two_dates(project):
-    project.declare("phase3", LOOKING_BACK.replace("SHARE", "1.0"), "max_parallel = 2")
+    project.declare("phase3", LOOKING_BACK.replace("SHARE", "1.0"), INLINE)
     project.write("bad", "2023-11-10 2023-11-12")
     before = ("--start", "2023-11-01", "--end", "2023-11-14", "--step", "player_game_summary")
     assert project.recoup("run", "phase3", *before).returncode == 1
@@ -480,7 +480,7 @@ def test_a_gap_blocks_and_names_just_the_two_dates(project):
 @pytest.mark.parametrize(("gaps", "runs"), [("2023-11-10", True), ("2023-11-10 2023-11-12", False)])
 def test_the_share_of_a_lookback(project, gaps, runs):
     """0.8 of seven days are six: at six it runs, at five it is blocked with have and need."""
-    project.declare("phase3", LOOKING_BACK.replace("SHARE", "0.8"), "max_parallel = 2")
+    project.declare("phase3", LOOKING_BACK.replace("SHARE", "0.8"), INLINE)
     project.write("bad", gaps)
     result = project.recoup("run", "phase3", "--start", "2023-11-08", "--end", "2023-11-15", "--include-upstream")
     late = [call.partition for call in project.calls() if call.step == "upcoming_player_game_context"]
@@ -669,7 +669,7 @@ finalize = after("finalize", ownership)
 @pytest.mark.runbook("D-27")
 def test_resume_skips_what_is_published_and_does_the_other_sixth(project, until, stop):
     """One partition fails in its last step, some are never begun: with `--resume` only they are worked on."""
-    project.declare("projections", SIX, "max_parallel = 1")
+    project.declare("projections", SIX, INLINE)
     project.write("bad", "finalize@2024-01-02")
     command = ("run", "projections", "--start", "2024-01-01", "--end", "2024-01-06")
     project.write("wait", "ownership")
@@ -748,7 +748,7 @@ def groups(project, *words):
 
 
 def test_editing_a_step_makes_it_stale_and_nothing_else_does(project):
-    project.declare("shop", CHAIN)
+    project.declare("shop", CHAIN, INLINE)
     assert project.recoup("run", "shop").returncode == 0
     text = (project.folder / "shop.py").read_text()
     project.write("shop.py", text.replace("def total(", "# a comment\ndef total("))
@@ -768,7 +768,7 @@ def test_editing_a_step_makes_it_stale_and_nothing_else_does(project):
 
 
 def test_an_upstream_with_other_content_makes_stale_and_with_the_same_does_not(project):
-    project.declare("shop", CHAIN)
+    project.declare("shop", CHAIN, INLINE)
     assert project.recoup("run", "shop").returncode == 0
     text = (project.folder / "shop.py").read_text()
     again = ("run", "shop", "--only", "stale", "--step", "orders")
@@ -809,7 +809,7 @@ def read_versions(project):
 
 
 def test_a_restatement_that_fails_moves_no_pointer(project):
-    project.declare("shop", RESTATED)
+    project.declare("shop", RESTATED, INLINE)
     assert project.recoup("run", "shop").returncode == 0
     before = project.tree("lake", "orders")
     project.write("shop.py", (project.folder / "shop.py").read_text().replace('VERSION = "1"', 'VERSION = "2"'))
@@ -826,7 +826,7 @@ def test_a_restatement_that_fails_moves_no_pointer(project):
 @pytest.mark.runbook("D-15")
 def test_leftovers_in_a_run_s_folder_do_not_matter(project, until, stop):
     """A run is killed; half a file, a foreign file and somebody's folder lie in its place when it goes on."""
-    project.declare("shop", RESTATED.replace("if told", "wait_for('go')\n        if told"), "max_parallel = 1")
+    project.declare("shop", RESTATED.replace("if told", "wait_for('go')\n        if told"), INLINE)
     process = project.start("run", "shop")
     until(project.calls, process)
     stop(process, signal.SIGKILL)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
@@ -222,10 +222,13 @@ class Reader:
                 self.reads += 1
 
 
-def fingerprint(project: Project, *, without: Callable[[Path], bool] = lambda _: False) -> dict[str, str]:
-    """A digest of everything that a late writer could change: ledger rows, lake files, the table's rows."""
+def fingerprint(project: Project, pattern: str = "[!.]*") -> dict[str, str]:
+    """A digest of everything that a late writer could change: ledger rows, lake files, the table's rows.
+
+    Not of what a write makes beside its target, and takes away itself.
+    """
     lake = project.folder / "lake"
-    files = (path for path in lake.rglob("*") if path.is_file() and "locks" not in path.parts and not without(path))
+    files = (path for path in lake.rglob(pattern) if path.is_file() and "locks" not in path.parts)
     told = {str(path.relative_to(lake)): _digest(path) for path in files}
     with project.reader() as reader:
         for table in ("attempts", "publications", "planes", "runs", "blocks", "events", "backfills", "controllers"):

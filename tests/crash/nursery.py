@@ -37,12 +37,14 @@ class Nursery:
             [sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environ, text=True
         )
 
-    def bear(self, folder: Path, words: list[str], environ: dict[str, str], injector: dict[str, Any]) -> int:
+    def bear(
+        self, folder: Path, words: list[str], out: Path, environ: dict[str, str], injector: dict[str, Any]
+    ) -> int:
         """Run `recoup words` in the folder, under an injector with these fields; its exit code, or minus its signal.
 
-        The field `workers` is what the workers get that it starts.
+        The field `workers` is what the workers get that it starts. What they say is added to the file `out`.
         """
-        request = {"folder": str(folder), "words": words, "environ": environ, "injector": injector}
+        request = {"folder": str(folder), "words": words, "out": str(out), "environ": environ, "injector": injector}
         stdin, stdout = self._process.stdin, self._process.stdout
         assert stdin is not None
         assert stdout is not None
@@ -72,7 +74,7 @@ def live(request: dict[str, Any]) -> None:
     """The child: a terminal of files, an injector, and the command line; never returns."""
     os.chdir(request["folder"])
     os.environ.update(request["environ"])
-    with Path("out.txt").open("ab") as out:
+    with Path(request["out"]).open("ab") as out:
         for fileno in (1, 2):
             os.dup2(out.fileno(), fileno)
     faulthandler.dump_traceback_later(HANGS_SECONDS, exit=True)

@@ -46,7 +46,7 @@ class Project:
     def run(self, nursery: Nursery, *more: str, **injector: Any) -> int:
         """`recoup run days`, inline; killed or failed as the injector's fields say."""
         environ = {"RECOUP_EXECUTOR": "inline", **self.environ}
-        return nursery.bear(self.folder, [*RUN, *more], environ, injector)
+        return nursery.bear(self.folder, [*RUN, *more], self.out, environ, injector)
 
     # --- the command, as people start it
 
@@ -72,6 +72,11 @@ class Project:
         return process.returncode, errors
 
     # --- witnesses
+
+    @property
+    def out(self) -> Path:
+        """Beside the folder, which may be on a disk that is full."""
+        return self.folder.with_suffix(".out")
 
     @property
     def lake(self) -> LocalStore:
@@ -107,7 +112,7 @@ class Project:
 
     def output(self) -> str:
         """What forked commands said."""
-        return (self.folder / "out.txt").read_text(errors="replace")
+        return self.out.read_text(errors="replace")
 
     def trace(self) -> list[str]:
         return (self.folder / "trace.txt").read_text().splitlines()

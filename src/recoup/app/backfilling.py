@@ -131,6 +131,9 @@ class _Backfilling:
             on_plan(self.planned, None)
             return self._nothing_to_run(clock.monotonic() - began)
         self._refuse_unknown_pools()
+        as_of(
+            chosen.request.as_of_mode, self.planned.prepared.pipeline, 0.0
+        )  # an unknown mode is refused before anything is opened
         backfill, backfill_id, made_at = self._open()
         on_plan(self.planned, backfill_id)
         stopping = Stopping()
@@ -215,7 +218,7 @@ class _Backfilling:
 
     def _unfinished(self, request: Request) -> BackfillRow | None:
         reader = LedgerReader(self.ledger.path, self.ledger.db)
-        found = reader.backfills("WHERE digest = ? AND state = 'interrupted'", (request.digest,))
+        found = reader.backfills("WHERE digest = ? AND state IN ('interrupted', 'cancelled')", (request.digest,))
         return found[0] if found else None
 
     def _blocked(self) -> list[Blocked]:
@@ -248,6 +251,6 @@ class _Backfilling:
 def _state(stopping: Stopping, counts: Counts, chosen: Plan) -> str:
     if stopping.cancelled:
         return "cancelled"
-    if stopping.drain or stopping.at_once:
+    if (stopping.drain or stopping.at_once) and counts.settled < counts.total:
         return "interrupted"
     return "incomplete" if counts.failed or counts.blocked or chosen.blocked else "done"

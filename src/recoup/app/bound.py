@@ -41,7 +41,7 @@ def bound(workspace: Workspace, reader: LedgerReader, name: str | Pipeline) -> B
     """Load a pipeline and bind it to what the ledger knows of it."""
     pipeline, _ = workspace.pipeline(name)
     graph = Graph.of(pipeline).bind(lambda partitioning: _bound(reader, pipeline.name, partitioning))
-    known = reader.nodes()
+    known = {n.name: n for n in reader.nodes().values() if n.pipeline == pipeline.name or n.kind == "source"}
     return Bound(pipeline, graph, [known[node.name].node if node.name in known else UNKNOWN for node in graph.nodes])
 
 

@@ -180,8 +180,8 @@ def _compare(
 ) -> tuple[Pointer | None, bool, str]:
     """The pointer, whether ledger and pointer say the same, and that as a sentence."""
     remembered = next((row for row in history if row.state == "current"), None)
-    needs_pointer = any(row.publication.nonce for row in [*history, *open_intents])
-    if found.kind == "delivery" or not needs_pointer:
+    newest = next((row for row in [*open_intents, *history] if row.state in ("current", "intent")), None)
+    if found.kind == "delivery" or (newest is not None and not newest.publication.nonce):
         return None, True, "it has no pointer: it is no table in the lake, and the ledger alone remembers it"
     try:
         pointer = read_pointer(workspace.store(), found.name, found.key, partition)

@@ -1,4 +1,4 @@
-"""Tables follow a rollback: each partition is delivered again from what it shows now, and recorded like any delivery."""
+"""Tables follow a rollback: each partition is delivered again as it shows now, and recorded like any delivery."""
 
 from __future__ import annotations
 

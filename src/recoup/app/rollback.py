@@ -8,20 +8,19 @@ was begun and not ended, and leaves alone what that one has moved already.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from recoup.app.bound import Bound, bound
 from recoup.app.redelivery import Redelivery
-from recoup.app.rollback_plan import Asked, Begun, Move, RollbackPlan, decided, plan_rollback
+from recoup.app.rollback_memory import begin, begun, end
+from recoup.app.rollback_moves import Asked, Move, RollbackPlan
+from recoup.app.rollback_plan import plan_rollback
 from recoup.app.targets import parse_target
 from recoup.app.workspace import Workspace
 from recoup.engine.inflight import intent_of
 from recoup.engine.reconcile import reconcile
-from recoup.engine.remembered import remembered_pointer
+from recoup.engine.remembered import remembered
 from recoup.lake.pointers import Superseded, publish
 from recoup.ledger.facts import Claim, Claimed, Publication, RunRow, Token
 from recoup.ledger.leases import ControllerLease
@@ -31,7 +30,6 @@ from recoup.ledger.transaction import Transaction
 from recoup.ledger.writer import Ledger
 from recoup.model.errors import ConflictError, ExitCode, RefusedError
 from recoup.model.graph import Node, NodeKind
-from recoup.model.manifest import Pointer
 from recoup.model.partition import PartitionSet
 from recoup.model.pipeline import Pipeline
 from recoup.ports import ObjectStore
@@ -76,7 +74,8 @@ def rollback(
     if not yes:
         with workspace.reader() as reader:
             known = bound(workspace, reader, parsed.pipeline)
-            chosen = plan_rollback(reader, workspace.store(), known, asked, _begun(reader, known, asked))
+            half_way = begun(reader, known.pipeline.name, asked)
+            chosen = plan_rollback(reader, workspace.store(), known, asked, half_way)
             return RollbackReport(chosen, done=False)
     with workspace.ledger() as ledger:
         store = workspace.own_store(ledger)
@@ -101,11 +100,15 @@ class _RollingBack:
         reader = LedgerReader(self.ledger.path, self.ledger.db)
         known = bound(self.workspace, reader, pipeline)
         reconcile(self.ledger, self.lease, self.store, known.graph, known.node_ids)
-        chosen = plan_rollback(reader, self.store, known, asked, _begun(reader, known, asked))
+        chosen = plan_rollback(reader, self.store, known, asked, begun(reader, known.pipeline.name, asked))
         if chosen.refused:
             message = f"nothing was rolled back: {chosen.refused[0]}" + _and_more(len(chosen.refused) - 1)
             raise RefusedError(message, chosen.remedy)
-        rollback_id = chosen.begun or self._begin(known, asked, chosen)
+        rollback_id = chosen.begun
+        if not rollback_id:
+            with self.ledger.transaction() as tx:
+                clock, who = self.workspace.clock, self.workspace.who
+                rollback_id = begin(tx, clock, who, known.pipeline.name, asked, chosen)
         delivery = Redelivery(self.ledger, self.store, self.lease, known, self.workspace.settings.root, rollback_id)
         for node in known.graph.nodes:
             if node.kind is NodeKind.STEP:
@@ -113,21 +116,8 @@ class _RollingBack:
                 self._settle(known, node, chosen.moved_before(node.index))
                 delivery.catch_up(node, chosen.moved_before(node.index))
         with self.ledger.transaction() as tx:
-            tx.event(_ENDED, data={"id": rollback_id})
+            end(tx, rollback_id)
         return RollbackReport(chosen, True, len(chosen.moves), delivery.delivered, tuple(delivery.failures))
-
-    def _begin(self, known: Bound, asked: Asked, chosen: RollbackPlan) -> str:
-        now = self.workspace.clock.now()
-        rollback_id = f"{ROLLBACK}-{now:%Y%m%d}-{self.workspace.clock.token_bytes(3).hex()}"
-        data = {
-            "id": rollback_id,
-            "asked": _digest(known, asked),
-            "who": self.workspace.who,
-            "moves": decided(chosen.moves),
-        }
-        with self.ledger.transaction() as tx:
-            tx.event(_BEGUN, data=data)
-        return rollback_id
 
     def _moves_of(self, known: Bound, moves: Sequence[Move], rollback_id: str, delivery: Redelivery) -> None:
         for first in range(0, len(moves), MOVES_AT_ONCE):
@@ -141,7 +131,7 @@ class _RollingBack:
             self.lease.renew(tx)
             claimed = self._claim(tx, known, batch)
             new = [self._publication(move, ours.token, rollback_id) for move, ours in zip(batch, claimed, strict=True)]
-            tx.intend([publication for publication in new if publication.nonce])
+            tx.intend(new)
         moved, error = self._swap(known, batch, new)
         self.lease.check()
         with self.ledger.transaction() as tx:
@@ -168,9 +158,11 @@ class _RollingBack:
         return claimed
 
     def _publication(self, move: Move, token: Token, rollback_id: str) -> Publication:
-        """What the earlier run published, under a token of its own; or nothing."""
+        """What the earlier run published, under a token of its own; or nothing.
+
+        A step without a table gets a pointer by it: nothing else in the lake would tell that it was taken back.
+        """
         before, after = move.before.publication, move.after and move.after.publication
-        has_pointer = bool(before.nonce or (after and after.nonce))
         return Publication(
             token=token,
             node=before.node,
@@ -180,7 +172,7 @@ class _RollingBack:
             code_version=after.code_version if after else "",
             input_version=after.input_version if after else "",
             run_as_of=(after or before).run_as_of,
-            nonce=self.workspace.clock.token_bytes(4).hex() if has_pointer else "",
+            nonce=self.workspace.clock.token_bytes(4).hex(),
             reason=rollback_id,
             rows=after.rows if after else None,
             files=after.files if after else (),
@@ -194,24 +186,17 @@ class _RollingBack:
         moved: set[Token] = set()
         now = self.workspace.clock.now().timestamp()
         for move, publication in zip(batch, new, strict=True):
-            if publication.nonce:
-                run_id = move.after.run_id if move.after else None
-                intent = intent_of(
-                    known.graph.nodes[move.node],
-                    move.partition,
-                    run_id,
-                    publication,
-                    self.ledger.ledger_id,
-                    self.ledger.epoch,
-                    now,
-                )
-                try:
-                    outcome = publish(self.store, intent, self._remembered(move))
-                except Exception as error:  # noqa: BLE001 - raised again once what did move is recorded
-                    return moved, error
-                if isinstance(outcome, Superseded):
-                    message = f"{move.dataset} {move.partition} was not rolled back: {outcome.because}"
-                    return moved, ConflictError(message, "run `recoup ledger adopt`, then the same command again")
+            node, run_id = known.graph.nodes[move.node], move.after.run_id if move.after else None
+            ledger_id, epoch = self.ledger.ledger_id, self.ledger.epoch
+            intent = intent_of(node, move.partition, run_id, publication, ledger_id, epoch, now)
+            trusted = remembered(self.ledger, move.dataset, move.partition, publication.node, move.ordinal)
+            try:
+                outcome = publish(self.store, intent, trusted)
+            except Exception as error:  # noqa: BLE001 - raised again once what did move is recorded
+                return moved, error
+            if isinstance(outcome, Superseded):
+                message = f"{move.dataset} {move.partition} was not rolled back: {outcome.because}"
+                return moved, ConflictError(message, "run `recoup ledger adopt`, then the same command again")
             moved.add(publication.token)
         return moved, None
 
@@ -221,11 +206,6 @@ class _RollingBack:
             with self.ledger.transaction() as tx:
                 for run in ordinals.ranges():
                     tx.mark_stale(known.node_ids[node.index], run)
-
-    def _remembered(self, move: Move) -> Pointer | None:
-        """For a pointer that is corrupt: it is put back before it moves."""
-        history = LedgerReader(self.ledger.path, self.ledger.db).history(move.before.publication.node, move.ordinal)
-        return remembered_pointer(move.dataset, move.partition, history, self.ledger.ledger_id, self.ledger.epoch)
 
     def _record(
         self, tx: Transaction, known: Bound, batch: Sequence[Move], new: Sequence[Publication], moved: set[Token]
@@ -240,26 +220,6 @@ class _RollingBack:
 
 
 _COLLECTED = "SELECT 1 FROM publications WHERE token = ? AND state = 'collected'"
-_BEGUN = "rollback begun"
-_ENDED = "rollback ended"
-
-
-def _digest(known: Bound, asked: Asked) -> str:
-    """Equal for equal commands."""
-    return hashlib.sha256(json.dumps([known.pipeline.name, asked.words()]).encode()).hexdigest()[:16]
-
-
-def _begun(reader: LedgerReader, known: Bound, asked: Asked) -> Begun | None:
-    """The same command's rollback that was begun and has not ended."""
-    ended: set[Any] = set()
-    rows = reader.query("SELECT kind, data FROM events WHERE kind IN (?, ?) ORDER BY seq DESC", (_BEGUN, _ENDED))
-    for kind, text in rows:
-        data = json.loads(text)
-        if kind == _ENDED:
-            ended.add(data["id"])
-        elif data["id"] not in ended and data["asked"] == _digest(known, asked):
-            return Begun(data["id"], data["moves"])
-    return None
 
 
 def _and_more(count: int) -> str:

@@ -22,7 +22,7 @@ class Target:
 
 
 def parse_target(settings: Settings, target: str | Pipeline) -> Target:
-    """By name as in recoup.toml, or by place: `flights`, `flights.clean_flights`, `flights.py:flights.clean_flights`."""
+    """By name as in recoup.toml, or by place: `flights`, `flights.clean`, `flights.py:flights.clean`."""
     if isinstance(target, Pipeline):
         return Target(target)
     if target in settings.pipelines:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import os
 import socket
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ from recoup.lake.stores import open_store
 from recoup.ledger.connection import refuse_network_file_system
 from recoup.ledger.reader import LedgerReader
 from recoup.ledger.writer import Ledger
+from recoup.model.errors import PipelineError
 from recoup.model.pipeline import Pipeline
 from recoup.ports import Clock, ObjectStore
 
@@ -85,14 +87,11 @@ class Workspace:
 
 
 def _place_of(pipeline: Pipeline) -> str:
-    """Where a worker finds a pipeline that Python handed over: the module that its first step was written in."""
-    first = next(iter(pipeline.steps.values()))
-    file = first.fn.__code__.co_filename
-    return f"{file}:{_variable(pipeline, first.fn.__module__)}"
-
-
-def _variable(pipeline: Pipeline, module: str) -> str:
-    import sys
-
-    names = vars(sys.modules[module]) if module in sys.modules else {}
-    return next((name for name, value in names.items() if value is pipeline), "")
+    """Where a worker finds a pipeline that Python handed over: the module that holds it."""
+    for module in list(sys.modules.values()):
+        file = getattr(module, "__file__", None)
+        for name, value in list(vars(module).items()) if file else ():
+            if value is pipeline:
+                return f"{file}:{name}"
+    message = f"pipeline {pipeline.name!r} is not a variable of any module, so workers could not import it"
+    raise PipelineError(message, "assign it at the top of a file")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -44,10 +45,14 @@ class Inflight:
             started_at=result.get("started", now),
             ended_at=result.get("ended", now),
             rows=result.get("rows"),
-            log=result.get("log"),
+            log=self.log_if_any(),
             peak_memory_bytes=resources.get("peak_memory_bytes"),
             cpu_seconds=resources.get("cpu_seconds"),
         )
+
+    def log_if_any(self) -> str | None:
+        """Where its output lies; a step that says nothing has no log."""
+        return self.log if os.path.exists(self.log) else None  # noqa: PTH110 - asked for each attempt: a Path costs more
 
     def publish(self, result: Mapping[str, Any], node_id: NodeId) -> Publication:
         """What its partition will show: its files, the run that a table holds, or the fact that it was done."""

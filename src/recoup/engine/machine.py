@@ -32,7 +32,7 @@ from recoup.model.partition import PartitionSet
 from recoup.model.relation import Edge, Same, Span, children, parents
 from recoup.plan.plan import Plan, Verb
 from recoup.plan.request import Order
-from recoup.plan.shortfall import shortfall
+from recoup.plan.shortfall import same_shortfall, shortfall
 from recoup.plan.snapshot import Snapshot
 
 LANE_AHEAD = 16
@@ -268,7 +268,7 @@ class Machine:
             parent_node, span = self.graph.nodes[edge.parent], self._span(edge, node, ordinal)
             if isinstance(edge.relation, Same):
                 if edge.complete > 0 and not self._there[edge.parent][ordinal]:
-                    return shortfall(edge, parent_node, PartitionSet.of_range(span), 0, 1)
+                    return same_shortfall(parent_node)
                 continue
             there, expected = self._counted[edge.parent], self._expected[edge.parent]
             need, have = expected.count(span), there.count(span)

@@ -27,13 +27,20 @@ from recoup.ledger.reader import intents
 from recoup.ledger.transaction import Transaction
 from recoup.ledger.writer import Ledger
 from recoup.model.errors import CommitUnknownError
-from recoup.model.failure import Failure, FailureKind
+from recoup.model.failure import RETRYABLE, Failure, FailureKind
 from recoup.model.graph import Graph, NodeKind
 from recoup.model.manifest import Manifest, Pointer
 from recoup.model.relation import children
 from recoup.ports import Clock, Executor, Lost, TaskEvent
 from recoup.recovery.classify import classify, lost, timed_out
 
+_FAILED_ELSEWHERE = """
+SELECT json_extract(a.failure, '$.kind'), a.number, c.ended_at IS NULL AND b.state = 'running'
+FROM attempts a JOIN controllers c USING (controller) LEFT JOIN backfills b ON b.backfill = a.backfill
+WHERE a.token = (SELECT max(token) FROM attempts WHERE node = ? AND ordinal = ?)
+  AND a.failure IS NOT NULL AND a.state <> 'cancelled' AND a.controller <> ?
+  AND a.ended_at >= (SELECT started_at FROM controllers WHERE controller = ?)
+"""
 LOOK_SECONDS = 0.2
 """How often the loop looks at wishes and at other controllers when nothing else wakes it."""
 MANIFESTS_AT_ONCE = 256
@@ -166,7 +173,7 @@ class Runner:
         inflight = self._inflight[event.token]
         if isinstance(event, Lost):
             failure = inflight.killed or _lost(inflight, event)
-            self._fail(turn, inflight, failure, Measured(tx.now, tx.now))
+            self._fail(turn, inflight, failure, Measured(tx.now, tx.now, log=inflight.log_if_any()))
             return
         inflight.result = event.body
         inflight.measured = inflight.measure(event.body, tx.now)
@@ -234,9 +241,12 @@ class Runner:
         claims = []
         for start in starts:
             node_id, code = self.node_ids[start.node], self.code_versions[start.node]
+            failed = self._failed_elsewhere(tx, start.node, start.ordinal)
             if self._made_elsewhere(tx, start):
                 turn.instructions += self.machine.handle(events.Succeeded(start.node, start.ordinal))
-            elif (node_id, start.ordinal) in unsettled:  # its pointer may have moved: first that is asked
+            elif failed:
+                turn.instructions += self.machine.handle(events.FailedElsewhere(start.node, start.ordinal))
+            elif failed is False or (node_id, start.ordinal) in unsettled:  # or its pointer may have moved: ask first
                 turn.instructions += self.machine.handle(events.Taken(start.node, start.ordinal))
             else:
                 run = self._run_for(tx, start)
@@ -407,21 +417,36 @@ class Runner:
         with self._transaction() as tx:
             for node, ordinal in self.machine.elsewhere:
                 node_id = self.node_ids[node]
-                if not tx.plane_has(node_id, planes.RUNNING, ordinal):
-                    turn.instructions += self.machine.handle(self._ended_elsewhere(tx, node_id, node, ordinal))
+                if tx.plane_has(node_id, planes.RUNNING, ordinal):
+                    continue
+                if event := self._ended_elsewhere(tx, node_id, node, ordinal):
+                    turn.instructions += self.machine.handle(event)
             self._carry_out(tx, turn)
         if turn.instructions:
             self._tell(turn)
 
-    def _ended_elsewhere(self, tx: Transaction, node_id: NodeId, node: int, ordinal: int) -> events.Event:
+    def _ended_elsewhere(self, tx: Transaction, node_id: NodeId, node: int, ordinal: int) -> events.Event | None:
+        """None while whoever tried it last waits to try it again."""
         if self._is_current(tx, node_id, ordinal):
             return events.Succeeded(node, ordinal)
-        last = tx.execute(
-            "SELECT failure IS NOT NULL AND state <> 'cancelled' FROM attempts WHERE node = ? AND ordinal = ?"
-            " ORDER BY token DESC LIMIT 1",
-            (node_id, ordinal),
-        ).fetchone()
-        return events.FailedElsewhere(node, ordinal) if last and last[0] else events.Released(node, ordinal)
+        match self._failed_elsewhere(tx, node, ordinal):
+            case None:
+                return events.Released(node, ordinal)
+            case True:
+                return events.FailedElsewhere(node, ordinal)
+            case False:
+                return None
+
+    def _failed_elsewhere(self, tx: Transaction, node: int, ordinal: int) -> bool | None:
+        """Whether the newest attempt is another controller's, failed since we began, and for good."""
+        if not tx.plane_has(self.node_ids[node], planes.TRIED, ordinal):
+            return None
+        row = tx.execute(_FAILED_ELSEWHERE, (self.node_ids[node], ordinal, *2 * (self.lease.controller,))).fetchone()
+        if row is None:
+            return None
+        kind, tries, goes_on = row
+        step = self.graph.nodes[node].step
+        return not (goes_on and kind in RETRYABLE and step is not None and tries < step.retry.max_attempts)
 
     def _is_current(self, tx: Transaction, node: NodeId, ordinal: int) -> bool:
         """Published, and nothing that it was made from has changed."""

@@ -70,8 +70,8 @@ CREATE INDEX tries ON attempts (node, ordinal);
 CREATE TABLE publications (
     token INTEGER PRIMARY KEY, node INTEGER NOT NULL, ordinal INTEGER NOT NULL, run INTEGER,
     generation INTEGER NOT NULL, state TEXT NOT NULL, digest TEXT NOT NULL, rows INTEGER, files TEXT,
-    columns TEXT, code_version TEXT NOT NULL, input_version TEXT NOT NULL, run_as_of REAL NOT NULL, published_at REAL NOT NULL, superseded_at REAL,
-    nonce TEXT NOT NULL, reason TEXT NOT NULL, manifest TEXT
+    columns TEXT, code_version TEXT NOT NULL, input_version TEXT NOT NULL, run_as_of REAL NOT NULL,
+    published_at REAL NOT NULL, superseded_at REAL, nonce TEXT NOT NULL, reason TEXT NOT NULL, manifest TEXT
 ) STRICT;
 CREATE UNIQUE INDEX current_publication ON publications (node, ordinal) WHERE state = 'current';
 CREATE INDEX past_publications ON publications (node, ordinal) WHERE state = 'past';

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+import shutil
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from pathlib import Path
 import polars as pl
 import recoup as rc
 
-ROOT = Path({root!r})
+ROOT = Path(__file__).parent
 days = rc.Pipeline("days", partitions=rc.Daily("2024-01-01", "2024-01-08"))
 
 
@@ -45,7 +46,7 @@ def note(ctx, raw: pl.LazyFrame):
     ctx.count("rows", raw.collect().height)
 
 
-@days.step(sink=rc.DuckDB({database!r}, table="clean", key=["dt", "x"]))
+@days.step(sink=rc.DuckDB("out.duckdb", table="clean", key=["dt", "x"]))
 def clean(ctx, raw: pl.LazyFrame):
     return raw.with_columns(run_id=pl.lit(ctx.run_id))
 
@@ -62,7 +63,7 @@ class Project:
 
     root: Path
     first: dict[tuple[str, str], Shown] = field(default_factory=dict)
-    first_table: list[tuple] = field(default_factory=list)
+    first_table: list[tuple[object, ...]] = field(default_factory=list)
     moments: list[datetime] = field(default_factory=list)
 
     def remember(self) -> None:
@@ -86,9 +87,13 @@ class Project:
 
     def declare(self, name: str, version: str) -> None:
         """The pipeline in a file of that name: code that was loaded once stays loaded."""
-        text = PIPELINE.format(root=str(self.root), database=str(self.database), version=version)
-        (self.root / f"{self.root.name}_{name}.py").write_text(text)
-        (self.root / "recoup.toml").write_text(f'[pipelines]\ndays = "{self.root.name}_{name}.py:days"\n')
+        (self.root / f"days_{name}.py").write_text(PIPELINE.format(version=version))
+        (self.root / "recoup.toml").write_text(f'[pipelines]\ndays = "days_{name}.py:days"\n')
+
+    def copy(self, to: Path) -> Project:
+        """The same project elsewhere, as it stands."""
+        shutil.copytree(self.root, to, dirs_exist_ok=True)
+        return replace(self, root=to)
 
     def tell(self, name: str, value: object) -> None:
         (self.root / f"{name}.json").write_text(json.dumps(value))
@@ -102,14 +107,16 @@ class Project:
         found = plan(self.workspace, Request("days", only=parse_only(only), **request), "days")
         nodes = found.prepared.graph.nodes
         return {
-            f"{nodes[group.node].name} {group.verb} {group.reason}": nodes[group.node].partitions.ranges_text(group.ordinals)
+            f"{nodes[group.node].name} {group.verb} {group.reason}": nodes[group.node].partitions.ranges_text(
+                group.ordinals
+            )
             for group in found.plan.groups
         }
 
     def reader(self) -> LedgerReader:
         return LedgerReader(self.workspace.settings.ledger)
 
-    def table(self) -> list[tuple]:
+    def table(self) -> list[tuple[object, ...]]:
         import duckdb
 
         with duckdb.connect(str(self.database), read_only=True) as db:

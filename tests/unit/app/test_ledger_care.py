@@ -8,6 +8,7 @@ from recoup.ledger import planes
 from recoup.ledger.planes import CHUNK_BYTES
 from recoup.ledger.reader import LedgerReader
 from recoup.model.errors import ExitCode, UnreachableError, UsageError
+from tests.unit.app.project import Project
 
 
 def edit(project, sql, *parameters):
@@ -34,8 +35,9 @@ def flip(project, dataset, plane, key="2024-01-03"):
     db.close()
 
 
-@pytest.fixture
-def mixed(project):
+@pytest.fixture(scope="session")
+def failed_once(tmp_path_factory):
+    project = Project.make(tmp_path_factory.mktemp("failed"))
     project.tell("bad", ["2024-01-05"])
     project.run()
     project.tell("feed", {"2024-01-02": "v2"})
@@ -43,8 +45,14 @@ def mixed(project):
     return project
 
 
-def test_a_sound_ledger_has_no_differences(mixed):
-    found = verify(mixed.workspace)
+@pytest.fixture
+def failed(failed_once, tmp_path):
+    """One day has failed, and what another was made from has changed."""
+    return failed_once.copy(tmp_path)
+
+
+def test_a_sound_ledger_has_no_differences(failed):
+    found = verify(failed.workspace)
     assert (found.differences, found.broken, found.unchecked, found.exit_code) == ((), (), (), ExitCode.DONE)
     assert found.planes > 20
 
@@ -67,19 +75,19 @@ def test_a_sound_ledger_has_no_differences(mixed):
         ("week", planes.STALE, "2024-01-03", False),
     ],
 )
-def test_a_bit_that_was_flipped_by_hand_is_found_and_put_right(mixed, dataset, plane, key, lacking):
-    flip(mixed, dataset, plane, key)
+def test_a_bit_that_was_flipped_by_hand_is_found_and_put_right(failed, dataset, plane, key, lacking):
+    flip(failed, dataset, plane, key)
 
-    found = verify(mixed.workspace)
+    found = verify(failed.workspace)
 
     assert found.exit_code == ExitCode.INCOMPLETE
     assert [(d.dataset, d.plane, d.lacking, d.extra) for d in found.differences] == [
         (dataset, plane, [key] if lacking else [], [] if lacking else [key])
     ]
-    repaired = verify(mixed.workspace, repair=True)
+    repaired = verify(failed.workspace, repair=True)
     assert repaired.repaired
     assert len(repaired.differences) == 1
-    assert verify(mixed.workspace).differences == ()
+    assert verify(failed.workspace).differences == ()
 
 
 @pytest.mark.parametrize(
@@ -95,48 +103,48 @@ def test_a_bit_that_was_flipped_by_hand_is_found_and_put_right(mixed, dataset, p
         ("UPDATE planes SET bits = x'00' WHERE plane = 'tried'", "has 1 bytes instead of 512"),
     ],
 )
-def test_what_can_never_be_is_told(mixed, sql, told):
-    edit(mixed, sql)
-    found = verify(mixed.workspace)
+def test_what_can_never_be_is_told(failed, sql, told):
+    edit(failed, sql)
+    found = verify(failed.workspace)
     assert found.exit_code == ExitCode.INCOMPLETE
     assert any(told in sentence for sentence in found.broken)
 
 
-def test_without_its_pipeline_stale_is_not_compared(mixed):
-    (mixed.root / "recoup.toml").write_text("")
-    flip(mixed, "raw", planes.STALE)
-    found = verify(mixed.workspace)
+def test_without_its_pipeline_stale_is_not_compared(failed):
+    (failed.root / "recoup.toml").write_text("")
+    flip(failed, "raw", planes.STALE)
+    found = verify(failed.workspace)
     assert found.differences == ()
     assert found.unchecked == ("stale of days: not checked, recoup.toml does not name it",)
-    (mixed.root / "recoup.toml").write_text('[pipelines]\ndays = "nowhere.py:days"\n')
-    assert any("there is no pipeline file" in sentence for sentence in verify(mixed.workspace).unchecked)
+    (failed.root / "recoup.toml").write_text('[pipelines]\ndays = "nowhere.py:days"\n')
+    assert any("there is no pipeline file" in sentence for sentence in verify(failed.workspace).unchecked)
 
 
-def test_a_backup_is_a_whole_ledger_in_one_file(mixed, tmp_path):
-    with mixed.workspace.ledger() as ledger:  # open, with its log not yet taken over
+def test_a_backup_is_a_whole_ledger_in_one_file(failed, tmp_path):
+    with failed.workspace.ledger() as ledger:  # open, with its log not yet taken over
         with ledger.transaction() as tx:
             tx.event("something")
-        made = backup(mixed.workspace, tmp_path / "copy.db")
+        made = backup(failed.workspace, tmp_path / "copy.db")
 
     assert made.size_bytes == made.path.stat().st_size
     assert [p.name for p in tmp_path.glob("copy.db*")] == ["copy.db"]
     with LedgerReader(made.path) as copied:
         assert copied.query("SELECT count(*) FROM events WHERE kind = 'something'") == [(1,)]
-    made.path.rename(mixed.workspace.settings.ledger)
+    made.path.rename(failed.workspace.settings.ledger)
     for suffix in ("-wal", "-shm"):
-        mixed.workspace.settings.ledger.with_name(f"ledger.db{suffix}").unlink(missing_ok=True)
-    assert verify(mixed.workspace).exit_code == ExitCode.DONE
-    assert len(ls(mixed.workspace, "raw")) == 7
+        failed.workspace.settings.ledger.with_name(f"ledger.db{suffix}").unlink(missing_ok=True)
+    assert verify(failed.workspace).exit_code == ExitCode.DONE
+    assert len(ls(failed.workspace, "raw")) == 7
 
 
-def test_a_backup_overwrites_nothing(mixed, tmp_path):
-    backup(mixed.workspace, tmp_path / "copy.db")
+def test_a_backup_overwrites_nothing(failed, tmp_path):
+    backup(failed.workspace, tmp_path / "copy.db")
     with pytest.raises(UsageError, match="exists already"):
-        backup(mixed.workspace, tmp_path / "copy.db")
+        backup(failed.workspace, tmp_path / "copy.db")
     (tmp_path / "folder").mkdir()
-    assert backup(mixed.workspace, tmp_path / "folder").path == tmp_path / "folder" / "ledger.db"
+    assert backup(failed.workspace, tmp_path / "folder").path == tmp_path / "folder" / "ledger.db"
     with pytest.raises(UsageError, match="there is no folder"):
-        backup(mixed.workspace, tmp_path / "nowhere" / "copy.db")
+        backup(failed.workspace, tmp_path / "nowhere" / "copy.db")
 
 
 def test_there_must_be_a_ledger(project, tmp_path):

@@ -36,6 +36,7 @@ def test_show_lists_generations_and_compares_with_the_pointer(project):
         (1, "past", "missing"),
     ]
     assert (history.agrees, history.verdict) == (True, "pointer and ledger agree")
+    assert history.pointer is not None
     assert history.pointer.current.run_id == history.generations[0].run_id
     assert show(project.workspace, "note", DAY).agrees
 
@@ -77,7 +78,7 @@ def test_what_makes_no_sense_is_told(project, call, error, told):
 def test_accepted_code_is_no_longer_stale(project):
     project.run()
     project.declare("two", "2")
-    assert list(project.planned("stale"))[0] == "raw run stale(code)"
+    assert next(iter(project.planned("stale"))) == "raw run stale(code)"
 
     would = accept(project.workspace, "days.raw", start="2024-01-02")
     assert (would.count, would.ranges, would.done) == (7, {"raw": ["2024-01-02…2024-01-08 (7)"]}, False)

@@ -6,25 +6,13 @@ from recoup.app import rollback as module
 from recoup.app.ledger_care import verify
 from recoup.app.publications import ls, show
 from recoup.app.rollback import rollback
-from recoup.app.rollback_plan import run_before
+from recoup.app.rollback_moves import run_before
 from recoup.lake import pointers
-from recoup.ledger.facts import Claim, Publication, Published, RunRow
+from recoup.ledger.facts import Claim, NodeId, Publication, Published, RunRow, Token
 from recoup.ledger.leases import ControllerLease
 from recoup.model.errors import ExitCode, PartitionError, PipelineError, RefusedError, UsageError
 
 DAY = "2024-01-03"
-
-
-@pytest.fixture
-def twice(project):
-    """Two runs of everything, with other rows."""
-    project.run()
-    project.remember()
-    project.tell("turn", 2)
-    project.tell("feed", {f"2024-01-{day:02}": "v2" for day in range(1, 9)})
-    project.run("missing,failed,stale")
-    assert project.table() != project.first_table
-    return project
 
 
 def shown(project, dataset):
@@ -87,9 +75,8 @@ def test_a_dry_run_says_what_goes_and_what_comes_and_changes_nothing(twice):
 
     report = rollback(twice.workspace, "days.clean", start="2024-01-02", end=DAY)
 
-    assert [(m.partition, m.before.run_id != m.after.run_id) for m in report.plan.moves] == [
-        ("2024-01-02", True),
-        (DAY, True),
+    assert [(m.partition, m.after and m.after.run_id) for m in report.plan.moves] == [
+        (day, twice.first["clean", day].run_id) for day in ("2024-01-02", DAY)
     ]
     assert report.plan.tables == {"clean@out.clean": 2}
     assert not report.done
@@ -144,12 +131,11 @@ class Dying:
 def test_killed_half_way_the_same_command_finishes(twice, monkeypatch, before_death):
     monkeypatch.setattr(module, "MOVES_AT_ONCE", 2)
     monkeypatch.setattr(module, "publish", Dying(before_death))
-    asked = {"start": "2024-01-02", "end": DAY, "yes": True}
     with pytest.raises(KeyboardInterrupt):
-        rollback(twice.workspace, "days", **asked)
+        rollback(twice.workspace, "days", start="2024-01-02", end=DAY, yes=True)
     monkeypatch.setattr(module, "publish", pointers.publish)
 
-    rollback(twice.workspace, "days", **asked)
+    rollback(twice.workspace, "days", start="2024-01-02", end=DAY, yes=True)
 
     for dataset in ("raw", "note", "clean", "week"):
         now = shown(twice, f"days.{dataset}")
@@ -246,8 +232,8 @@ def test_what_makes_no_sense_is_told(project, target, partitions, error, told):
 
 
 def test_the_run_before_skips_what_was_taken_back():
-    def row(token, run, reason="missing"):
-        publication = Publication(token, 1, 0, run, f"d{run}", "", "", 0.0, reason=reason)
+    def row(token: int, run: int | None, reason: str = "missing") -> Published:
+        publication = Publication(Token(token), NodeId(1), 0, run, f"d{run}", "", "", 0.0, reason=reason)
         return Published(publication, f"r{run}" if run else None, token, "past", 0.0)
 
     first, second, third = row(1, 1), row(2, 2), row(4, 3)
@@ -259,4 +245,3 @@ def test_the_run_before_skips_what_was_taken_back():
     assert run_before([row(6, 4), none, third, back, second, first]) is None
     assert run_before([row(3, 2), second, first]) is first
     assert run_before([]) is None
-

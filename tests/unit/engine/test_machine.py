@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 import recoup as rc
-from recoup.engine import machine as engine
-from recoup.engine.machine import Counts, Machine
+from recoup.engine import events
+from recoup.engine.machine import Machine
 from recoup.model.failure import RETRYABLE, Failure, FailureKind
 from recoup.model.graph import Graph
 from recoup.plan.request import Order
@@ -30,10 +30,10 @@ class Driven:
         return [self.told(start)[1:] for start in self.machine.take(room, 0.0)]
 
     def succeed(self, node, key):
-        return self.handle(engine.Succeeded, node, key)
+        return self.handle(events.Succeeded, node, key)
 
     def fail(self, node, key, kind="logic", *, now=0.0, chance=0.0):
-        return self.handle(engine.Failed, node, key, Failure(FailureKind(kind), "it failed"), now, chance)
+        return self.handle(events.Failed, node, key, Failure(FailureKind(kind), "it failed"), now, chance)
 
     def handle(self, event, node, key, *more):
         found = self.world.graph.by_name[node]
@@ -45,9 +45,9 @@ class Driven:
         key = node.partitions.name(instruction.ordinal).removeprefix("2013-01-")
         kind = type(instruction).__name__
         match instruction:
-            case engine.CloseRun():
+            case events.CloseRun():
                 return (kind, key)
-            case engine.Retry():
+            case events.Retry():
                 return (kind, node.name, key, instruction.delay_seconds)
             case _:
                 return (kind, node.name, key, instruction.reason)
@@ -123,7 +123,7 @@ def test_finer_partitions_make_a_coarser_one():
 
     assert len(driven.take()) == 24
     for hour_of_day in range(23):
-        assert driven.handle(engine.Succeeded, "hour", f"2013-01-01T{hour_of_day:02}") == [
+        assert driven.handle(events.Succeeded, "hour", f"2013-01-01T{hour_of_day:02}") == [
             ("CloseRun", f"01T{hour_of_day:02}")
         ]
         assert driven.take() == [], "a share only counts once all of it has settled"
@@ -203,8 +203,8 @@ def test_a_pool_has_slots():
     [
         lambda driven: driven.fail("raw", "01"),
         lambda driven: driven.fail("raw", "01", "network"),
-        lambda driven: driven.handle(engine.Taken, "raw", "01"),
-        lambda driven: driven.handle(engine.Unready, "raw", "01", "why"),
+        lambda driven: driven.handle(events.Taken, "raw", "01"),
+        lambda driven: driven.handle(events.Unready, "raw", "01", "why"),
     ],
 )
 def test_however_it_ends_its_slot_is_free_again(back):
@@ -401,7 +401,7 @@ def test_an_input_that_turned_out_not_to_be_usable():
     driven = Driven(chain(), steps="raw clean", end="2013-01-01")
     driven.take()
 
-    assert driven.handle(engine.Unready, "raw", "01", "made too late") == [
+    assert driven.handle(events.Unready, "raw", "01", "made too late") == [
         ("Block", "raw", "01", "made too late"),
         ("Block", "clean", "01", "raw is missing 2013-01-01"),
     ]
@@ -416,7 +416,7 @@ def test_what_was_never_begun_is_ready_again_and_was_not_a_try():
     driven = Driven(one(retry=rc.Retry(max_attempts=2, jitter=0)))
     driven.take()
     for _ in range(5):
-        assert driven.handle(engine.Released, "raw", "02") == []
+        assert driven.handle(events.Released, "raw", "02") == []
         assert driven.machine.running == 4
         assert driven.take() == [("raw", "02")]
     assert driven.fail("raw", "02", "network") == [("Retry", "raw", "02", 30.0)]
@@ -428,7 +428,7 @@ def test_what_another_controller_runs_is_awaited():
     raw = driven.world.graph.by_name["raw"]
     first = DAYS.ordinal("2013-01-01")
 
-    assert driven.handle(engine.Taken, "raw", "01") == []
+    assert driven.handle(events.Taken, "raw", "01") == []
     assert driven.machine.elsewhere == {(raw.index, first)}
     assert driven.machine.running == 1
     assert driven.take() == []
@@ -441,9 +441,9 @@ def test_what_another_controller_runs_is_awaited():
 def test_what_failed_elsewhere_has_failed_and_is_not_tried_again_here():
     driven = Driven(chain(), steps="raw clean", end="2013-01-01")
     driven.take()
-    driven.handle(engine.Taken, "raw", "01")
+    driven.handle(events.Taken, "raw", "01")
 
-    assert driven.handle(engine.FailedElsewhere, "raw", "01") == [("Block", "clean", "01", "raw is missing 2013-01-01")]
+    assert driven.handle(events.FailedElsewhere, "raw", "01") == [("Block", "clean", "01", "raw is missing 2013-01-01")]
     assert driven.counts == (0, 1, 1, 2)
     assert driven.machine.elsewhere == frozenset()
     assert driven.machine.done
@@ -452,9 +452,9 @@ def test_what_failed_elsewhere_has_failed_and_is_not_tried_again_here():
 def test_what_another_controller_gave_up_is_ours():
     driven = Driven(one(pool="faa"), pools={"faa": 1})
     driven.take()
-    driven.handle(engine.Taken, "raw", "01")
+    driven.handle(events.Taken, "raw", "01")
 
-    assert driven.handle(engine.Released, "raw", "01") == []
+    assert driven.handle(events.Released, "raw", "01") == []
     assert driven.machine.elsewhere == frozenset()
     assert driven.machine.running == 0
     assert driven.take() == [("raw", "01")]
@@ -518,7 +518,7 @@ def test_grains_have_runs_of_their_own():
     driven.take()
 
     assert driven.succeed("day", "01") == [("CloseRun", "01")]
-    assert driven.handle(engine.Succeeded, "month", "2013-01") == [("CloseRun", "2013-01")]
+    assert driven.handle(events.Succeeded, "month", "2013-01") == [("CloseRun", "2013-01")]
 
 
 def test_a_plan_without_actions_is_done():
@@ -527,17 +527,17 @@ def test_a_plan_without_actions_is_done():
     assert driven.machine.done
     assert not driven.machine.can_take(0.0)
     assert driven.take() == []
-    assert driven.machine.counts == Counts()
+    assert driven.machine.counts == events.Counts()
 
 
 def test_blocks_of_the_plan_are_not_the_machines():
     driven = Driven(chain(), steps="clean")
     assert driven.machine.done
-    assert driven.machine.counts == Counts()
+    assert driven.machine.counts == events.Counts()
 
 
 def test_counts_add_up():
-    counts = Counts(total=10, succeeded=3, failed=2, blocked=1)
+    counts = events.Counts(total=10, succeeded=3, failed=2, blocked=1)
     assert counts.settled == 6
 
 
@@ -550,7 +550,7 @@ def test_members_have_no_time_but_an_order():
     assert Driven(world, order=Order.NEWEST).take() == [("raw", "globex"), ("raw", "acme")]
     driven = Driven(world)
     assert driven.take() == [("raw", "acme"), ("raw", "globex")]
-    driven.handle(engine.Succeeded, "raw", "acme")
+    driven.handle(events.Succeeded, "raw", "acme")
     assert driven.take() == [("clean", "acme")]
 
 
@@ -562,7 +562,7 @@ def test_a_lookback_before_the_first_day_that_is_counted():
     driven = Driven(World.of(made))
     assert driven.take() == [("clean", f"1900-01-0{day}") for day in (1, 2, 3)]
     for day in (1, 2, 3):
-        assert driven.handle(engine.Succeeded, "clean", f"1900-01-0{day}") == []
+        assert driven.handle(events.Succeeded, "clean", f"1900-01-0{day}") == []
     assert driven.take() == [("week", f"1900-01-0{day}") for day in (1, 2, 3)]
 
 
@@ -576,4 +576,4 @@ def test_the_graph_may_be_bound_to_other_ids():
     driven = Driven(world)
 
     assert driven.take() == [("raw", "globex"), ("raw", "acme")]
-    assert driven.handle(engine.Succeeded, "raw", "acme") == [("CloseRun", "acme")]
+    assert driven.handle(events.Succeeded, "raw", "acme") == [("CloseRun", "acme")]

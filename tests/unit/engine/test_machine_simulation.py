@@ -1,4 +1,4 @@
-"""Any plan, any outcome, in any order: every action settles once, and nothing starts before what it reads has settled."""
+"""Any plan, any outcome, in any order: every action settles once, after all that it reads has settled."""
 
 import math
 from collections import Counter
@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import recoup as rc
-from recoup.engine import machine as engine
+from recoup.engine import events
 from recoup.engine.machine import Machine
 from recoup.model.failure import RETRYABLE, Failure, FailureKind
 from recoup.model.graph import NodeKind
@@ -95,7 +95,8 @@ class Simulation:
         may = [
             place
             for place, state in self.state.items()
-            if (state == "waiting" and self.inputs_settled(place)) or (state == "delayed" and self.due[place] <= self.now)
+            if (state == "waiting" and self.inputs_settled(place))
+            or (state == "delayed" and self.due[place] <= self.now)
         ]
         sign = -1 if self.request.order is Order.NEWEST else 1
         rank = {place: sign * self.graph.nodes[place[0]].partitions.rank(place[1]) for place in may}
@@ -140,31 +141,31 @@ class Simulation:
             self.excursions += 1
         if what == "away" and not elsewhere and self.excursions < 50:
             self.state[place] = "elsewhere"
-            assert self.machine.handle(engine.Taken(node, ordinal)) == []
+            assert self.machine.handle(events.Taken(node, ordinal)) == []
         elif what == "back" and self.excursions < 50:
             self.state[place] = "waiting"
-            assert self.machine.handle(engine.Released(node, ordinal)) == []
+            assert self.machine.handle(events.Released(node, ordinal)) == []
         elif what == "unready" and not elsewhere:
-            self.settled(place, "blocked", self.machine.handle(engine.Unready(node, ordinal, "why")), "why")
+            self.settled(place, "blocked", self.machine.handle(events.Unready(node, ordinal, "why")), "why")
         elif what == "fail":
             self.fail(place, elsewhere=elsewhere)
         else:
-            self.settled(place, "succeeded", self.machine.handle(engine.Succeeded(node, ordinal)))
+            self.settled(place, "succeeded", self.machine.handle(events.Succeeded(node, ordinal)))
 
     def fail(self, place, *, elsewhere):
         node, ordinal = place
         if elsewhere:
-            self.settled(place, "failed", self.machine.handle(engine.FailedElsewhere(node, ordinal)))
+            self.settled(place, "failed", self.machine.handle(events.FailedElsewhere(node, ordinal)))
             return
         kind, chance = self.chance.choice(KINDS), self.chance.random()
         self.tries[place, kind is FailureKind.LOST] += 1
         tries, retry = self.tries[place, kind is FailureKind.LOST], self.graph.nodes[node].step.retry
-        told = self.machine.handle(engine.Failed(node, ordinal, Failure(kind, "x"), self.now, chance))
+        told = self.machine.handle(events.Failed(node, ordinal, Failure(kind, "x"), self.now, chance))
         if kind not in RETRYABLE or tries >= retry.max_attempts:
             self.settled(place, "failed", told)
             return
         delay = 0.0 if kind is FailureKind.LOST and tries == 1 else retry.delay(tries, chance)
-        assert told == [engine.Retry(node, ordinal, delay)]
+        assert told == [events.Retry(node, ordinal, delay)]
         self.state[place], self.due[place] = "delayed", self.now + delay
 
     def wait(self):
@@ -176,11 +177,11 @@ class Simulation:
 
     def settled(self, place, how, told, why=None):
         """It and what is blocked by it; each exactly once, each with all that it read settled before."""
-        blocks = [i for i in told if isinstance(i, engine.Block)]
-        closes = [(i.node, i.ordinal) for i in told if isinstance(i, engine.CloseRun)]
+        blocks = [i for i in told if isinstance(i, events.Block)]
+        closes = [(i.node, i.ordinal) for i in told if isinstance(i, events.CloseRun)]
         assert len(blocks) + len(closes) == len(told)
         if why is not None:
-            assert blocks.pop(0) == engine.Block(*place, why)
+            assert blocks.pop(0) == events.Block(*place, why)
         self.state[place] = how
         rest = {(b.node, b.ordinal) for b in blocks}
         assert len(rest) == len(blocks)
@@ -193,7 +194,9 @@ class Simulation:
             for blocked in now_blocked:
                 self.state[blocked] = "blocked"
             rest -= now_blocked
-        stuck = [p for p, s in self.state.items() if s == "waiting" and self.inputs_settled(p) and not self.is_complete(p)]
+        stuck = [
+            p for p, s in self.state.items() if s == "waiting" and self.inputs_settled(p) and not self.is_complete(p)
+        ]
         assert not stuck, "blocked, and nobody said so"
         self.close(closes)
 

@@ -47,7 +47,7 @@ def test_an_older_ledger_is_refused_then_migrated_with_a_copy_kept(older):
     with ledger.transaction() as tx:
         tx.event("works")
     ledger.close()
-    with sqlite3.connect(done.copy) as copy:
+    with sqlite3.connect(older.with_name("ledger.db.v1.bak")) as copy:
         assert copy.execute("PRAGMA user_version").fetchone() == (1,)
         assert copy.execute("SELECT count(*) FROM attempts").fetchone() == (3,)
     copy.close()

@@ -364,6 +364,17 @@ def test_upstream_reaches_outside_the_window_and_comes_first():
     ]
 
 
+def test_upstream_of_the_first_days_that_are_counted():
+    world = weekly(days=rc.Daily("1900-01-01", "1900-01-31"))
+    before = world.fingerprint(steps="week", partitions="1900-01-03")
+
+    assert world.told(steps="week", partitions="1900-01-03", include_upstream=True) == [
+        ("clean", "run", "missing", "1900-01-01…1900-01-02 (2)"),
+        ("week", "run", "missing", "1900-01-03"),
+    ]
+    assert world.know("clean", published="1900-01-01").fingerprint(steps="week", partitions="1900-01-03") != before
+
+
 def test_upstream_of_upstream():
     assert chain().told(steps="delays", partitions="2013-01-10", include_upstream=True) == [
         ("raw", "run", "missing", "2013-01-10"),

@@ -1,0 +1,46 @@
+"""What the ledger remembers of a rollback from its beginning to its end: so it can be gone on with by anybody."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+from recoup.app.rollback_moves import Asked, Begun, RollbackPlan, decided
+from recoup.ledger.reader import LedgerReader
+from recoup.ledger.staleness import ROLLBACK
+from recoup.ledger.transaction import Transaction
+from recoup.ports import Clock
+
+_BEGUN = "rollback begun"
+_ENDED = "rollback ended"
+
+
+def begin(tx: Transaction, clock: Clock, who: str, pipeline: str, asked: Asked, chosen: RollbackPlan) -> str:
+    """Note what was decided, before anything moves; the rollback's id."""
+    rollback_id = f"{ROLLBACK}-{clock.now():%Y%m%d}-{clock.token_bytes(3).hex()}"
+    data = {"id": rollback_id, "asked": _digest(pipeline, asked), "who": who, "moves": decided(chosen.moves)}
+    tx.event(_BEGUN, data=data)
+    return rollback_id
+
+
+def end(tx: Transaction, rollback_id: str) -> None:
+    """All of it is done: the same command would be a new rollback."""
+    tx.event(_ENDED, data={"id": rollback_id})
+
+
+def begun(reader: LedgerReader, pipeline: str, asked: Asked) -> Begun | None:
+    """The same command's rollback that was begun and has not ended."""
+    ended: set[str] = set()
+    rows = reader.query("SELECT kind, data FROM events WHERE kind IN (?, ?) ORDER BY seq DESC", (_BEGUN, _ENDED))
+    for kind, text in rows:
+        data = json.loads(text)
+        if kind == _ENDED:
+            ended.add(data["id"])
+        elif data["id"] not in ended and data["asked"] == _digest(pipeline, asked):
+            return Begun(data["id"], data["moves"])
+    return None
+
+
+def _digest(pipeline: str, asked: Asked) -> str:
+    """Equal for equal commands."""
+    return hashlib.sha256(json.dumps([pipeline, asked.words()]).encode()).hexdigest()[:16]

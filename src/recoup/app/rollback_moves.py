@@ -1,0 +1,115 @@
+"""What a rollback is made of: the words of the command, the moves that it decides on, and which run came before."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from recoup.ledger.facts import Published
+from recoup.ledger.staleness import ROLLBACK
+from recoup.model.partition import PartitionSet
+
+NOTHING = PartitionSet(0)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The words of the command: one dataset or all, which partitions, and to which run (else the one before)."""
+
+    dataset: str | None
+    partitions: tuple[str, ...]
+    start: str | None
+    end: str | None
+    to: str | None
+
+    def words(self) -> list[object]:
+        """Fit for JSON."""
+        return [self.dataset, list(self.partitions), self.start, self.end, self.to]
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """One partition of one dataset: what it shows, and what it will show; `after` None: nothing."""
+
+    node: int
+    dataset: str
+    ordinal: int
+    partition: str
+    before: Published
+    after: Published | None
+
+    @property
+    def sentence(self) -> str:
+        """`run 01a1… (3 rows) → run 019f… (2 rows)`."""
+        return f"{_told(self.before)} → {_told(self.after)}"
+
+
+@dataclass(frozen=True, slots=True)
+class RollbackPlan:
+    """All moves, upstream first. `begun` is the id of a rollback that is gone on with; `refused` says why not, if so.
+
+    `tables` names the deliveries that will follow, with how many partitions of each; `done` holds, by node, what the
+    rollback that is gone on with has moved already.
+    """
+
+    moves: tuple[Move, ...]
+    begun: str
+    refused: tuple[str, ...]
+    remedy: str
+    notes: tuple[str, ...]
+    tables: dict[str, int]
+    done: dict[int, PartitionSet] = field(default_factory=dict)
+
+    def moved_before(self, node: int) -> PartitionSet:
+        """What the rollback that is gone on with has moved of a node."""
+        return self.done.get(node, NOTHING)
+
+    def by_dataset(self) -> dict[str, list[Move]]:
+        """The moves of each dataset, in order."""
+        found: dict[str, list[Move]] = {}
+        for move in self.moves:
+            found.setdefault(move.dataset, []).append(move)
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A rollback that was begun and has not ended: its id, and what it decided (see `decided`)."""
+
+    id: str
+    decided: Mapping[str, list[list[int | None]]]
+
+
+def decided(moves: Iterable[Move]) -> dict[str, list[list[int | None]]]:
+    """The moves as JSON: by dataset the ordinal, the token that goes and the token whose output comes."""
+    found: dict[str, list[list[int | None]]] = {}
+    for move in moves:
+        after = move.after.publication.token if move.after else None
+        found.setdefault(move.dataset, []).append([move.ordinal, move.before.publication.token, after])
+    return found
+
+
+def run_before(history: Sequence[Published]) -> Published | None:
+    """What was shown before the run that is shown now, newest first; what was taken back counts as never shown.
+
+    >>> run_before([])
+    """
+    shown: list[Published] = []
+    for row in reversed(history):
+        if row.publication.reason.startswith(ROLLBACK):
+            # Back to where it stood when that run was shown; to nothing, when it took the partition away.
+            while shown and shown[-1].publication.run != row.publication.run:
+                shown.pop()
+        if row.publication.run is None:
+            shown.clear()
+        elif not shown or not row.publication.reason.startswith(ROLLBACK):
+            shown.append(row)
+    newest = shown[-1].publication.run if shown else None
+    return next((row for row in reversed(shown) if row.publication.run != newest), None)
+
+
+def _told(shown: Published | None) -> str:
+    if shown is None or shown.publication.run is None:
+        return "nothing"
+    rows = "" if shown.publication.rows is None else f" ({shown.publication.rows:,} rows)"
+    return f"run {shown.run_id}{rows}"
