@@ -123,9 +123,20 @@ def test_the_end_of_the_partition_and_a_moment_of_ones_own(projections):
     last = of_dataset(projections.manifests(), "finalize")["2024-01-03"]
     assert iso(last["run_as_of"]) == datetime(2024, 1, 3, 20, 30, tzinfo=UTC)
     assert last["rows"] == 1, "at 20:30 the second injury is not known yet"
-    wrong = projections.recoup("run", "projections", "--as-of-mode", "yesterday")
-    assert wrong.returncode == 2
-    assert "choose from now, partition-end, pretip, or give an ISO time such as 2024-01-15T10:30:00Z" in wrong.stderr
+    for command in ("run", "plan"):
+        wrong = projections.recoup(command, "projections", "--as-of-mode", "yesterday")
+        assert wrong.returncode == 2, "though there is nothing to run"
+        assert "choose from now, partition-end, pretip, or give an ISO time such as 2024-01-15T10:30" in wrong.stderr
+
+
+def test_a_mode_that_cannot_tell_about_one_date_is_told_before_anything_runs(projections):
+    text = (projections.folder / "projections.py").read_text()
+    projections.write("projections.py", text.replace('"2024-01-03"', '"2024-01-04"', 1))
+    result = projections.recoup("run", "projections", "--as-of-mode", "pretip")
+    assert result.returncode == 2
+    assert "the as-of mode 'pretip' could not tell about 2024-01-03: KeyError: '2024-01-03'" in result.stderr
+    assert projections.manifests() == []
+    assert projections.answer("backfill", "ls")["backfills"] == []
 
 
 @pytest.mark.runbook("D-02", "D-25")
@@ -191,14 +202,15 @@ except rc.RecoupError as error:
 @pytest.mark.runbook("D-23")
 def test_a_date_done_by_day_and_one_done_by_backfill_have_equal_digests(projects):
     digests = []
-    for name, windows in {"daily": TIP_OFFS, "backfill": [None]}.items():
+    first, last = "2024-01-01", "2024-01-02"
+    for name, windows in {"daily": [(first, first), (last, last)], "backfill": [(first, last)]}.items():
         made = projects(name)
         made.declare("projections", PROJECTIONS, 'executor = "inline"')
-        for key in windows:
-            scope = ("--start", key, "--end", key) if key else ()
-            assert made.recoup("run", "projections", *scope, "--as-of-mode", "partition-end").returncode == 0
+        for start, end in windows:
+            scope = ("--start", start, "--end", end, "--as-of-mode", "partition-end")
+            assert made.recoup("run", "projections", *scope).returncode == 0
         digests.append({(m["dataset"], m["partition"]): (m["digest"], m["code_version"]) for m in made.manifests()})
-    assert len(digests[0]) == 18
+    assert len(digests[0]) == 12
     assert digests[0] == digests[1]
 
 

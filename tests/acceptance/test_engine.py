@@ -524,6 +524,19 @@ def each_day(first, last):
         at += timedelta(days=1)
 
 
+def test_steps_may_come_from_another_module(project):
+    """What workers import is the pipeline's own file, not that of its first function."""
+    project.declare(
+        "p",
+        'import library\np = rc.Pipeline("p", partitions=rc.Daily("2024-01-01", "2024-01-03"))\n'
+        'p.step(name="counted")(library.count)\n',
+    )
+    project.write("library.py", 'def count(ctx):\n    ctx.count("called")\n')
+    result = project.recoup("run", "p")
+    assert result.returncode == 0, result.stderr
+    assert [manifest["counters"] for manifest in project.manifests("counted")] == [{"called": 1}] * 3
+
+
 # --- how many at once, time limits, workers that die
 
 AT_ONCE = """

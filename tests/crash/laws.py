@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
@@ -16,16 +16,12 @@ from recoup.lake.pointers import pointers_below, read_pointer
 from recoup.ledger.connection import FileLock
 from recoup.model.errors import CorruptError, RecoupError
 from recoup.model.manifest import Generation, Pointer, output_digest
-from tests.crash.project import Project
+from tests.crash.project import TABLES, Project, Rows
 
-Rows = list[tuple[Any, ...]]
 KEY = "dt"
-TABLES = ("clean", "totals")
-NODES = ("fetch", *TABLES, "totals@out.totals")
-"""All that is published: what steps make, and what the table holds of it."""
 
 
-def broken(project: Project, expected: set[str], table: Rows) -> list[str]:
+def broken(project: Project, expected: Set[str], table: Rows) -> list[str]:
     """All laws for a project whose backfill has ended: `expected` are the `node partition` that must be published."""
     return [*_ledger(project, expected), *_lake(project), *_agreement(project, table), *_care(project)]
 
@@ -33,7 +29,7 @@ def broken(project: Project, expected: set[str], table: Rows) -> list[str]:
 # --- the ledger alone
 
 
-def _ledger(project: Project, expected: set[str]) -> Iterator[str]:
+def _ledger(project: Project, expected: Set[str]) -> Iterator[str]:
     published = current(project)
     if published.keys() != expected:
         yield f"lost: {sorted(expected - published.keys())}, not expected: {sorted(published.keys() - expected)}"
@@ -207,19 +203,19 @@ class Reader:
 
     def _read(self) -> None:
         while not self._over.wait(0.005):
-            try:
-                self._look()
-            except Exception as error:  # noqa: BLE001 - whatever a reader stumbles over breaks the law
-                self.problems[f"a reader met {type(error).__name__}: {error}"] = None
+            for dataset in TABLES:
+                for path in sorted((self._project.folder / "lake" / dataset).glob(f"{KEY}=*")):
+                    if self._over.wait(0.0005):
+                        return
+                    self._look(dataset, path.name.partition("=")[2])
 
-    def _look(self) -> None:
-        if not (self._project.folder / "lake").exists():
-            return
-        for dataset in TABLES:
-            for path in sorted((self._project.folder / "lake" / dataset).glob(f"{KEY}=*")):
-                problems = torn(self._project, dataset, path.name.partition("=")[2])
-                self.problems |= dict.fromkeys(f"a reader saw {dataset} {path.name}: {problem}" for problem in problems)
-                self.reads += 1
+    def _look(self, dataset: str, partition: str) -> None:
+        try:
+            problems = torn(self._project, dataset, partition)
+        except Exception as error:  # noqa: BLE001 - whatever a reader stumbles over breaks the law
+            problems = [f"{type(error).__name__}: {error}"]
+        self.problems |= dict.fromkeys(f"a reader saw {dataset} {partition}: {problem}" for problem in problems)
+        self.reads += 1
 
 
 def fingerprint(project: Project, pattern: str = "[!.]*") -> dict[str, str]:

@@ -12,6 +12,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from queue import SimpleQueue
 from typing import IO, Any
 
 LOADED = (
@@ -37,9 +38,7 @@ class Nursery:
             [sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environ, text=True
         )
 
-    def bear(
-        self, folder: Path, words: list[str], out: Path, environ: dict[str, str], injector: dict[str, Any]
-    ) -> int:
+    def bear(self, folder: Path, words: list[str], out: Path, environ: dict[str, str], injector: dict[str, Any]) -> int:
         """Run `recoup words` in the folder, under an injector with these fields; its exit code, or minus its signal.
 
         The field `workers` is what the workers get that it starts. What they say is added to the file `out`.
@@ -57,6 +56,9 @@ class Nursery:
         self._process.wait()
         assert self._process.stdout is not None
         self._process.stdout.close()
+
+
+Nurseries = SimpleQueue[Nursery]
 
 
 def main() -> None:

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,21 @@ PIPELINE = Path(__file__).with_name("days.py")
 RUN = ("run", "days")
 KILLED = -signal.SIGKILL
 
+DAYS = ("2013-01-01", "2013-01-02", "2013-01-03")
+TABLES = ("clean", "totals")
+NODES = ("fetch", *TABLES, "totals@out.totals")
+"""All that is published: what steps make, and what the table holds of it."""
+ALL = frozenset(f"{node} {day}" for node in NODES for day in DAYS)
+Rows = list[tuple[Any, ...]]
+
+
+def rows(days: Sequence[str] = DAYS, bad: str = "", version: int = 1) -> Rows:
+    """What the table holds of these days in the end: for each, the sums of its own and the day before."""
+    own = [0 if day == bad else version * (int(day.replace("-", "")) % 100) for day in days]
+    sums = [today + before for today, before in zip(own, [0, *own], strict=False)]
+    names = (("a", 1), ("b", 2), ("c", 3))
+    return [(date.fromisoformat(day), n, total * m) for day, total in zip(days, sums, strict=True) for n, m in names]
+
 
 @dataclass
 class Project:
@@ -32,6 +48,11 @@ class Project:
 
     folder: Path
     environ: dict[str, str] = field(default_factory=dict)
+    out: Path = field(init=False)
+    """What forked commands say; not in the folder, which may be on a disk that is full."""
+
+    def __post_init__(self) -> None:
+        self.out = self.folder.with_suffix(".out")
 
     @classmethod
     def make(cls, folder: Path, *lines: str, **environ: str) -> Project:
@@ -45,8 +66,12 @@ class Project:
 
     def run(self, nursery: Nursery, *more: str, **injector: Any) -> int:
         """`recoup run days`, inline; killed or failed as the injector's fields say."""
+        return self.recoup(nursery, *RUN, *more, **injector)
+
+    def recoup(self, nursery: Nursery, *words: str, **injector: Any) -> int:
+        """Any command."""
         environ = {"RECOUP_EXECUTOR": "inline", **self.environ}
-        return nursery.bear(self.folder, [*RUN, *more], self.out, environ, injector)
+        return nursery.bear(self.folder, list(words), self.out, environ, injector)
 
     # --- the command, as people start it
 
@@ -74,11 +99,6 @@ class Project:
     # --- witnesses
 
     @property
-    def out(self) -> Path:
-        """Beside the folder, which may be on a disk that is full."""
-        return self.folder.with_suffix(".out")
-
-    @property
     def lake(self) -> LocalStore:
         return LocalStore(self.folder / "lake", read_only=True)
 
@@ -97,11 +117,11 @@ class Project:
         path = self.folder / "calls.txt"
         return Counter(path.read_text().splitlines()) if path.exists() else Counter()
 
-    def table(self) -> list[tuple[Any, ...]]:
+    def table(self) -> Rows:
         """What the DuckDB table holds."""
         return self.duckdb()[0]
 
-    def duckdb(self) -> tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]:
+    def duckdb(self) -> tuple[Rows, Rows]:
         """The rows of the table, and of the record of what it holds: partition, run, token and digest."""
         if not (self.folder / "out.duckdb").exists():
             return [], []

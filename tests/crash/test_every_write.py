@@ -14,22 +14,17 @@ from typing import Any
 import pytest
 
 from tests.crash import laws
-from tests.crash.nursery import Nursery
-from tests.crash.project import KILLED, Project
+from tests.crash.conftest import LANES
+from tests.crash.nursery import Nurseries, Nursery
+from tests.crash.project import ALL, DAYS, KILLED, TABLES, Project, Rows, rows
 
-DAYS = ("2013-01-01", "2013-01-02", "2013-01-03")
-NAMES = (("a", 1), ("b", 2), ("c", 3))
-ALL = {f"{node} {day}" for node in laws.NODES for day in DAYS}
-FIRST = ALL - {f"clean {DAYS[2]}"}
+BAD = DAYS[2]
+FIRST = ALL - {f"clean {BAD}"}
 """What is published when nothing is set: on the last day `clean` fails."""
-ROWS = [(date.fromisoformat(day), name, n * m) for day, n in zip(DAYS, (1, 3, 2), strict=True) for name, m in NAMES]
-LANES = 2
-# Without `-m soak`: of a first backfill one partition and all commits, and of the others every so many points.
-COMMITS = frozenset({"commit", "after"})
+# Without `-m soak`: of a first backfill one partition and what follows on each commit, of the others every so many.
 AGAIN_EVERY = 5
 WORKERS_EVERY = 4
 
-Nurseries = SimpleQueue[Nursery]
 Attempt = Callable[[Nursery, int, Path], list[str]]
 
 
@@ -42,8 +37,8 @@ class Scenario:
     before: Path | None
     environ: dict[str, str]
     code: int
-    expected: set[str]
-    rows: laws.Rows = field(default_factory=list)
+    expected: frozenset[str]
+    rows: Rows = field(default_factory=list)
     points: list[str] = field(default_factory=list)
 
     def project(self, folder: Path) -> Project:
@@ -57,18 +52,7 @@ class Scenario:
         numbered = list(enumerate(self.points, 1))
         if self.before is not None:
             return [at for at, _ in numbered[::AGAIN_EVERY]]
-        return [at for at, point in numbered if DAYS[1] in point or COMMITS & {*point.split(" ")}]
-
-
-@pytest.fixture(scope="module")
-def nurseries() -> Iterator[Nurseries]:
-    idle: Nurseries = SimpleQueue()
-    made = [Nursery() for _ in range(LANES)]
-    for nursery in made:
-        idle.put(nursery)
-    yield idle
-    for nursery in made:
-        nursery.close()
+        return [at for at, point in numbered if DAYS[1] in point or " after " in point]
 
 
 @pytest.fixture(scope="module", params=["first", "again"])
@@ -171,21 +155,17 @@ def tell(capsys, scenario: Scenario, points: list[int]) -> None:
         print(f"\n{scenario.name}: {len(scenario.points)} write points, killed at {len(points)} of them; {dict(kinds)}")
 
 
-def test_what_was_published_when_it_died_is_not_made_again(nurseries, tmp_path):
+def test_what_was_published_when_it_died_is_not_made_again(nursery, tmp_path):
     """The last pointer has moved, and nobody was left to tell the ledger: it is told, and the run is complete."""
-    nursery = nurseries.get()
     environ = {"DAYS_SINK": "", "DAYS_BAD": "", "DAYS_END": "2013-01-01"}
-    measured = Project.make(tmp_path / "measured", **environ)
-    assert measured.run(nursery, trace="trace.txt") == 0
-    moves = [at for at, point in enumerate(measured.trace(), 1) if point.endswith("current.json") and "rename" in point]
     project = Project.make(tmp_path / "project", **environ)
-    assert project.run(nursery, at=moves[-1] + 1) == KILLED
+    pointer = f"lake/totals/dt={DAYS[0]}"
+    assert project.run(nursery, at=2, kinds=["sync"], where=pointer) == KILLED
     calls = project.calls()
     assert laws.current(project).keys() == {f"{node} {DAYS[0]}" for node in ("fetch", "clean")}
     assert project.run(nursery) == 0
     assert project.calls() == calls
-    assert laws.broken(project, {f"{node} {DAYS[0]}" for node in ("fetch", *laws.TABLES)}, []) == []
-    nurseries.put(nursery)
+    assert laws.broken(project, {f"{node} {DAYS[0]}" for node in ("fetch", *TABLES)}, []) == []
 
 
 # --- a worker
@@ -215,7 +195,7 @@ def lose_a_worker(nursery: Nursery, at: int, folder: Path) -> list[str]:
     if ended != 1 or not (folder / "died.txt").exists():
         problems.append(f"it ended with {ended}: {project.output()[-2000:]}")
     if not problems:
-        problems = laws.broken(project, FIRST, ROWS)
+        problems = laws.broken(project, FIRST, rows(bad=BAD))
     with project.reader() as ledger:
         lost = ledger.query("SELECT token FROM attempts WHERE state = 'lost'")
     if len(lost) > 1:

@@ -19,20 +19,10 @@ from recoup.ledger.writer import Ledger
 from recoup.model.errors import ExitCode, FencedError
 from recoup.model.failure import Failure, FailureKind
 from tests.crash import laws
-from tests.crash.nursery import Nursery
-from tests.crash.project import Project, ended
+from tests.crash.project import ALL, DAYS, NODES, Project, ended, rows
 
-DAYS = ("2013-01-01", "2013-01-02", "2013-01-03")
-ALL = {f"{node} {day}" for node in laws.NODES for day in DAYS}
 PATIENCE_SECONDS = 30.0
 FENCED = ExitCode.REFUSED
-
-
-@pytest.fixture(scope="module")
-def nursery() -> Iterator[Nursery]:
-    made = Nursery()
-    yield made
-    made.close()
 
 
 def until(what: Callable[[], object], seconds: float = PATIENCE_SECONDS) -> None:
@@ -60,20 +50,18 @@ def stop_between_writes(process: subprocess.Popen[str], project: Project) -> Non
 # --- a controller that was stopped
 
 
-@pytest.mark.parametrize("step", ["fetch", "clean"])
-def test_a_controller_that_wakes_up_late_changes_nothing(step, nursery, tmp_path):
-    """Its worker ends the step meanwhile, and one of `clean` leaves a file that nobody asked for."""
+def test_a_controller_that_wakes_up_late_changes_nothing(nursery, tmp_path):
+    """Its worker ends the step meanwhile, and leaves a file that nobody asked for."""
     project = Project.make(tmp_path / "project", "lease_seconds = 1", DAYS_BAD="")
-    controller = project.start("--max-parallel", "1", DAYS_SLOW="1.2")
+    controller = project.start("--max-parallel", "1", DAYS_SLOW="0.6")
     with ended(controller):
-        until(lambda: project.calls()[f"{step} {DAYS[0]}"])
+        until(lambda: project.calls()[f"clean {DAYS[0]}"])
         stop_between_writes(controller, project)
         staged = len(data_files(project, "clean"))
         time.sleep(1.3)
         assert project.run(nursery) == 0
-        assert project.calls()[f"{step} {DAYS[0]}"] == 2, "what was in flight ran again"
-        if step == "clean":
-            until(lambda: len(data_files(project, "clean")) == staged + len(DAYS) + 1)
+        assert project.calls()[f"clean {DAYS[0]}"] == 2, "what was in flight ran again"
+        until(lambda: len(data_files(project, "clean")) == staged + len(DAYS) + 1)
         before = laws.fingerprint(project)
         controller.send_signal(signal.SIGCONT)
         _, errors = controller.communicate(timeout=PATIENCE_SECONDS)
@@ -87,34 +75,17 @@ def data_files(project: Project, dataset: str) -> list[Path]:
     return list((project.folder / "lake" / dataset).rglob("*.parquet"))
 
 
-def rows() -> laws.Rows:
-    """What the table holds of three good days."""
-    names = {"a": 1, "b": 2, "c": 3}
-    return [(date(2013, 1, day), name, n * m) for day, n in ((1, 1), (2, 3), (3, 5)) for name, m in names.items()]
-
-
-@pytest.fixture(scope="module")
-def publishing(nursery, tmp_path_factory) -> list[str]:
-    """The write points at which the second day's first table is published, by what they do."""
-    project = Project.make(tmp_path_factory.mktemp("measured") / "project", DAYS_BAD="")
-    assert project.run(nursery, trace="trace.txt") == 0
-    return project.trace()
-
-
 STOPS = {
     "before its manifest is there": "link",
-    "behind its manifest": "unlink",
     "before its manifest is durable": "sync",
 }
 
 
 @pytest.mark.parametrize("place", STOPS)
-def test_a_controller_that_was_stopped_while_it_published_changes_nothing(place, publishing, nursery, tmp_path):
-    kind, path = STOPS[place], f"lake/manifests/clean/dt={DAYS[1]}"
-    same = [point for point in publishing if f" {kind} " in point]
-    at = next(n for n, point in enumerate(same, 1) if path in point)
+def test_a_controller_that_was_stopped_while_it_published_changes_nothing(place, nursery, tmp_path):
     project = Project.make(tmp_path / "project", "lease_seconds = 1", DAYS_BAD="")
-    controller = project.start(crash=["--stop", "--at", str(at), "--kinds", kind], RECOUP_EXECUTOR="inline")
+    words = ["--stop", "--at", "1", "--kinds", STOPS[place], "--where", f"lake/manifests/clean/dt={DAYS[1]}"]
+    controller = project.start(crash=words, RECOUP_EXECUTOR="inline")
     with ended(controller):
         os.waitid(os.P_PID, controller.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
         assert controller.poll() is None
@@ -250,18 +221,21 @@ def test_tokens_only_grow(taken):
 
 
 @pytest.mark.runbook("B-i3")
-def test_two_controllers_at_once_do_nothing_twice(tmp_path):
+@pytest.mark.parametrize("bad", [False, True], ids=["all well", "one day fails"])
+def test_two_controllers_at_once_do_nothing_twice(bad, tmp_path):
     days = [f"2013-01-{day:02}" for day in range(1, 13)]
-    project = Project.make(tmp_path / "project", DAYS_BAD="", DAYS_SLOW="0.02", DAYS_END=days[-1])
-    controllers = [project.start("--max-parallel", "1") for _ in range(2)]
-    with ended(*controllers):
-        said = [controller.communicate(timeout=60)[1] for controller in controllers]
-    assert [controller.returncode for controller in controllers] == [0, 0], said
+    failing = days[5] if bad else ""
+    project = Project.make(tmp_path / "project", DAYS_BAD=failing, DAYS_SLOW="0.05", DAYS_END=days[-1])
+    both = [project.start("--max-parallel", "1") for _ in range(2)]
+    with ended(*both):
+        said = [controller.communicate(timeout=60)[1] for controller in both]
+    assert [controller.returncode for controller in both] == [int(bad)] * 2, said
     assert max(project.calls().values()) == 1, project.calls()
     with project.reader() as reader:
         shared = reader.query("SELECT count(DISTINCT controller) FROM attempts WHERE state = 'succeeded'")
     assert shared == [(2,)], "both had a part in it"
-    assert laws.broken(project, {f"{node} {day}" for node in laws.NODES for day in days}, project.table()) == []
+    expected = {f"{node} {day}" for node in NODES for day in days} - {f"clean {failing}"}
+    assert laws.broken(project, expected, project.table()) == []
     assert len(project.table()) == 3 * len(days)
 
 
@@ -274,17 +248,17 @@ def test_what_a_dead_controller_had_moved_is_settled_by_one_that_was_waiting_for
         os.waitid(os.P_PID, first.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
         second = project.start(RECOUP_EXECUTOR="inline")
         with ended(second):
-            until(lambda: controllers(project) == 2)
+            until(lambda: backfills(project) == 2)
             time.sleep(0.5)
             assert second.poll() is None, "it waits for what the first has claimed"
             first.kill()
             _, errors = second.communicate(timeout=PATIENCE_SECONDS)
     assert second.returncode == 0, errors
     assert project.calls()[f"clean {DAYS[0]}"] == 1
-    assert laws.broken(project, {f"{node} {DAYS[0]}" for node in laws.NODES}, rows()[:3]) == []
+    assert laws.broken(project, {f"{node} {DAYS[0]}" for node in NODES}, rows()[:3]) == []
 
 
-def controllers(project: Project) -> int:
+def backfills(project: Project) -> int:
     with project.reader() as reader:
         return int(reader.query("SELECT count(*) FROM backfills")[0][0])
 
@@ -292,9 +266,9 @@ def controllers(project: Project) -> int:
 # --- a controller that is gone
 
 
-def test_workers_die_with_their_controller_and_the_next_one_goes_on_at_once(tmp_path):
+def test_workers_die_with_their_controller_and_the_next_one_goes_on_at_once(nursery, tmp_path):
     """Its lease has a minute to go, and nobody waits for that: its lock is free."""
-    project = Project.make(tmp_path / "project", DAYS_BAD="", DAYS_SLOW="5")
+    project = Project.make(tmp_path / "project", DAYS_BAD="", DAYS_SLOW="60")
     controller = project.start("--max-parallel", "2")
     with ended(controller):
         until(lambda: sum(project.calls().values()) == 2)
@@ -304,8 +278,8 @@ def test_workers_die_with_their_controller_and_the_next_one_goes_on_at_once(tmp_
         _, alive = psutil.wait_procs(workers, timeout=2.0)
     assert not alive
     before = time.monotonic()
-    code, errors = project.finish("--max-parallel", "2", DAYS_SLOW="0")
-    assert code == 0, errors
+    project.environ["DAYS_SLOW"] = "0"
+    assert project.run(nursery) == 0
     assert time.monotonic() - before < 20.0
     assert project.calls()[f"fetch {DAYS[0]}"] == 2
     assert laws.broken(project, ALL, rows()) == []

@@ -111,5 +111,6 @@ def run_before(history: Sequence[Published]) -> Published | None:
 def _told(shown: Published | None) -> str:
     if shown is None or shown.publication.run is None:
         return "nothing"
-    rows = "" if shown.publication.rows is None else f" ({shown.publication.rows:,} rows)"
+    count = shown.publication.rows
+    rows = "" if count is None else f" ({count:,} {'row' if count == 1 else 'rows'})"
     return f"run {shown.run_id}{rows}"

@@ -82,9 +82,9 @@ class Publisher:
         return done
 
     def close(self) -> None:
-        """Finish what was begun; a manifest that could not be written is told now."""
-        self._trailing.shutdown(wait=True)
-        self._threads.shutdown(wait=True)
+        """Finish what was begun, but begin no more when something has failed; what it was is told now."""
+        for threads in (self._trailing, self._threads):
+            threads.shutdown(wait=True, cancel_futures=self._error is not None)
         os.close(self._wake_read)
         os.close(self._wake_write)
         if self._error is not None:

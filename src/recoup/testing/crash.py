@@ -45,13 +45,14 @@ _open, _write, _getpid = os.open, os.write, os.getpid
 class Injector:
     """Counts write points, and does what was asked for at the n-th; all threads of a process share one.
 
-    `kinds` limits what is counted. Instead of dying, `error` fails that one call with an errno, and `stop` lets the
-    process sleep (SIGSTOP) until somebody wakes it. `trace` gets a line for each point; `once` names a file that the
-    first process to die makes, so that nobody dies after it.
+    What is counted is limited by `kinds`, and by `where`, a part of what a point is about. Instead of dying, `error`
+    fails that one call with an errno, and `stop` lets the process sleep (SIGSTOP) until somebody wakes it. `trace` gets
+    a line for each point; `once` names a file that the first process to die makes, so that nobody dies after it.
     """
 
     at: int | None = None
     kinds: frozenset[str] = frozenset()
+    where: str = ""
     error: int | None = None
     stop: bool = False
     trace: str | None = None
@@ -66,7 +67,7 @@ class Injector:
 
     def reach(self, kind: str, what: object, torn: Callable[[], object] | None = None) -> None:
         """A write point; `torn` does half of it, for those who die here."""
-        if self.kinds and kind not in self.kinds:
+        if (self.kinds and kind not in self.kinds) or self.where not in str(what):
             return
         with self._lock:
             self.count += 1
@@ -320,6 +321,7 @@ def main(words: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m recoup.testing.crash", description=what)
     parser.add_argument("--at", type=int, metavar="N", help="die at the n-th write point")
     parser.add_argument("--kinds", default="", metavar="KIND,…", help="count only these, e.g. sync,rename,commit")
+    parser.add_argument("--where", default="", metavar="TEXT", help="count only those about it, e.g. current.json")
     parser.add_argument("--error", metavar="ERRNO", help="fail that write, e.g. with ENOSPC or EIO, instead of dying")
     parser.add_argument("--stop", action="store_true", help="sleep there (SIGSTOP) until SIGCONT, instead of dying")
     parser.add_argument("--trace", metavar="FILE", help="append a line for each write point")
@@ -335,7 +337,8 @@ def main(words: Sequence[str] | None = None) -> None:
         parser.error("nothing to run: name a script, or a module with -m")
     kinds = frozenset(filter(None, given.kinds.split(",")))
     error = getattr(errno, given.error) if given.error else None
-    injector = Injector(given.at, kinds, error, given.stop, given.trace, None if given.worker_at else given.once)
+    once = None if given.worker_at else given.once
+    injector = Injector(given.at, kinds, given.where, error, given.stop, given.trace, once)
     workers = Workers(given.worker_at, given.worker_trace, given.once)
     install(injector, workers if workers.at or workers.trace else None)
     sys.argv = program
