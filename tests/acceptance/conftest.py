@@ -61,6 +61,13 @@ def wait_for(name):
         time.sleep(0.005)
 '''
 
+# Makes the terminal its own, then becomes the command.
+LOGIN = """
+import os, sys
+os.login_tty(0)
+os.execv(sys.executable, [sys.executable, "-m", "recoup", *sys.argv[1:]])
+"""
+
 
 class Call(NamedTuple):
     """One line that a step wrote down."""
@@ -200,14 +207,12 @@ class Terminal:
     def open(cls, project: Project, words: tuple[str, ...], environ: dict[str, str]) -> Terminal:
         controller, own = pty.openpty()
         process = subprocess.Popen(
-            [sys.executable, "-m", "recoup", *words],
+            [sys.executable, "-c", LOGIN, *words],
             cwd=project.folder,
             env=environ,
             stdin=own,
             stdout=own,
             stderr=own,
-            start_new_session=True,
-            preexec_fn=lambda: os.login_tty(own),
         )
         os.close(own)
         project._started.append(process)  # type: ignore[arg-type]

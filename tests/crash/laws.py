@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections import Counter
-from collections.abc import Iterator, Set
+from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
@@ -21,7 +22,7 @@ from tests.crash.project import TABLES, Project, Rows
 KEY = "dt"
 
 
-def broken(project: Project, expected: Set[str], table: Rows) -> list[str]:
+def broken(project: Project, expected: AbstractSet[str], table: Rows) -> list[str]:
     """All laws for a project whose backfill has ended: `expected` are the `node partition` that must be published."""
     return [*_ledger(project, expected), *_lake(project), *_agreement(project, table), *_care(project)]
 
@@ -29,7 +30,7 @@ def broken(project: Project, expected: Set[str], table: Rows) -> list[str]:
 # --- the ledger alone
 
 
-def _ledger(project: Project, expected: Set[str]) -> Iterator[str]:
+def _ledger(project: Project, expected: AbstractSet[str]) -> Iterator[str]:
     published = current(project)
     if published.keys() != expected:
         yield f"lost: {sorted(expected - published.keys())}, not expected: {sorted(published.keys() - expected)}"
@@ -202,7 +203,7 @@ class Reader:
         self._thread.join()
 
     def _read(self) -> None:
-        while not self._over.wait(0.005):
+        while not self._over.wait(0.02):
             for dataset in TABLES:
                 for path in sorted((self._project.folder / "lake" / dataset).glob(f"{KEY}=*")):
                     if self._over.wait(0.0005):

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -98,8 +99,9 @@ class Project:
 
     # --- witnesses
 
-    @property
+    @cached_property
     def lake(self) -> LocalStore:
+        """Read from while others write: it makes nothing."""
         return LocalStore(self.folder / "lake", read_only=True)
 
     @property
@@ -125,7 +127,7 @@ class Project:
         """The rows of the table, and of the record of what it holds: partition, run, token and digest."""
         if not (self.folder / "out.duckdb").exists():
             return [], []
-        with duckdb.connect(str(self.folder / "out.duckdb"), read_only=True) as connection:
+        with duckdb.connect(str(self.folder / "out.duckdb"), read_only=True, config={"threads": 1}) as connection:
             rows = connection.execute("SELECT dt, name, n FROM totals ORDER BY ALL").fetchall()
             held = connection.execute("SELECT partition, run_id, token, digest FROM _recoup_deliveries ORDER BY ALL")
             return rows, held.fetchall()

@@ -2,13 +2,11 @@
 
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from datetime import date
 from functools import partial
 from pathlib import Path
-from queue import SimpleQueue
 from typing import Any
 
 import pytest
@@ -159,8 +157,7 @@ def test_what_was_published_when_it_died_is_not_made_again(nursery, tmp_path):
     """The last pointer has moved, and nobody was left to tell the ledger: it is told, and the run is complete."""
     environ = {"DAYS_SINK": "", "DAYS_BAD": "", "DAYS_END": "2013-01-01"}
     project = Project.make(tmp_path / "project", **environ)
-    pointer = f"lake/totals/dt={DAYS[0]}"
-    assert project.run(nursery, at=2, kinds=["sync"], where=pointer) == KILLED
+    assert project.run(nursery, at=2, kinds=["send"], where="pipe") == KILLED
     calls = project.calls()
     assert laws.current(project).keys() == {f"{node} {DAYS[0]}" for node in ("fetch", "clean")}
     assert project.run(nursery) == 0

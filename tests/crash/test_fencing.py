@@ -5,7 +5,6 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from datetime import date
 from pathlib import Path
 
 import psutil

@@ -5,7 +5,6 @@
 
 import os
 import random
-import signal
 import subprocess
 import time
 from collections import Counter
@@ -16,12 +15,12 @@ import psutil
 import pytest
 
 from tests.crash import laws
-from tests.crash.project import NODES, Project, ended, rows
+from tests.crash.project import KILLED, NODES, Project, ended, rows
 
 SECONDS = float(os.environ.get("RECOUP_SOAK_SECONDS", "60"))
 SEED = int(os.environ.get("RECOUP_SOAK_SEED", "2013"))
 PARTITIONS = 500
-LIVES = 1000
+PATIENCE_SECONDS = 300.0
 
 
 @pytest.mark.soak
@@ -30,42 +29,37 @@ def test_random_kills(tmp_path, capsys):
     days = [str(date(2013, 1, 1) + timedelta(days=n)) for n in range(PARTITIONS)]
     project = Project.make(tmp_path / "project", DAYS_BAD="", DAYS_END=days[-1])
     killed: Counter[str] = Counter()
-    over = time.monotonic() + SECONDS
+    over, code = time.monotonic() + SECONDS, None
     with laws.Reader(project) as reader:
-        for _ in range(LIVES):
+        while code != 0:
             done, calls = laws.current(project), project.calls()
             code = live(project, chance, killed, over)
             again = [name for name in done if project.calls()[name] > calls[name]]
             assert not again, f"seed {SEED}: {again} were done and were called again"
-            if code == 0:
-                break
     with capsys.disabled():
         print(f"\nseed {SEED}: killed {dict(killed)}, {reader.reads} reads beside it")
-    assert code == 0
     assert not reader.problems
     assert laws.broken(project, {f"{node} {day}" for node in NODES for day in days}, rows(days)) == []
 
 
 def live(project: Project, chance: random.Random, killed: Counter[str], over: float) -> int:
     """One life of a controller, which may lose workers in it; ends with its exit code."""
+    undisturbed = time.monotonic() >= over
     controller = project.start("--max-parallel", "2")
     with ended(controller):
-        while time.monotonic() < over:
-            try:
-                return said(controller, chance.uniform(0.2, 1.5))
-            except subprocess.TimeoutExpired:
-                victim = chance.choice(["controller", "worker", "worker"])
-                killed[victim] += 1
-                if victim == "controller":
-                    controller.kill()
-                else:
-                    kill_a_worker(controller, chance)
-        return said(controller, 120.0)
-
-
-def said(controller: "subprocess.Popen[str]", seconds: float) -> int:
-    _, errors = controller.communicate(timeout=seconds)
-    assert controller.returncode in {0, -signal.SIGKILL}, errors
+        while time.monotonic() < over and controller.poll() is None:
+            with suppress(subprocess.TimeoutExpired):
+                controller.wait(chance.uniform(0.2, 1.5))
+                break
+            victim = chance.choice(["controller", "worker", "worker"])
+            killed[victim] += 1
+            if victim == "controller":
+                controller.kill()
+            else:
+                kill_a_worker(controller, chance)
+        _, errors = controller.communicate(timeout=PATIENCE_SECONDS)
+    # It gives up (1) when three workers in a row have not lived to see their first task.
+    assert controller.returncode in ({0} if undisturbed else {0, 1, KILLED}), errors
     return controller.returncode
 
 

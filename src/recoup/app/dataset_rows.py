@@ -39,7 +39,11 @@ class _Draft:
 
 @dataclass
 class DatasetRows:
-    """Reads one dataset of a lake and writes its rows; `reads` holds what current outputs read of sources, by token."""
+    """Reads one dataset of a lake and writes its rows.
+
+    `reads` holds what current outputs read of sources, by token; `unknown` are partitions of which nothing tells what
+    they show, because their pointer is corrupt.
+    """
 
     store: ObjectStore
     restoring: Restoring
@@ -51,6 +55,7 @@ class DatasetRows:
     attempt_count: int = 0
     generation_count: int = 0
     reads: dict[int, tuple[InputRead, ...]] = field(default_factory=dict)
+    unknown: list[int] = field(default_factory=list)
     _attempts: list[RestoredAttempt] = field(default_factory=list)
     _publications: list[RestoredPublication] = field(default_factory=list)
 
@@ -101,6 +106,8 @@ class DatasetRows:
             if publication.token not in told:
                 self._attempts.append(_untold(publication, run_id))
         self._publications += shown
+        if found.has_corrupt_pointer and not shown:
+            self.unknown.append(ordinal)
         if shown and shown[-1].run_id is not None:
             self.published += 1
             manifest_of_it = told.get(shown[-1].token)

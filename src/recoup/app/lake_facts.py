@@ -31,6 +31,7 @@ class LakePartition:
     partition: str
     pointer: Pointer | None = None
     manifests: list[Manifest] = field(default_factory=list)
+    has_corrupt_pointer: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +140,7 @@ def _read_one(store: ObjectStore, dataset: str, path: str, runs: Sequence[str]) 
     try:
         found.pointer = read_pointer(store, dataset, place.key, place.partition)
     except CorruptError as error:
+        found.has_corrupt_pointer = True
         trouble.append(error.message)
     for run_id in runs:
         try:

@@ -18,10 +18,12 @@ from recoup.app.asof import parse_moment
 from recoup.app.datasets import Dataset, dataset, select
 from recoup.app.workspace import Workspace
 from recoup.lake.pointers import read_pointer
+from recoup.lake.stores import open_store
 from recoup.lake.view import current_of
 from recoup.ledger import planes
 from recoup.ledger.facts import Published
 from recoup.ledger.reader import LedgerReader
+from recoup.ledger.restore import CORRUPT
 from recoup.model.errors import CorruptError, PartitionError, UsageError
 from recoup.model.manifest import DataFile, Pointer, output_digest
 from recoup.model.partition import PartitionSet
@@ -73,7 +75,7 @@ def read(workspace: Workspace, name: str, wanted: Wanted) -> pl.LazyFrame:
             columns = text_of(merged(schema_of(part.columns) for part in parts))
         except (TypeError, ValueError):
             columns = None  # what does not fit together, or is written by another polars, the files tell better
-    return scan(workspace.store(), files, key=found.key, columns=columns)
+    return scan(_lake(workspace), files, key=found.key, columns=columns)
 
 
 def parts_of(workspace: Workspace, name: str, wanted: Wanted) -> tuple[Dataset, list[Part]]:
@@ -116,7 +118,7 @@ class _Now:
     found: Dataset
 
     def parts(self, asked: PartitionSet, *, single: bool) -> Iterator[Part]:
-        store = self.workspace.store()
+        store = _lake(self.workspace)
         intents: dict[int, list[Published]] = {}
         for row in self.reader.open_intents(self.found.node):
             intents.setdefault(row.publication.ordinal, []).append(row)
@@ -139,7 +141,7 @@ class _Now:
         try:
             pointer = read_pointer(store, name, self.found.key, partition)
         except CorruptError as error:
-            if any(row.state == "current" for row in history):
+            if any(row.state == "current" and row.publication.reason != CORRUPT for row in history):
                 return remembered
             message = (
                 f"{name} {partition} cannot be read: {error.message}, and the ledger remembers no generation of it"
@@ -188,6 +190,11 @@ def _then(reader: LedgerReader, found: Dataset, asked: PartitionSet, moment: flo
 def _part(found: Dataset, row: Published) -> Part:
     publication = row.publication
     return Part(found.partitions.name(publication.ordinal), row.run_id, publication.files, publication.columns)
+
+
+def _lake(workspace: Workspace) -> ObjectStore:
+    """Readers may have no right to write."""
+    return open_store(workspace.settings.lake, read_only=True)
 
 
 def _moment(as_of: datetime | str | None) -> float | None:

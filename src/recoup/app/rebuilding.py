@@ -47,6 +47,7 @@ class Rebuilding:
             restoring = Restoring(self.ledger)
             known = [self._registered(tx, pipeline) for pipeline in pipelines]
             reads: dict[int, tuple[InputRead, ...]] = {}
+            unknown: list[tuple[NodeId, int]] = []
             for graph, node_ids in known:
                 for node in graph.nodes:
                     if node.kind is NodeKind.STEP:
@@ -56,6 +57,8 @@ class Rebuilding:
                         self.attempts += rows.attempt_count
                         self.generations += rows.generation_count
                         reads |= rows.reads
+                        unknown += [(node_ids[node.index], ordinal) for ordinal in rows.unknown]
+            restoring.show_nothing(unknown, tx.now)
             shown = facts_planes(self.ledger.db)
             restoring.finish(_unfinished(known, shown))
             self._backfills(tx, restoring)

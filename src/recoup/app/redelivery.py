@@ -39,7 +39,7 @@ class Redelivery:
     failures: list[str] = field(default_factory=list)
 
     def follow(self, step: Node, ordinals: Iterable[int]) -> None:
-        """Deliver these partitions of a step to every table that holds them."""
+        """Deliver these partitions of a step to every table that holds, or once held, them."""
         self._deliver_each(step, PartitionSet.of(ordinals), only_stale=False)
 
     def catch_up(self, step: Node, ordinals: PartitionSet) -> None:
@@ -49,11 +49,13 @@ class Redelivery:
     def _deliver_each(self, step: Node, ordinals: PartitionSet, *, only_stale: bool) -> None:
         for node in self._deliveries(step):
             own = self._planes(self.known.node_ids[node.index])
-            held = own.get(planes.PUBLISHED, NOTHING) & ordinals
+            holds = own.get(planes.PUBLISHED, NOTHING)
+            held_once = own.get(planes.POINTED, NOTHING) - holds
             if only_stale:
-                held &= own.get(planes.STALE, NOTHING)
-            if held:
-                self._deliver(node, step, held)
+                holds &= own.get(planes.STALE, NOTHING)
+            shown = self._planes(self.known.node_ids[step.index]).get(planes.PUBLISHED, NOTHING)
+            if wanted := (holds | (held_once & shown)) & ordinals:
+                self._deliver(node, step, wanted)
 
     def _deliveries(self, step: Node) -> Iterator[Node]:
         for reader, _ in self.known.graph.readers[step.index]:

@@ -64,7 +64,10 @@ def rollback(
     to: str | None = None,
     yes: bool = False,
 ) -> RollbackReport:
-    """Show again what the run before showed, or the run `to`; nothing, where there was none.
+    """Show again what the run before showed, or the run `to` (`"none"`: nothing); nothing, where there was none.
+
+    Of a whole pipeline only what its newest run made goes. A command that was carried out already does nothing: to go
+    further back, name the run.
 
     RefusedError, before anything is changed, while one of the partitions runs or when the files of the earlier run
     are gone. Tables follow; what could not be delivered stays `undelivered` and is delivered by the next run.
@@ -105,6 +108,8 @@ class _RollingBack:
             message = f"nothing was rolled back: {chosen.refused[0]}" + _and_more(len(chosen.refused) - 1)
             raise RefusedError(message, chosen.remedy)
         rollback_id = chosen.begun
+        if not rollback_id and not chosen.moves:
+            return RollbackReport(chosen, done=True)
         if not rollback_id:
             with self.ledger.transaction() as tx:
                 clock, who = self.workspace.clock, self.workspace.who

@@ -10,11 +10,13 @@ from recoup.ledger.staleness import ROLLBACK
 from recoup.model.partition import PartitionSet
 
 NOTHING = PartitionSet(0)
+NONE = "none"
+"""The run to go back to when a partition shall show nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """The words of the command: one dataset or all, which partitions, and to which run (else the one before)."""
+    """The words of the command: one dataset or all, which partitions, and to which run: the one before, if None."""
 
     dataset: str | None
     partitions: tuple[str, ...]

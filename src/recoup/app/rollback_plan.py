@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 
 from recoup.app.bound import Bound
 from recoup.app.datasets import select, undeclared
-from recoup.app.rollback_moves import NOTHING, Asked, Begun, Move, RollbackPlan, run_before
+from recoup.app.rollback_moves import NONE, NOTHING, Asked, Begun, Move, RollbackPlan, run_before
 from recoup.ledger import planes
 from recoup.ledger.facts import Published, Token
 from recoup.ledger.reader import LedgerReader
+from recoup.ledger.staleness import ROLLBACK
 from recoup.model.errors import PartitionError, UsageError
 from recoup.model.graph import Node, NodeKind
 from recoup.model.keys import quoted
@@ -28,6 +29,28 @@ def plan_rollback(
     return _Planning(reader, store, known, asked, begun).plan()
 
 
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    """One partition of one step with all that it ever showed, newest first."""
+
+    node: Node
+    history: Sequence[Published]
+
+    @property
+    def ordinal(self) -> int:
+        return self.history[0].publication.ordinal
+
+    @property
+    def current(self) -> Published:
+        return next(row for row in self.history if row.state == "current")
+
+    @property
+    def newest_made(self) -> Published:
+        """The newest output that a run made, whether it is shown or was taken back."""
+        made = (row for row in self.history if not row.publication.reason.startswith(ROLLBACK))
+        return next(made, self.history[-1])
+
+
 @dataclass
 class _Planning:
     reader: LedgerReader
@@ -39,11 +62,12 @@ class _Planning:
     running: list[str] = field(default_factory=list)
     gone: list[str] = field(default_factory=list)
     done: dict[int, PartitionSet] = field(default_factory=dict)
+    asked_for: int = 0
 
     def plan(self) -> RollbackPlan:
         moves = self._rest(self.begun) if self.begun else self._fresh()
         moves = [move for move in moves if self._possible(move)]
-        if not moves and not self.begun and not (self.running or self.gone):
+        if not moves and not self.begun and not (self.running or self.gone or self.notes):
             raise self._nothing()
         remedy = "let it end, or cancel its backfill, then run the same command again"
         if not self.running:
@@ -59,9 +83,23 @@ class _Planning:
         )
 
     def _fresh(self) -> list[Move]:
-        moves = [move for node in self._nodes() for move in self._moves(node)]
-        whole = self.asked.dataset is None and self.asked.to is None
-        return list(_of_newest_run(self.known, moves)) if whole else moves
+        candidates = [candidate for node in self._nodes() for candidate in self._candidates(node)]
+        self.asked_for = len(candidates)
+        if self.asked.to is not None:
+            moves = (self._move_to(candidate, self.asked.to) for candidate in candidates)
+            return [move for move in moves if move is not None]
+        newest = _newest_runs(self.known, candidates, whole=self.asked.dataset is None)
+        moves_back, already = [], dict[int, list[int]]()
+        for candidate, run in zip(candidates, newest, strict=True):
+            if run is not None and candidate.current.publication.run == run:
+                moves_back.append(self._move(candidate, run_before(candidate.history)))
+            elif candidate.newest_made.publication.run == run:
+                already.setdefault(candidate.node.index, []).append(candidate.current.publication.ordinal)
+        for index, ordinals in already.items():
+            node = self.known.graph.nodes[index]
+            ranges = ", ".join(node.partitions.ranges_text(PartitionSet.of(ordinals)))
+            self.notes.append(f"{node.name} {ranges}: the newest run has been taken back already; --to goes further")
+        return moves_back
 
     def _rest(self, begun: Begun) -> list[Move]:
         """What a rollback that was begun has left to do: what shows still what it showed then."""
@@ -93,12 +131,14 @@ class _Planning:
             raise UsageError(message, f"roll back {node.step.name if node.step else 'the step'} instead")
         return [node]
 
-    def _moves(self, node: Node) -> Iterator[Move]:
+    def _candidates(self, node: Node) -> Iterator[_Candidate]:
+        """What shows, or showed, anything of what was asked for."""
         node_id = self.known.node_ids[node.index]
-        there = self.reader.planes([node_id])[node_id].get(planes.PUBLISHED, NOTHING)
+        there = self.reader.planes([node_id])[node_id].get(planes.POINTED, NOTHING)
         for run in self._selected(node, there).ranges():
             for history in _by_ordinal(self.reader.histories(node_id, run)):
-                yield from self._move(node, next(row for row in history if row.state == "current"), history)
+                if any(row.state == "current" for row in history):
+                    yield _Candidate(node, history)
 
     def _selected(self, node: Node, there: PartitionSet) -> PartitionSet:
         asked = self.asked
@@ -110,16 +150,18 @@ class _Planning:
             self.notes.append(f"{node.name} stays as it is: its partitions are {node.partitions.grain}")
             return NOTHING
 
-    def _move(self, node: Node, current: Published, history: Sequence[Published]) -> Iterator[Move]:
-        partition = node.partitions.name(current.publication.ordinal)
-        after: Published | None
-        if self.asked.to is None:
-            after = run_before(history)
-        else:
-            after = next((row for row in history if row.run_id == self.asked.to), None)
-            if after is None or after.publication.run == current.publication.run:
-                return
-        yield Move(node.index, node.name, current.publication.ordinal, partition, current, after)
+    def _move_to(self, candidate: _Candidate, to: str) -> Move | None:
+        """To the newest output of that run, forward too; None where it shows that already, or never did."""
+        current = candidate.current.publication
+        after = next((row for row in candidate.history if row.run_id == to), None)
+        if (after is None and to != NONE) or (after and after.publication.run) == current.run:
+            return None
+        return self._move(candidate, after)
+
+    def _move(self, candidate: _Candidate, after: Published | None) -> Move:
+        node, current = candidate.node, candidate.current
+        ordinal = current.publication.ordinal
+        return Move(node.index, node.name, ordinal, node.partitions.name(ordinal), current, after)
 
     def _possible(self, move: Move) -> bool:
         where = f"{move.dataset} {move.partition}"
@@ -155,28 +197,32 @@ class _Planning:
 
     def _nothing(self) -> UsageError:
         what = self.asked.dataset or self.known.pipeline.name
-        if self.asked.to is not None:
+        if self.asked.to is not None and self.asked_for:
             message = f"no partition of {what} that was asked for can go back to run {quoted(self.asked.to)}"
             return UsageError(message, "`recoup publish show DATASET PARTITION` lists the runs of a partition")
         message = f"nothing of {what} that was asked for is published"
         return UsageError(message, f"`recoup publish ls {what}` shows what is")
 
 
-def _of_newest_run(known: Bound, moves: Sequence[Move]) -> Iterator[Move]:
-    """Of a whole pipeline only what its newest run made: what that run did not touch stays as it is."""
-    newest: dict[tuple[str, int], tuple[int, int]] = {}
-    for move in moves:
-        key = _run_key(known, move)
-        made = (move.before.publication.token, move.before.publication.run or 0)
-        newest[key] = max(newest.get(key, (0, 0)), made)
-    for move in moves:
-        if move.before.publication.run == newest[_run_key(known, move)][1]:
-            yield move
+def _newest_runs(known: Bound, candidates: Sequence[_Candidate], *, whole: bool) -> list[int | None]:
+    """For each the run that is to be taken back: its newest one, and of a whole pipeline the newest of them all.
+
+    What that run did not touch stays as it is. Taken back is what was made, not what is shown: so a command that was
+    carried out already takes nothing back a second time.
+    """
+    newest: dict[tuple[str, int], Published] = {}
+    keys = [_run_key(known, candidate.node, candidate.ordinal, whole=whole) for candidate in candidates]
+    for key, candidate in zip(keys, candidates, strict=True):
+        made = candidate.newest_made
+        if key not in newest or newest[key].publication.token < made.publication.token:
+            newest[key] = made
+    return [newest[key].publication.run for key in keys]
 
 
-def _run_key(known: Bound, move: Move) -> tuple[str, int]:
+def _run_key(known: Bound, node: Node, ordinal: int, *, whole: bool) -> tuple[str, int]:
     """Steps of one partitioning share their runs."""
-    return str(sorted(known.graph.nodes[move.node].partitions.identity().items())), move.ordinal
+    grain = known.graph.nodes[node.index].partitions.identity()
+    return (str(sorted(grain.items())) if whole else node.name), ordinal
 
 
 def _by_ordinal(rows: Iterable[Published]) -> Iterator[list[Published]]:

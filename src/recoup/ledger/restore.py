@@ -6,7 +6,7 @@ Only for a ledger that nobody else knows yet: nothing here names a token that so
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,10 @@ from recoup.model.partition import PartitionSet
 
 TOKENS_BETWEEN = 10_000_000
 """How far the next token is above all that a lake has seen: tables have seen tokens that no manifest tells of."""
+
+
+CORRUPT = "corrupt pointer"
+"""The reason of a generation that stands for one which nobody knows any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +135,19 @@ class Restoring:
         self._db.executemany("INSERT INTO runs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
         taken = ((node, count, seconds) for node, (count, seconds) in self._durations.items())
         self._db.executemany("INSERT INTO durations VALUES (?, ?, ?)", taken)
+
+    def show_nothing(self, unknown: Sequence[tuple[NodeId, int]], now: float) -> None:
+        """Partitions whose pointer is corrupt: with a generation that shows nothing, a new run can put it right."""
+        attempts: list[tuple[Any, ...]] = []
+        publications: list[tuple[Any, ...]] = []
+        for node, ordinal in unknown:
+            self.highest_token += 1
+            token, nonce = self.highest_token, f"corrupt-{self.highest_token}"
+            attempts.append((token, 0, node, ordinal, 0, "released", None, CORRUPT, "", now, *(None,) * 7))
+            shown = (token, node, ordinal, None, 1, "current", "", None, None, None, "", "", now, now, None)
+            publications.append((*shown, nonce, CORRUPT, None))
+        self._db.executemany(_ATTEMPT, attempts)
+        self._db.executemany(_PUBLICATION, publications)
 
     def _attempt(self, grain: str, a: RestoredAttempt) -> tuple[Any, ...]:
         run = self._runs[a.run_id, grain, a.ordinal]

@@ -102,10 +102,11 @@ class Transaction:
     def succeed(self, successes: Sequence[Succeeded]) -> None:
         """Attempts that made their output: durable before anything that depends on it starts."""
         self._end([_ended("succeeded", s.publication.token, s.measured) for s in successes])
+        self.publish([(s.publication, s.stale) for s in successes], clear_stale=False)
+        # Last, because one of them may have read what another of them has just replaced.
         for success in successes:
             self._planes.clear(success.publication.node, plane_names.RUNNING, success.publication.ordinal)
             self._took(success)
-        self.publish([(s.publication, s.stale) for s in successes], clear_stale=False)
         self._events("succeeded", [s.publication.token for s in successes])
 
     def fail(self, failures: Sequence[Failed]) -> None:

@@ -25,8 +25,12 @@ class Ledger:
         self._lock = FileLock(path.with_name("ledger.lock"))
         with self._lock.held():
             self.db = connect(path, write=True)
-            if not self.db.execute("PRAGMA user_version").fetchone()[0]:
-                self._create()
+            try:
+                if not self.db.execute("PRAGMA user_version").fetchone()[0]:
+                    self._create()
+            except sqlite3.Error as error:
+                self.db.close()
+                raise explain(error, path) from error
         self.planes = PlaneCache(self.db)
         self._data_version = -1
         self._rows = RowNumbers(self.db)

@@ -17,7 +17,7 @@ from recoup.lake.memory import MemoryStore
 from recoup.lake.owner import Owner, read_owner
 from recoup.ledger.leases import ControllerLease
 from recoup.ledger.restore import TOKENS_BETWEEN
-from recoup.model.errors import ConfigError, LakeOwnedError, RefusedError
+from recoup.model.errors import ConfigError, CorruptError, LakeOwnedError, RefusedError
 
 DAY = "2024-01-03"
 
@@ -174,6 +174,20 @@ def test_what_is_corrupt_is_told_and_left_out(mixed):
     plan = mixed.planned("missing")
     assert plan["raw run missing"] == ["2024-01-05"]
     assert "2024-01-07" in "".join(plan["note run missing"])
+    with pytest.raises(CorruptError, match="remembers no generation"):
+        rc.read("raw", "2024-01-05", config=mixed.root / "recoup.toml")
+
+
+def test_a_partition_whose_pointer_was_corrupt_is_made_again_without_a_clean_up(mixed):
+    mixed.workspace.store().put(pointer("raw", "dt", "2024-01-05"), b"{}", sync=False)
+    lose_ledger(mixed)
+    rebuild(mixed.workspace)
+    assert verify(mixed.workspace).exit_code == 0
+
+    mixed.run("missing", steps=("raw",))
+
+    assert show(mixed.workspace, "raw", "2024-01-05").agrees
+    assert rc.read("raw", "2024-01-05", config=mixed.root / "recoup.toml").collect().height == 3
 
 
 def test_files_of_a_run_whose_manifest_tells_of_a_later_try_are_found_by_their_digest(mixed):

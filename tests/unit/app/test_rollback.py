@@ -83,12 +83,36 @@ def test_a_dry_run_says_what_goes_and_what_comes_and_changes_nothing(twice):
     assert ls(twice.workspace, "days") == before
 
 
-def test_rolling_back_again_goes_further_and_never_forward(twice):
-    rollback(twice.workspace, "days.raw", [DAY], yes=True)
-    report = rollback(twice.workspace, "days.raw", [DAY], yes=True)
+@pytest.mark.parametrize("target", ["days", "days.raw"])
+def test_the_same_command_again_does_nothing(twice, target):
+    rollback(twice.workspace, target, [DAY], yes=True)
+    before = ls(twice.workspace, "days")
 
-    assert [move.after for move in report.plan.moves] == [None]
-    assert DAY not in shown(twice, "days.raw")
+    report = rollback(twice.workspace, target, [DAY], yes=True)
+
+    assert report.moved == 0
+    assert "taken back already" in report.plan.notes[0]
+    assert ls(twice.workspace, "days") == before
+
+
+def test_to_none_takes_it_away_and_to_a_run_brings_it_back(twice):
+    rollback(twice.workspace, "days.clean", [DAY], to="none", yes=True)
+    assert DAY not in shown(twice, "days.clean")
+    assert rows_of(twice.table(), DAY) == []
+
+    rollback(twice.workspace, "days.clean", [DAY], to=twice.first["clean", DAY].run_id, yes=True)
+
+    assert shown(twice, "days.clean")[DAY].run_id == twice.first["clean", DAY].run_id
+    assert rows_of(twice.table(), DAY) == rows_of(twice.first_table, DAY)
+
+
+def test_what_was_rolled_back_alone_does_not_keep_the_rest_from_it(twice):
+    rollback(twice.workspace, "days.raw", [DAY], yes=True)
+
+    report = rollback(twice.workspace, "days", [DAY], yes=True)
+
+    assert [move.dataset for move in report.plan.moves] == ["note", "clean", "week"]
+    assert shown(twice, "days.raw")[DAY].run_id == twice.first["raw", DAY].run_id
 
 
 def test_a_named_run_may_be_a_later_one(twice):

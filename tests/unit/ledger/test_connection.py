@@ -93,7 +93,7 @@ def test_a_newer_schema_is_refused_with_both_versions(path, write):
     has_schema(path, SCHEMA_VERSION + 3)
     with pytest.raises(LedgerSchemaError) as told:
         connect(path, write=write)
-    assert told.value.exit_code == ExitCode.REFUSED == 4
+    assert int(told.value.exit_code) == 4
     assert f"schema {SCHEMA_VERSION + 3}" in told.value.message
     assert f"up to {SCHEMA_VERSION}" in told.value.message
     assert "newer recoup" in told.value.remedy

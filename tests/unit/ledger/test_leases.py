@@ -46,6 +46,7 @@ class Controller:
 
     def die(self):
         """As the kernel sees it: the lock is free, and its file stays."""
+        assert self.lease._lock is not None
         self.lease._lock.close()
         self.lease._lock = None
 
@@ -241,10 +242,12 @@ def test_a_held_lock_and_an_expired_lease_are_void(ledger, clock, me):
 
 def test_another_process_that_holds_its_lock_lives_until_it_is_killed(ledger, clock, me):
     other = Controller(ledger, 0)
+    assert other.lease._lock is not None
     path = other.lease._lock.path
     other.die()
     command = [sys.executable, "-c", HOLD, str(path)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
         assert process.stdout.readline() == "held\n"
         assert void(ledger, me).attempts == 0
         process.kill()
@@ -306,7 +309,8 @@ WRITES = {
 @pytest.mark.parametrize("verb", WRITES)
 def test_what_it_writes_for_its_attempts_is_refused(ledger, voided, verb):
     before = everything(ledger)
-    with pytest.raises(FencedError, match="another controller took over"), ledger.transaction() as tx:
+    written = ledger.transaction()
+    with pytest.raises(FencedError, match="another controller took over"), written as tx:  # noqa: PT012 - all of it is undone
         tx.event("written just before")
         WRITES[verb](tx, voided)
     assert everything(ledger) == before
@@ -314,7 +318,7 @@ def test_what_it_writes_for_its_attempts_is_refused(ledger, voided, verb):
 
 def test_what_it_claims_after_its_renewal_was_refused_is_undone(ledger, voided):
     before = everything(ledger)
-    with pytest.raises(FencedError), ledger.transaction() as tx:
+    with pytest.raises(FencedError), ledger.transaction() as tx:  # noqa: PT012 - all of it is undone
         tx.claim([voided.claimed[0].claim], voided.lease.controller, None)
         voided.lease.hold(tx)
     assert everything(ledger) == before

@@ -29,7 +29,7 @@ Place = tuple[NodeId, int]
 
 UP, DOWN = NodeId(1), NodeId(2)
 MEMORY = Path("/dev/shm")
-ORDINALS = (0, 1, 4095, 4096)  # on both sides of where a plane's chunk ends
+ORDINALS = (4095, 4096)  # on both sides of where a plane's chunk ends; few, so that much happens to each
 PLACES = [(node, ordinal) for node in (UP, DOWN) for ordinal in ORDINALS]
 KINDS = (FailureKind.NETWORK, FailureKind.LOGIC)
 CODES = ("v1", "v2")
@@ -103,6 +103,7 @@ class LedgerComparison(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         assert broken_laws(self.outside.db) == []
+        self.look_back()
         self.outside.close()
         for ledger in self.ledgers:
             ledger.close()
@@ -146,8 +147,9 @@ class LedgerComparison(RuleBasedStateMachine):
         """Several attempts end in one transaction, in any order and each in its own way."""
         places = data.draw(st.lists(st.sampled_from(self.running()), unique=True, min_size=1, max_size=4))
         how = {place: self.draw_end(place, data) for place in places}
-        made = [self.succeeded(place, end) for place, end in how.items() if isinstance(end, str)]
         failed = [self.failed(place, end) for place, end in how.items() if isinstance(end, FailureKind)]
+        gone = {(failure.node, failure.ordinal) for failure in failed}
+        made = [self.succeeded(place, end) for place, end in how.items() if end is not None and place not in gone]
         released = [place for place, end in how.items() if end is None]
         with self.change(which) as tx:
             tx.succeed(made)
@@ -317,15 +319,13 @@ class LedgerComparison(RuleBasedStateMachine):
         rows = self.outside.query("SELECT kind, count(*) FROM events GROUP BY kind")
         assert dict(rows) == {kind: count for kind, count in self.events.items() if count}
 
-    @rule(ago=st.integers(0, 30))
-    def look_back(self, ago: int) -> None:
-        """What was shown at an earlier moment: each moment has one answer."""
-        moment = self.clock.now().timestamp() - ago
-        for node in (UP, DOWN):
-            seen = {
-                p.publication.ordinal: p.publication.token for p in self.outside.current_at(node, range(5000), moment)
-            }
-            assert seen == dict(self.shown_at(node, moment))
+    def look_back(self) -> None:
+        """What was shown at each earlier moment."""
+        for ago in range(int(self.clock.monotonic()) + 1):
+            moment = self.clock.now().timestamp() - ago
+            for node in (UP, DOWN):
+                rows = self.outside.current_at(node, range(5000), moment)
+                assert {p.publication.ordinal: p.publication.token for p in rows} == dict(self.shown_at(node, moment))
 
     # --- the model
 
@@ -469,23 +469,19 @@ def failure(kind: FailureKind) -> Failure:
     return Failure(kind, f"it was {kind}", "SomeError", "f1", {"kind": kind.value})
 
 
-TestLedger = LedgerComparison.TestCase
-TestLedger.settings = settings(max_examples=60, stateful_step_count=40)
-
-
-@pytest.mark.xfail(reason="`succeed` forgets that a reader was running before it asks who becomes stale", strict=True)
-def test_a_reader_that_ends_in_the_same_commit_becomes_stale(tmp_path):
+@pytest.mark.parametrize("order", [(UP, DOWN), (DOWN, UP)])
+def test_a_reader_that_ends_in_the_same_commit_is_stale(tmp_path, order):
     """It was claimed before the other was published, so it read what was there earlier; in either order."""
     ledger = Ledger(tmp_path / "ledger.db", FakeClock())
-    made, reads = (NODES[0], ORDINALS[0]), (NODES[1], ORDINALS[0])
     with ledger.transaction() as tx:
-        run = tx.open_run("run-1", "p", "day", ORDINALS[0], "day", 0.0)
-        claimed = tx.claim([Claim(*slot, run, "missing", "c1") for slot in (made, reads)], CONTROLLER, None)
-        done = [
-            Succeeded(Publication(c.token, c.claim.node, c.claim.ordinal, run.run, "d", "c1", "i", 0.0), Measured(0, 1))
-            for c in claimed
-        ]
-        tx.succeed([replace(done[0], stale=((NODES[1], ORDINALS),)), done[1]])
-        stale = tx.plane_has(reads[0], "stale", reads[1])
+        run = tx.open_run("run", "p", "days", 0, "2013-01-01", 0.0)
+        claimed = tx.claim([Claim(node, 0, run, "missing", "v1") for node in order], 1, None)
+        made = [Publication(c.token, c.claim.node, 0, run.run, "d1", "v1", "input", 0.0) for c in claimed]
+        tx.succeed([Succeeded(p, Measured(0, 1), tuple(readers((p.node, 0)))) for p in made])
+        assert tx.plane_has(DOWN, "stale", 0)
+        assert not tx.plane_has(UP, "stale", 0)
     ledger.close()
-    assert stale
+
+
+TestLedger = LedgerComparison.TestCase
+TestLedger.settings = settings(max_examples=60, stateful_step_count=50)
