@@ -98,6 +98,7 @@ def run(
 
 
 def _planned(prepared: Prepared, request: Request) -> Planned:
+    as_of(request.as_of_mode, prepared.pipeline, 0.0)  # an unknown mode is refused here, not when work begins
     return Planned(make_plan(request, prepared.graph, prepared.snapshot), prepared)
 
 
@@ -127,13 +128,11 @@ class _Backfilling:
         """Open the backfill, run its machine, end it."""
         clock, chosen = self.workspace.clock, self.planned.plan
         began = clock.monotonic()
+        self._refuse_unknown_moments()
         if not chosen.actions:
             on_plan(self.planned, None)
             return self._nothing_to_run(clock.monotonic() - began)
         self._refuse_unknown_pools()
-        as_of(
-            chosen.request.as_of_mode, self.planned.prepared.pipeline, 0.0
-        )  # an unknown mode is refused before anything is opened
         backfill, backfill_id, made_at = self._open()
         on_plan(self.planned, backfill_id)
         stopping = Stopping()
@@ -175,7 +174,7 @@ class _Backfilling:
                 backfill_id=backfill_id,
                 as_of_limits=mode != "now",
             ),
-            runs=RunBook(pipeline.name, as_of(mode, pipeline, made_at), clock),
+            runs=RunBook(pipeline.name, as_of(mode, pipeline, made_at), clock, as_of_counts=mode != "now"),
             clock=clock,
             stopping=stopping,
             observe=observe,
@@ -186,6 +185,16 @@ class _Backfilling:
         workers = min(self.options.max_parallel or settings.max_parallel, actions)
         setup = {"root": str(settings.root), "pipeline": self.place, "lake": self.store.describe()}
         return open_executor(settings, self.options.executor or settings.executor, workers, setup)
+
+    def _refuse_unknown_moments(self) -> None:
+        """A mode that is unknown, or cannot tell about one date, is told before anything is opened."""
+        prepared, mode = self.planned.prepared, self.planned.plan.request.as_of_mode
+        moment = as_of(mode, prepared.pipeline, 0.0)
+        if mode in prepared.pipeline.as_of_modes:
+            for group in self.planned.plan.groups:
+                if group.verb is Verb.RUN:
+                    for ordinal in group.ordinals:
+                        moment(prepared.graph.nodes[group.node].partitions, ordinal)
 
     def _refuse_unknown_pools(self) -> None:
         known = {**self.workspace.settings.pools, **self.planned.prepared.pipeline.pools}

@@ -23,6 +23,8 @@ class RunBook:
     pipeline: str
     as_of: AsOf
     clock: Clock
+    as_of_counts: bool = False
+    """Whether an open run is only continued when it may know just what is asked for; `now` continues any."""
     _open: dict[tuple[str, int], RunRow] = field(default_factory=dict)
     _grains: dict[int, str] = field(default_factory=dict)
 
@@ -32,7 +34,12 @@ class RunBook:
         if key not in self._open:
             as_of = self.as_of(node.partitions, ordinal)
             name = node.partitions.name(ordinal)
-            self._open[key] = tx.open_run(new_run_id(self.clock), self.pipeline, key[0], ordinal, name, as_of)
+            asked = (self.pipeline, key[0], ordinal, name, as_of)
+            run = tx.open_run(new_run_id(self.clock), *asked)
+            if self.as_of_counts and run.run_as_of != as_of:
+                tx.close_runs([run.run])
+                run = tx.open_run(new_run_id(self.clock), *asked)
+            self._open[key] = run
         return self._open[key]
 
     def close(self, partitions: Iterable[tuple[Node, int]]) -> list[int]:

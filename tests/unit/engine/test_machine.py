@@ -340,7 +340,7 @@ def test_what_waited_for_a_failure_is_blocked_and_so_is_what_waited_for_that():
         ("Block", "week", "04", "clean: 1 of 2 there, 2 needed; missing 2013-01-03"),
     ]
     assert driven.fail("raw", "04") == [
-        ("Block", "clean", "04", "raw is missing 2013-01-04"),
+        ("Block", "clean", "04", "raw is not there"),
         ("Block", "week", "05", "clean: 0 of 2 there, 2 needed; missing 2013-01-03…2013-01-04 (2)"),
     ]
     assert driven.counts == (5, 2, 3, 15)
@@ -403,7 +403,7 @@ def test_an_input_that_turned_out_not_to_be_usable():
 
     assert driven.handle(events.Unready, "raw", "01", "made too late") == [
         ("Block", "raw", "01", "made too late"),
-        ("Block", "clean", "01", "raw is missing 2013-01-01"),
+        ("Block", "clean", "01", "raw is not there"),
     ]
     assert driven.counts == (0, 0, 2, 2)
     assert driven.machine.done
@@ -443,7 +443,7 @@ def test_what_failed_elsewhere_has_failed_and_is_not_tried_again_here():
     driven.take()
     driven.handle(events.Taken, "raw", "01")
 
-    assert driven.handle(events.FailedElsewhere, "raw", "01") == [("Block", "clean", "01", "raw is missing 2013-01-01")]
+    assert driven.handle(events.FailedElsewhere, "raw", "01") == [("Block", "clean", "01", "raw is not there")]
     assert driven.counts == (0, 1, 1, 2)
     assert driven.machine.elsewhere == frozenset()
     assert driven.machine.done

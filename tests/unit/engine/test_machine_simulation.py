@@ -1,7 +1,7 @@
 """Any plan, any outcome, in any order: every action settles once, after all that it reads has settled."""
 
 import math
-from collections import Counter
+from collections import Counter, defaultdict
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -47,7 +47,7 @@ class Simulation:
         self.machine = Machine(self.graph, self.plan, self.snapshot, POOLS)
         self.state = {(g.node, o): "waiting" for g in self.plan.groups if g.verb is Verb.RUN for o in g.ordinals}
         self.due = {}
-        self.tries = Counter()
+        self.tries: Counter[tuple[tuple[int, int], bool]] = Counter()
         self.closed = set()
         self.now = 0.0
         self.excursions = 0
@@ -181,7 +181,8 @@ class Simulation:
         closes = [(i.node, i.ordinal) for i in told if isinstance(i, events.CloseRun)]
         assert len(blocks) + len(closes) == len(told)
         if why is not None:
-            assert blocks.pop(0) == events.Block(*place, why)
+            node, ordinal = place
+            assert blocks.pop(0) == events.Block(node, ordinal, why)
         self.state[place] = how
         rest = {(b.node, b.ordinal) for b in blocks}
         assert len(rest) == len(blocks)
@@ -205,9 +206,9 @@ class Simulation:
         assert all(count == 1 for count in runs.values())
         assert not self.closed & runs.keys()
         self.closed |= runs.keys()
-        by_run = {}
+        by_run = defaultdict(list)
         for (node, ordinal), state in self.state.items():
-            by_run.setdefault((id(self.graph.nodes[node].partitions), ordinal), []).append(((node, ordinal), state))
+            by_run[id(self.graph.nodes[node].partitions), ordinal].append(((node, ordinal), state))
         for run, places in by_run.items():
             over = all(state in SETTLED for _, state in places)
             assert (run in self.closed) == (over and self.peers_there(places[0][0]))

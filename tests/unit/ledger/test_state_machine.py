@@ -244,7 +244,11 @@ class LedgerComparison(RuleBasedStateMachine):
         old = data.draw(st.sampled_from([a for a in self.attempts if a.state != "running"]))
         live = [self.known[place].running for place in self.running()]
         attempts = [*(attempt for attempt in live[:2] if attempt), old]
-        with pytest.raises(FencedError), self.change(which) as tx:
+        with pytest.raises(FencedError):
+            self.write_late(which, verb, attempts)
+
+    def write_late(self, which: int, verb: str, attempts: list[Attempt]) -> None:
+        with self.change(which) as tx:
             tx.block([Blocked(*PLACES[0], "never said")], None)
             match verb:
                 case "succeed":
@@ -257,7 +261,11 @@ class LedgerComparison(RuleBasedStateMachine):
 
     @rule(which=st.integers(0, 1), place=st.sampled_from(PLACES))
     def a_transaction_that_fails_writes_nothing(self, which: int, place: Place) -> None:
-        with pytest.raises(ZeroDivisionError), self.change(which) as tx:
+        with pytest.raises(ZeroDivisionError):
+            self.begin_and_fail(which, place)
+
+    def begin_and_fail(self, which: int, place: Place) -> None:
+        with self.change(which) as tx:
             run = tx.open_run("never", "p", "other", place[1], "x", 0.0)
             tx.claim([Claim(*place, run, "missing", "v1")], 1, None)
             tx.mark_stale(UP, range(10))

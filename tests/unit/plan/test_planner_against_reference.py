@@ -34,7 +34,7 @@ def admissible(graph, snapshot, request):
     return not days or all(graph.anchor.ordinal(key) in expected for key in request.partitions)
 
 
-@settings(max_examples=400)
+@settings(max_examples=250)
 @given(cases())
 def test_they_decide_the_same(case):
     graph, snapshot, request = case
