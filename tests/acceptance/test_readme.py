@@ -24,8 +24,8 @@ BLOCK = re.compile(
     r"|<!-- edit: (?P<edited>\S+): (?P<old>[^\n]+?) => (?P<new>[^\n]+?) -->\n",
     re.DOTALL,
 )
-# What differs from one run to the next: durations, moments, the random end of an id.
-CHANGING = re.compile(r"[\d.]+ m?s\b|\d{4}-\d\d-\d\dT[\d:.]+Z|(?<=-)\d{8}-[0-9a-f]{4}\b")
+# What differs from one run to the next: durations, moments, the random end of an id, the token of an attempt.
+CHANGING = re.compile(r"[\d.]+ m?s\b|\d{4}-\d\d-\d\dT[\d:.]+Z|(?<=-)\d{8}-[0-9a-f]{4}\b|(?<=\.)\d+(?=\.log\b)")
 EXIT_CODES = (0, 1, 3)
 
 

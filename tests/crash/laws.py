@@ -219,13 +219,13 @@ class Reader:
         self.reads += 1
 
 
-def fingerprint(project: Project, pattern: str = "[!.]*") -> dict[str, str]:
+def fingerprint(project: Project) -> dict[str, str]:
     """A digest of everything that a late writer could change: ledger rows, lake files, the table's rows.
 
     Not of what a write makes beside its target, and takes away itself.
     """
     lake = project.folder / "lake"
-    files = (path for path in lake.rglob(pattern) if path.is_file() and "locks" not in path.parts)
+    files = (path for path in lake.rglob("[!.]*") if path.is_file() and "locks" not in path.parts)
     told = {str(path.relative_to(lake)): _digest(path) for path in files}
     with project.reader() as reader:
         for table in ("attempts", "publications", "planes", "runs", "blocks", "events", "backfills", "controllers"):

@@ -65,7 +65,7 @@ def test_a_controller_that_wakes_up_late_changes_nothing(nursery, tmp_path):
         controller.send_signal(signal.SIGCONT)
         _, errors = controller.communicate(timeout=PATIENCE_SECONDS)
     assert controller.returncode == FENCED
-    assert "this process stood still for longer than its lease of 1 s" in errors
+    assert "stood still" in errors or "taken over" in errors
     assert laws.fingerprint(project) == before
     assert laws.broken(project, ALL, rows()) == []
 

@@ -17,7 +17,8 @@ from recoup.model.errors import CorruptError
 from recoup.model.manifest import DataFile, Generation, Manifest, Pointer, output_digest
 from recoup.ports import ObjectStore
 
-THREADS = 32
+LOCAL_THREADS = 4
+REMOTE_THREADS = 32
 PARTITIONS_AT_ONCE = 64
 _Folder = tuple[str, list[str]]
 _Read = tuple["LakePartition | None", list[str]]
@@ -52,13 +53,9 @@ def dataset_names(store: ObjectStore) -> list[str]:
 
 def partitions_of(store: ObjectStore, dataset: str, trouble: list[str]) -> Iterator[LakePartition]:
     """Every partition of a dataset, in the order of their paths; sentences about what is corrupt go to `trouble`."""
-    chunks = batched(run_folders(store, dataset), PARTITIONS_AT_ONCE)
-    if isinstance(store, LocalStore):
-        # Threads take turns at the interpreter: files that are near are read sooner by one.
-        read: Iterable[list[_Read]] = (_read_chunk(store, dataset, chunk) for chunk in chunks)
-    else:
-        read = _read_ahead(store, dataset, chunks)
-    for chunk in read:
+    # A folder's files cost the interpreter more than the disk; behind a network it is the other way round.
+    threads = LOCAL_THREADS if isinstance(store, LocalStore) else REMOTE_THREADS
+    for chunk in _read_ahead(store, dataset, threads):
         for partition, complaints in chunk:
             trouble += complaints
             if partition is not None:
@@ -115,13 +112,13 @@ def _opened(store: ObjectStore, files: tuple[DataFile, ...]) -> tuple[tuple[Data
     return tuple(counted), columns, sum(file.rows for file in counted)
 
 
-def _read_ahead(store: ObjectStore, dataset: str, chunks: Iterable[list[_Folder]]) -> Iterator[list[_Read]]:
+def _read_ahead(store: ObjectStore, dataset: str, threads: int) -> Iterator[list[_Read]]:
     """Many requests on their way at once, answers in order, no more of them in memory than threads."""
-    with ThreadPoolExecutor(THREADS) as threads:
+    with ThreadPoolExecutor(threads) as pool:
         waiting: deque[Future[list[_Read]]] = deque()
-        for chunk in chunks:
-            waiting.append(threads.submit(_read_chunk, store, dataset, chunk))
-            if len(waiting) > THREADS:
+        for chunk in batched(run_folders(store, dataset), PARTITIONS_AT_ONCE):
+            waiting.append(pool.submit(_read_chunk, store, dataset, chunk))
+            if len(waiting) > threads:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()

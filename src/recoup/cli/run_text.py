@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import groupby
+from pathlib import Path
 from typing import Any, Final
 
 from recoup.app.backfilling import RunReport
@@ -51,7 +52,7 @@ def report_lines(report: RunReport, tally: Tally, view: View) -> Iterator[str]:
             count = sum(len(group.ordinals) for group in more)
             yield f"  and {counted(len(more), 'more cause')}, {counted(count, 'partition')}"
         if log := next((group.log for group in failures if group.log), None):
-            yield f"  log of the first: {log}"
+            yield f"  log of the first: {from_here(log)}"
     yield from _block_lines(list(tally.block_groups()), view)
 
 
@@ -98,3 +99,9 @@ def _block_lines(groups: list[BlockGroup], view: View) -> Iterator[str]:
 
 def _where(group: BlockGroup, view: View) -> str:
     return ranges(group.node.partitions.ranges_text(group.ordinals), view, len(group.ordinals))
+
+
+def from_here(path: str) -> str:
+    """Relative where it lies below the current folder: shorter, and as it would be typed."""
+    full, here = Path(path), Path.cwd()
+    return str(full.relative_to(here)) if full.is_relative_to(here) else path

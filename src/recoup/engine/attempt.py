@@ -146,7 +146,7 @@ def _load_source(source: Source, partitions: list[str], root: Path) -> Any:  # n
         return source.load(partitions)
     if source.files is None:
         return partitions
-    patterns = [source.files.replace("{partition}", partition) for partition in partitions]
+    patterns = [source.files.replace("{partition}", glob.escape(partition)) for partition in partitions]
     found = (glob.glob(str(root / pattern)) for pattern in patterns)  # noqa: PTH207 - Path.glob refuses absolute ones
     return [path for paths in found for path in sorted(paths)]
 

@@ -74,16 +74,17 @@ def _lost(
 ) -> Iterator[Manifest]:
     for row in reader.query(_ENDED, (node_ids[node.index], since)):
         partition, run_id = node.partitions.name(row[1]), row[12]
-        if not _is_there(store, node, partition, run_id):
+        if not _is_there(store, node, partition, run_id, row[0]):
             yield _again(row, graph, node, partition, _inputs(reader, graph, node_ids, node, row[1], row[9]))
 
 
-def _is_there(store: ObjectStore, node: Node, partition: str, run_id: str) -> bool:
-    """Whole: one that a power cut has torn counts as lost."""
+def _is_there(store: ObjectStore, node: Node, partition: str, run_id: str, token: int) -> bool:
+    """Whole, and of this attempt or a later one of its run: one that a power cut has torn counts as lost."""
     try:
-        return read_manifest(store, node.name, node.partitions.key, partition, run_id) is not None
+        found = read_manifest(store, node.name, node.partitions.key, partition, run_id)
     except CorruptError:
         return False
+    return found is not None and found.token >= token
 
 
 def _inputs(

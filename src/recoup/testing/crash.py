@@ -1,10 +1,11 @@
-"""Runs a Python program and kills it at the n-th of its write points, as `kill -9` or a power cut of its process would.
+"""Runs a Python program and kills it at the n-th of its write points, as `kill -9` does.
 
     python -m recoup.testing.crash --at 17 -m recoup run flights
 
 A write point is the moment before something changes that outlives the process: a file made, written, synced, renamed,
 linked or removed, a folder made or removed, a database's transaction begun or committed, the database closed, a message
-sent, a process started. Behind a commit lies one more. Who dies at a write has done half of it: the file is torn.
+sent, a process started. Behind a commit lies one more. Who dies at a write has done half of it: the file is torn. What
+was written before stays, synced or not: this is the death of a process, not of its machine.
 
 The program has no hooks: what it calls is replaced in its process (`os`, `sqlite3`, `duckdb`, `socket`), and in its
 workers with `--worker-at`. Python's own `open` is left alone, so what a step writes with it is not counted.

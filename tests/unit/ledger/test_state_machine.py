@@ -102,12 +102,14 @@ class LedgerComparison(RuleBasedStateMachine):
         self.run_numbers = 0
 
     def teardown(self) -> None:
-        assert broken_laws(self.outside.db) == []
-        self.look_back()
-        self.outside.close()
-        for ledger in self.ledgers:
-            ledger.close()
-        shutil.rmtree(self.folder)
+        try:
+            assert broken_laws(self.outside.db) == []
+            self.look_back()
+        finally:
+            self.outside.close()
+            for ledger in self.ledgers:
+                ledger.close()
+            shutil.rmtree(self.folder)
 
     @initialize()
     def register(self) -> None:
