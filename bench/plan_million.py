@@ -1,7 +1,7 @@
 """Plan 1,000,000 partition-steps: 98 % published, 1 % failed, 1 % stale.
 
-    python bench/plan_million.py make FOLDER      # writes recoup.toml, the pipeline and the ledger (about half a minute)
-    python bench/plan_million.py plan FOLDER      # what is measured: one whole process
+    python bench/plan_million.py make FOLDER   # writes recoup.toml, the pipeline and the ledger (ten seconds)
+    python bench/plan_million.py plan FOLDER   # what is measured: one whole process
 
 The pipeline is 100 steps in chains of ten over 10,000 days.
 """
