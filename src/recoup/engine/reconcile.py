@@ -12,6 +12,7 @@ from recoup.lake.fence import fence
 from recoup.ledger import planes
 from recoup.ledger.facts import NodeId, Publication
 from recoup.ledger.leases import ControllerLease, void_dead
+from recoup.ledger.staleness import ROLLBACK
 from recoup.ledger.transaction import Transaction
 from recoup.ledger.writer import Ledger
 from recoup.model.graph import Graph, Node, NodeKind
@@ -78,7 +79,7 @@ class _Settling:
         for p in moved:
             tx.execute("UPDATE attempts SET state = 'succeeded', rows = ? WHERE token = ?", (p.rows, p.token))
             tx.event("reconciled", token=p.token)
-            if self._was_overtaken(tx, p):
+            if p.reason.startswith(ROLLBACK) or self._was_overtaken(tx, p):
                 tx.mark_stale(p.node, range(p.ordinal, p.ordinal + 1))
         tx.close_runs([p.run for p in moved if p.run is not None and self._is_complete(tx, p)])
 
