@@ -396,7 +396,8 @@ def test_eighty_columns_are_enough(shop):
         terminal = shop.terminal(*words)
         terminal.leave()
         plain = re.sub(r"\x1b\[[0-9;]*[mK]", "", terminal.text.replace("\r\n", "\n"))
-        drawn = [line for text in plain.split("\n") for line in text.split("\r")]
+        # A path is never broken, so that it can be copied: how long it is, is the folder's doing.
+        drawn = [line.replace(str(shop.folder), "…") for text in plain.split("\n") for line in text.split("\r")]
         assert max(map(len, drawn)) <= 120, plain  # what conftest's terminal is wide
 
 

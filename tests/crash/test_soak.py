@@ -1,4 +1,4 @@
-"""Five hundred partitions, and somebody who kills at random, a controller or a worker, until the time is over.
+"""Five hundred partitions, and somebody who kills at random, a controller or a worker, until all is done; then again.
 
 `RECOUP_SOAK_SECONDS` says how long, `RECOUP_SOAK_SEED` what chance does; the seed is printed.
 """
@@ -19,27 +19,34 @@ from tests.crash.project import KILLED, NODES, Project, ended, rows
 
 SECONDS = float(os.environ.get("RECOUP_SOAK_SECONDS", "60"))
 SEED = int(os.environ.get("RECOUP_SOAK_SEED", "2013"))
-PARTITIONS = 500
+DAYS = [str(date(2013, 1, 1) + timedelta(days=n)) for n in range(500)]
 PATIENCE_SECONDS = 300.0
 
 
 @pytest.mark.soak
 def test_random_kills(tmp_path, capsys):
     chance = random.Random(SEED)
-    days = [str(date(2013, 1, 1) + timedelta(days=n)) for n in range(PARTITIONS)]
-    project = Project.make(tmp_path / "project", DAYS_BAD="", DAYS_END=days[-1])
+    over, rounds = time.monotonic() + SECONDS, 0
+    while rounds == 0 or time.monotonic() < over:
+        rounds += 1
+        killed, reads = backfill(Project.make(tmp_path / str(rounds), DAYS_BAD="", DAYS_END=DAYS[-1]), chance, over)
+        with capsys.disabled():
+            print(f"\nseed {SEED}, round {rounds}: killed {dict(killed)}, {reads} reads beside it")
+
+
+def backfill(project: Project, chance: random.Random, over: float) -> tuple[Counter[str], int]:
+    """As many lives as it takes; who was killed how often, and how much was read meanwhile."""
     killed: Counter[str] = Counter()
-    over, code = time.monotonic() + SECONDS, None
+    code = None
     with laws.Reader(project) as reader:
         while code != 0:
             done, calls = laws.current(project), project.calls()
             code = live(project, chance, killed, over)
             again = [name for name in done if project.calls()[name] > calls[name]]
             assert not again, f"seed {SEED}: {again} were done and were called again"
-    with capsys.disabled():
-        print(f"\nseed {SEED}: killed {dict(killed)}, {reader.reads} reads beside it")
-    assert not reader.problems
-    assert laws.broken(project, {f"{node} {day}" for node in NODES for day in days}, rows(days)) == []
+    assert not reader.problems, f"seed {SEED}"
+    assert laws.broken(project, {f"{node} {day}" for node in NODES for day in DAYS}, rows(DAYS)) == [], f"seed {SEED}"
+    return killed, reader.reads
 
 
 def live(project: Project, chance: random.Random, killed: Counter[str], over: float) -> int:
