@@ -14,7 +14,7 @@ from recoup.ports import ObjectStore
 
 _REMEDY = (
     "recoup writes it again from the ledger when it reconciles; without a ledger, make the partition anew: "
-    "recoup run PIPELINE --start {partition} --end {partition} --rerun"
+    "recoup run PIPELINE {partition}"
 )
 
 
