@@ -168,8 +168,9 @@ class Project:
     def calls(self, what: str = "began") -> list[Call]:
         """What the steps wrote down, in its order."""
         path = self.folder / "calls.log"
-        lines = path.read_text().splitlines() if path.exists() else []
-        calls = [Call(*json.loads(line)) for line in lines]
+        lines = path.read_text().splitlines(keepends=True) if path.exists() else []
+        # Read while steps write: a last line that has not ended yet is not there yet.
+        calls = [Call(*json.loads(line)) for line in lines if line.endswith("\n")]
         return [call for call in calls if call.what == what]
 
     def ledger(self, sql: str, *values: object) -> list[Any]:
