@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from recoup.model.errors import ExitCode, RecoupError
-from recoup.recovery.classify import redact
+from recoup.model.redact import redactor
 
 
 class BugError(RecoupError):
@@ -24,6 +24,7 @@ def report(error: Exception, words: Sequence[str]) -> BugError:
     """Write the traceback down, without secrets; the sentence names the file."""
     from recoup.cli import version
 
+    redact = redactor(os.environ)
     what = f"{type(error).__name__}: {error}"
     text = "".join(traceback.format_exception(error))
     body = f"recoup {version()}, Python {platform.python_version()}, {platform.platform()}\n{' '.join(words)}\n\n{text}"

@@ -15,6 +15,7 @@ from typing import Any
 
 from recoup.model.errors import RecoupError
 from recoup.model.failure import Failure, FailureKind
+from recoup.model.redact import Redact, redact
 
 MESSAGE_LIMIT = 2000
 TEXT_LIMIT = 10 * MESSAGE_LIMIT
@@ -76,22 +77,10 @@ KIND_OF_TYPE: Mapping[str, FailureKind] = {
 }
 """By the name of a class or of one of its bases, the nearest first."""
 
-# What stands before a secret, and the secret: `name=value` in any spelling, a password in a URL, a header, and the
-# tokens and keys that are known by their looks.
-_SECRETS = (
-    re.compile(
-        r"(?i)((?:passw(?:or)?d|pwd|passphrase|secret|token|(?:api|access|account|private|shared|secret)[_-]?key"
-        r"|signature|\bsig|\bsas|credentials?)[\"']?\s*[=:]\s*)(\"[^\"\n]*\"?|'[^'\n]*'?|[^\s;,&'\")}\]]+)"
-    ),
-    re.compile(r"(://[^/\s:@]*:)([^\s'\"]+)(?=@)"),
-    re.compile(r"(?i)(\bauthorization[\"']?\s*[=:]\s*[\"']?(?:\w+\s+)?)([^\s\"',;]+)"),
-    re.compile(r"(?i)(\b(?:bearer|basic)\s+)(?=\S*\d)([A-Za-z0-9._~+/=-]{8,})"),
-    re.compile(r"()\b(?:A[KS]IA[0-9A-Z]{16}|gh[pousr]_\w{20,}|xox[abprs]-[\w-]{10,}|eyJ[\w-]{8,}\.[\w-]+\.[\w-]*)"),
-)
 _CHANGING = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|\w*\d\w*|'[^']*'|\"[^\"]*\"")
 
 
-def classify(error: BaseException, place: str = "") -> Failure:
+def classify(error: BaseException, place: str = "", redact: Redact = redact) -> Failure:
     """What went wrong, with its evidence; `place` is the innermost line of the user's own code."""
     strands = list(_strands(error))
     chain = [cause for strand in strands for cause in strand]
@@ -105,7 +94,7 @@ def classify(error: BaseException, place: str = "") -> Failure:
     if numbers:
         evidence["errno"] = errno.errorcode.get(numbers[-1], str(numbers[-1]))
     if isinstance(error, RecoupError) and error.remedy:
-        evidence["remedy"] = error.remedy
+        evidence["remedy"] = redact(error.remedy)
     return Failure(kind, message, name, fingerprint(kind, name, place, message), evidence)
 
 
@@ -127,13 +116,6 @@ def fingerprint(kind: FailureKind, exception: str, place: str, message: str) -> 
     """Equal for the same failure in other partitions: by the place in the user's code, else by the message's words."""
     basis = place or _CHANGING.sub("#", message)
     return hashlib.sha256(f"1|{kind}|{exception}|{basis}".encode()).hexdigest()[:12]
-
-
-def redact(text: str) -> str:
-    """Without passwords, keys and tokens; done before anything is cut, stored or shown."""
-    for secret in _SECRETS:
-        text = secret.sub(r"\1***", text)
-    return text
 
 
 def _text(error: BaseException) -> str:
