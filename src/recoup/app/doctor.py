@@ -72,6 +72,7 @@ def _settings(settings: Settings) -> Iterator[Check]:
         "max_parallel": settings.max_parallel,
         "lease_seconds": f"{settings.lease_seconds:g}",
         "pools": ", ".join(f"{name}={slots}" for name, slots in settings.pools.items()) or "none",
+        "connections": ", ".join(settings.connections) or "none",  # names only: the values may hold passwords
         "pipelines": ", ".join(settings.pipelines) or "none",
     }
     for name, value in values.items():

@@ -30,10 +30,13 @@ class Settings:
     ledger: Path
     pipelines: Mapping[str, str] = field(default_factory=dict)
     pools: Mapping[str, int] = field(default_factory=dict)
+    connections: Mapping[str, str] = field(default_factory=dict, repr=False)  # they may hold passwords
     executor: str = "processes"
     max_parallel: int = field(default_factory=lambda: os.cpu_count() or 1)
     lease_seconds: float = 60.0
     origin: Mapping[str, str] = field(default_factory=dict)
+    config: Path | None = None
+    """The file that was read."""
 
     @property
     def state(self) -> Path:
@@ -50,7 +53,19 @@ _TYPES: Mapping[str, tuple[type, ...]] = {
     "lease_seconds": (int, float),
     "pipelines": (dict,),
     "pools": (dict,),
+    "connections": (dict,),
 }
+_TABLES: tuple[tuple[str, type, str], ...] = (
+    ("pipelines", str, "place"),
+    ("pools", int, "number of slots"),
+    ("connections", str, "URL"),
+)
+_ENTRIES: Mapping[str, str] = {
+    "pipelines": 'name = "file.py:variable"',
+    "pools": "name = slots",
+    "connections": 'name = "postgresql://…", with the password as ${VARIABLE}',
+}
+_CONNECTION = "RECOUP_CONNECTIONS_"
 
 
 def load_settings(config: Path | None = None, environ: Mapping[str, str] | None = None) -> Settings:
@@ -66,6 +81,8 @@ def load_settings(config: Path | None = None, environ: Mapping[str, str] | None 
             values[name] = _from_variable(variable, environ[variable], kinds)
             origin[name] = f"${variable}"
     _check(values, origin)
+    if connections := _overridden(values.get("connections", {}), environ):
+        values["connections"] = connections
     lake = values.get("lake", "lake")
     return Settings(
         root=root,
@@ -73,11 +90,26 @@ def load_settings(config: Path | None = None, environ: Mapping[str, str] | None 
         ledger=(root / values.get("ledger", ".recoup/ledger.db")).absolute(),
         pipelines=values.get("pipelines", {}),
         pools=values.get("pools", {}),
+        connections=values.get("connections", {}),
         executor=values.get("executor", "processes"),
         max_parallel=values.get("max_parallel", os.cpu_count() or 1),
         lease_seconds=float(values.get("lease_seconds", 60.0)),
         origin={name: origin.get(name, "default") for name in _TYPES},
+        config=path,
     )
+
+
+def connection_variable(name: str) -> str:
+    """The variable that says where a connection leads, whatever the file says."""
+    return _CONNECTION + re.sub(r"\W", "_", name).upper()
+
+
+def _overridden(connections: Mapping[str, str], environ: Mapping[str, str]) -> dict[str, str]:
+    """Those of the file, each with its variable's value where that is set; then those that only variables name."""
+    variables = {name: value for name, value in environ.items() if name.startswith(_CONNECTION) and value}
+    merged = {name: variables.get(connection_variable(name), url) for name, url in connections.items()}
+    others = variables.keys() - {connection_variable(name) for name in connections}
+    return merged | {name.removeprefix(_CONNECTION).lower(): variables[name] for name in sorted(others)}
 
 
 def _find(config: Path | None, environ: Mapping[str, str]) -> Path | None:
@@ -139,17 +171,21 @@ def _check(values: Mapping[str, Any], origin: Mapping[str, str]) -> None:
             message = f"{where}: unknown setting {name[:80]!r}"
             raise ConfigError(message, f"the settings are {', '.join(_TYPES)}")
         if not isinstance(value, _TYPES[name]) or isinstance(value, bool):
-            message = f"{where}: {name} must be a {_NOUNS[_TYPES[name][-1]]}, not {value!r:.80}"
+            message = f"{where}: {name} must be a {_NOUNS[_TYPES[name][-1]]}, not {_shown(name, value)}"
             raise ConfigError(message, "mend its value")
         if problem := _problem(name, value):
             message = f"{where}: {name} = {value!r:.80}: {problem}"
             raise ConfigError(message, "mend its value")
-    for table, kind in (("pipelines", str), ("pools", int)):
+    for table, kind, wanted in _TABLES:
         for key, value in values.get(table, {}).items():
             if not isinstance(value, kind) or isinstance(value, bool) or (isinstance(value, int) and value < 1):
-                wanted = "place" if kind is str else "number of slots"
-                message = f"{origin[table]}: [{table}] {key} = {value!r:.80} is no {wanted}"
-                raise ConfigError(message, 'write pipelines as name = "file.py:variable", pools as name = slots')
+                message = f"{origin[table]}: [{table}] {key} = {_shown(table, value)} is no {wanted}"
+                raise ConfigError(message, f"write the entries of [{table}] as {_ENTRIES[table]}")
+
+
+def _shown(name: str, value: Any) -> str:  # noqa: ANN401 - a TOML value
+    """A value as a message shows it; one that may hold a password is not shown."""
+    return f"a {type(value).__name__}" if name == "connections" else f"{value!r:.80}"
 
 
 def _problem(name: str, value: Any) -> str:  # noqa: ANN401 - of the type that the setting has

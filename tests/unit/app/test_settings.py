@@ -41,6 +41,9 @@ flights = "flights.py:flights"
 
 [pools]
 faa-api = 2
+
+[connections]
+warehouse = "postgresql://h/d"
 """
 
 
@@ -116,6 +119,21 @@ def test_variables_win_and_say_so(written, tmp_path):
     assert settings.origin["max_parallel"] == "$RECOUP_MAX_PARALLEL"
     assert settings.origin["ledger"] == str(path)
     assert settings.ledger == tmp_path / "state" / "ledger.db"
+
+
+def test_connections_come_from_the_file_and_from_a_variable_each(written):
+    written("[connections]\nwarehouse = 'postgresql://u:hush@h/d'\nmy-own = 'postgresql://h/e'")
+    settings = load(
+        RECOUP_CONNECTIONS_MY_OWN="postgresql://h/own", RECOUP_CONNECTIONS_OTHER="dbname=f", RECOUP_CONNECTIONS_NONE=""
+    )
+
+    assert settings.connections == {
+        "warehouse": "postgresql://u:hush@h/d",
+        "my-own": "postgresql://h/own",
+        "other": "dbname=f",
+    }
+    assert "hush" not in repr(settings)
+    assert load().config == Path("recoup.toml").absolute()
 
 
 def test_an_empty_variable_says_nothing(written):
@@ -203,6 +221,8 @@ def test_broken_toml(written, text, place):
         ("[pools]\napi = true", "[pools] api = True is no number of slots"),
         ("[pipelines]\nflights = 5", "[pipelines] flights = 5 is no place"),
         ("[pipelines.flights]\nfile = 'x'", "[pipelines] flights = {'file': 'x'} is no place"),
+        ("connections = 'postgresql://u:hush@h/d'", "connections must be a table, not a str"),
+        ("[connections]\nwh = ['postgresql://u:hush@h/d']", "[connections] wh = a list is no URL"),
     ],
 )
 def test_a_setting_that_cannot_be(written, text, message):
