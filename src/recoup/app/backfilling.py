@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +31,7 @@ from recoup.ledger.reader import LedgerReader
 from recoup.ledger.writer import Ledger
 from recoup.model.errors import ConfigError, ExitCode, UsageError
 from recoup.model.pipeline import Pipeline
+from recoup.model.redact import redactor
 from recoup.plan.plan import Plan, Verb, read_plan
 from recoup.plan.planner import fingerprint, make_plan
 from recoup.plan.request import Request
@@ -178,6 +180,7 @@ class _Backfilling:
             clock=clock,
             stopping=stopping,
             observe=observe,
+            redact=redactor(os.environ),
         )
 
     def _executor(self, actions: int) -> Any:  # noqa: ANN401 - the port's Executor

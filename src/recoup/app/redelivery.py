@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ from recoup.ledger.writer import Ledger
 from recoup.model.graph import Node, NodeKind
 from recoup.model.manifest import InputRead, input_version
 from recoup.model.partition import PartitionSet
+from recoup.model.redact import redactor
 from recoup.ports import Delivery, Held, ObjectStore, Sink
 from recoup.recovery.classify import classify
 
@@ -137,7 +139,17 @@ class Redelivery:
     def _failed(self, ours: Claimed, error: Exception, started_at: float) -> None:
         with self.ledger.transaction() as tx:
             measured = Measured(started_at, tx.now)
-            tx.fail([Failed(ours.token, ours.claim.node, ours.claim.ordinal, classify(error), measured)])
+            tx.fail(
+                [
+                    Failed(
+                        ours.token,
+                        ours.claim.node,
+                        ours.claim.ordinal,
+                        classify(error, redact=redactor(os.environ)),
+                        measured,
+                    )
+                ]
+            )
 
 
 class _NotDeliveredError(Exception):

@@ -26,7 +26,7 @@ def dispatch(words: Sequence[str]) -> ExitCode:
     except RecoupError as error:
         if isinstance(error, UsageError) and not error.remedy:
             error.remedy = f"see `{help_of(words)}`"
-        return output.error(name_of(words), error)
+        return output.error(name_of(words), _without_secrets(error))
     except KeyboardInterrupt:
         output.note("interrupted; the same command goes on where it stopped")
         return ExitCode.INTERRUPTED
@@ -36,6 +36,15 @@ def dispatch(words: Sequence[str]) -> ExitCode:
         return output.error(name_of(words), report(error, words))
     finally:
         _close_quietly()
+
+
+def _without_secrets(error: RecoupError) -> RecoupError:
+    """A message may quote what a server or a library said."""
+    from recoup.model.redact import redactor
+
+    redact = redactor(os.environ)
+    error.message, error.remedy = redact(error.message), redact(error.remedy)
+    return error
 
 
 def name_of(words: Sequence[str]) -> str:

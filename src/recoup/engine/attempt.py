@@ -8,6 +8,7 @@ from __future__ import annotations
 import glob
 import inspect
 import re
+import sys
 import time
 import traceback
 from collections.abc import Callable, Mapping
@@ -20,6 +21,7 @@ from recoup.engine.context import Context
 from recoup.model.failure import Failure
 from recoup.model.graph import Graph, Node
 from recoup.model.pipeline import Source, Step
+from recoup.model.redact import Redact
 from recoup.model.relation import Same
 from recoup.ports import Delivery, ObjectStore, Sink
 from recoup.recovery.classify import classify
@@ -30,11 +32,14 @@ SinkOpener = Callable[[Mapping[str, Any]], Sink]
 class AttemptPerformer:
     """What a worker does with a task: a step's attempt, or a delivery."""
 
-    def __init__(self, graph: Graph, open_store: Callable[[], ObjectStore], open_sink: SinkOpener, root: Path) -> None:
+    def __init__(
+        self, graph: Graph, open_store: Callable[[], ObjectStore], open_sink: SinkOpener, root: Path, redact: Redact
+    ) -> None:
         self._graph = graph
         self._open_store = open_store
         self._open_sink = open_sink
         self._root = root
+        self._redact = redact
         self._sinks: dict[str, Sink] = {}
         self._eager = {node.index: _eager_arguments(node.step) for node in graph.nodes if node.step}
 
@@ -50,8 +55,8 @@ class AttemptPerformer:
         try:
             result = self._deliver(node, body) if "delivery" in body else self._step(node, body)
         except Exception as error:  # noqa: BLE001 - whatever a step raises is a failure of this attempt, never of the worker
-            traceback.print_exc()
-            result = {"failure": _failure(error, node).to_json()}
+            sys.stderr.write(self._redact(traceback.format_exc()))
+            result = {"failure": self._failure(error, node).to_json()}
         except SystemExit as error:
             result = {"failure": classify(RuntimeError(f"the step called sys.exit({error.code!r})")).to_json()}
         result["started"], result["ended"] = started, time.time()  # noqa: TID251 - as above
@@ -125,6 +130,12 @@ class AttemptPerformer:
         )
         return {"rows": held.rows}
 
+    def _failure(self, error: Exception, node: Node) -> Failure:
+        """Classified, with the innermost line of the step's own module as its place."""
+        own = inspect.getsourcefile(node.step.fn) if node.step else None
+        frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename == own]
+        return classify(error, f"{frames[-1].name}:{frames[-1].lineno}" if frames else "", self._redact)
+
 
 def _context(pipeline: str, node: Node, body: Mapping[str, Any]) -> Context:
     partitions = node.partitions
@@ -155,10 +166,3 @@ def _eager_arguments(step: Step[..., Any]) -> frozenset[str]:
     """Arguments that are declared as `DataFrame`: they get one, not a lazy frame."""
     parameters = inspect.signature(step.fn).parameters.values()
     return frozenset(p.name for p in parameters if re.search(r"\bDataFrame\b", str(p.annotation)))
-
-
-def _failure(error: Exception, node: Node) -> Failure:
-    """Classified, with the innermost line of the step's own module as its place."""
-    own = inspect.getsourcefile(node.step.fn) if node.step else None
-    frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename == own]
-    return classify(error, f"{frames[-1].name}:{frames[-1].lineno}" if frames else "")

@@ -30,6 +30,7 @@ from recoup.model.errors import CommitUnknownError
 from recoup.model.failure import RETRYABLE, Failure, FailureKind
 from recoup.model.graph import Graph, NodeKind
 from recoup.model.manifest import Manifest, Pointer
+from recoup.model.redact import Redact, redact
 from recoup.model.relation import children
 from recoup.ports import Clock, Executor, Lost, TaskEvent
 from recoup.recovery.classify import classify, lost, timed_out
@@ -104,6 +105,7 @@ class Runner:
     clock: Clock
     stopping: Stopping
     observe: Callable[[Progress], None]
+    redact: Redact = redact
     _inflight: dict[int, Inflight] = field(default_factory=dict)
     _manifests: list[tuple[Manifest, str]] = field(default_factory=list)
     _looked_at: float = 0.0
@@ -197,7 +199,7 @@ class Runner:
             return
         if not isinstance(outcome.error, CommitUnknownError):
             tx.forget_intents([inflight.claimed.token])
-        self._fail(turn, inflight, classify(outcome.error), inflight.measured)
+        self._fail(turn, inflight, classify(outcome.error, redact=self.redact), inflight.measured)
 
     def _succeed(self, turn: _Turn, inflight: Inflight, publication: Publication, measured: Measured) -> None:
         node, ordinal = inflight.node, publication.ordinal

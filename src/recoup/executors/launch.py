@@ -61,6 +61,7 @@ class Launch:
     def _spawn(self, serial: int, filenos: tuple[int, int]) -> tuple[subprocess.Popen[bytes], Path]:
         starting = self.log_dir / f"worker-starting-{os.getpid()}-{serial}.log"
         with starting.open("a+b") as log:
+            os.fchmod(log.fileno(), 0o600)  # what C code and children print comes here as it is
             process = subprocess.Popen(
                 [
                     *(sys.executable, "-P", "-X", "faulthandler", "-m", "recoup.executors.worker"),

@@ -26,6 +26,7 @@ from recoup.executors.channel import FAILED, READY, RESULT, Message, Receiver, e
 from recoup.executors.output import Output
 from recoup.executors.resources import Meter
 from recoup.model.errors import ExitCode, RecoupError
+from recoup.model.redact import redactor
 from recoup.ports import Performer
 
 IDLE_SECONDS: Final = 0.05
@@ -43,7 +44,7 @@ def main(arguments: list[str]) -> None:
     setup = Receiver(results).receive()
     if setup is None:
         return
-    output = Output()
+    output = Output(redactor(os.environ))
     spill = Path(setup.body["spill"])
     with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # the controller has gone in the meantime
         performer = _prepare(setup.body, results, spill)
@@ -123,7 +124,7 @@ def _prepare(first: Mapping[str, Any], results: socket.socket, spill: Path) -> P
 def _sentence(error: Exception) -> dict[str, str]:
     if isinstance(error, RecoupError):
         return {"error": type(error).__name__, "message": error.message, "remedy": error.remedy}
-    message = f"a worker could not start: {type(error).__name__}: {error}"
+    message = redactor(os.environ)(f"a worker could not start: {type(error).__name__}: {error}")
     return {"error": "RecoupError", "message": message, "remedy": "put that right; its log holds the traceback"}
 
 

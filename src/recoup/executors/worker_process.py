@@ -19,6 +19,7 @@ from recoup.executors.channel import Message, Receiver
 from recoup.executors.launch import Started
 from recoup.executors.output import rescue
 from recoup.executors.pace import AHEAD_SECONDS, MAX_AHEAD, Pace
+from recoup.model.redact import redactor
 from recoup.ports import Task
 
 START_SECONDS: Final = 120.0
@@ -210,7 +211,7 @@ class WorkerProcess:
 
     def rescue_output(self, log: str | None) -> str:
         """Copy what it wrote since its last result to the log of the lost task; returns the end of it."""
-        return rescue(self.log, self._log_end, log)
+        return rescue(self.log, self._log_end, log, redactor(os.environ))
 
     def close(self) -> None:
         """Let go of everything but the parcels; a log that nobody wrote to goes, too."""
