@@ -609,6 +609,26 @@ def test_a_worker_that_dies_costs_one_attempt_and_harms_no_neighbour(project):
     assert rows[0]["run_id"] == rows[1]["run_id"]
 
 
+# --- longer than the lease
+
+
+def test_a_step_may_take_longer_than_the_lease_where_nobody_else_is(project):
+    """In the controller's own process nothing renews it meanwhile."""
+    body = """
+p = rc.Pipeline("p", partitions=rc.Daily("2023-01-01", "2023-01-02"))
+
+
+@p.step
+def slow(ctx):
+    time.sleep(0.6)
+"""
+    project.declare("p", body, f"{INLINE}\nlease_seconds = 0.2")
+    result = project.recoup("run", "p")
+
+    assert result.returncode == 0, result.stderr
+    assert published(project) == 2
+
+
 # --- two controllers, a resumed request
 
 

@@ -112,6 +112,7 @@ class _RollingBack:
             return RollbackReport(chosen, done=True)
         if not rollback_id:
             with self.ledger.transaction() as tx:
+                self.lease.hold(tx)
                 clock, who = self.workspace.clock, self.workspace.who
                 rollback_id = begin(tx, clock, who, known.pipeline.name, asked, chosen)
         delivery = Redelivery(self.ledger, self.store, self.lease, known, self.workspace.settings.root, rollback_id)
@@ -121,6 +122,7 @@ class _RollingBack:
                 self._settle(known, node, chosen.moved_before(node.index))
                 delivery.catch_up(node, chosen.moved_before(node.index))
         with self.ledger.transaction() as tx:
+            self.lease.hold(tx)
             end(tx, rollback_id)
         return RollbackReport(chosen, True, len(chosen.moves), delivery.delivered, tuple(delivery.failures))
 
@@ -138,9 +140,8 @@ class _RollingBack:
             new = [self._publication(move, ours.token, rollback_id) for move, ours in zip(batch, claimed, strict=True)]
             tx.intend(new)
         moved, error = self._swap(known, batch, new)
-        self.lease.check()
         with self.ledger.transaction() as tx:
-            self.lease.hold(tx)
+            self.lease.renew(tx)
             self._record(tx, known, batch, new, moved)
         if error is not None:
             raise error
@@ -209,6 +210,7 @@ class _RollingBack:
         """What moved before we were killed may have been recorded by somebody who did not know what it was."""
         if ordinals:
             with self.ledger.transaction() as tx:
+                self.lease.hold(tx)
                 for run in ordinals.ranges():
                     tx.mark_stale(known.node_ids[node.index], run)
 

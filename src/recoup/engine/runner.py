@@ -157,7 +157,6 @@ class Runner:
         now = self.clock.monotonic()
         if not (happened or outcomes or self._can_start(now) or self.lease.renewal_due):
             return
-        self.lease.check()
         turn = _Turn()
         with self._transaction() as tx:
             for event in happened:

@@ -2,6 +2,9 @@
 
 Every attempt holds the lease of its controller. A controller also holds a file lock: when that is free it is dead and
 its lease is void at once; while it is held (the process may be stopped) the lease's expiry decides.
+
+A lease that has run out is not lost yet: it only may be voided. Voiding and writing happen in transactions that exclude
+each other, so whoever finds its row not ended inside one knows that nobody took over, renews it, and goes on.
 """
 
 from __future__ import annotations
@@ -31,7 +34,7 @@ class Left:
 
 
 class ControllerLease:
-    """This process's right to claim; renewed by whatever it commits, and lost for good when it runs out."""
+    """This process's right to claim; renewed by whatever it commits, and lost for good when somebody voids it."""
 
     def __init__(self, ledger: Ledger, who: str, lease_seconds: float = LEASE_SECONDS) -> None:
         self._ledger = ledger
@@ -49,25 +52,20 @@ class ControllerLease:
 
     @property
     def renewal_due(self) -> bool:
-        """A third of the lease has gone by."""
+        """A third of the lease has gone by, on the clock that goes on while the machine sleeps."""
         return self._ledger.clock.boottime() - self._renewed_at > self._seconds / 3
-
-    def check(self) -> None:
-        """Fence ourselves: after a long stop somebody else may have taken over, so nothing may be written any more."""
-        if self._ledger.clock.boottime() - self._renewed_at > self._seconds:
-            message = f"this process stood still for longer than its lease of {self._seconds:g} s and gave up its work"
-            raise FencedError(message, "run the same command again; only what was in flight is done again")
 
     def hold(self, tx: Transaction) -> None:
         """Before anything is written in a transaction: FencedError when somebody has voided us."""
         row = tx.execute("SELECT ended_at FROM controllers WHERE controller = ?", (self.controller,)).fetchone()
         if row is None or row[0] is not None:
-            message = "another controller has taken over the work of this one"
+            stood = self._ledger.clock.boottime() - self._renewed_at > self._seconds
+            why = f": it stood still for longer than its lease of {self._seconds:g} s" if stood else ""
+            message = f"another controller has taken over the work of this one{why}"
             raise FencedError(message, "look at `recoup backfill ls`; nothing of this one was written after that")
 
     def renew(self, tx: Transaction) -> None:
-        """Within any transaction; refused when somebody has voided it."""
-        self.check()
+        """Within any transaction, however late; refused when somebody has voided it."""
         self.hold(tx)
         tx.execute(
             "UPDATE controllers SET lease_until = ? WHERE controller = ?", (tx.now + self._seconds, self.controller)

@@ -101,13 +101,18 @@ def test_a_lease_lasts_from_its_renewal(ledger, clock, me):
     with ledger.transaction() as tx:
         me.renew(tx)
     clock.advance(LEASE_SECONDS)
-    me.check()
+    other = Controller(ledger)
+    with ledger.transaction() as tx:
+        void_dead(tx, ledger.path, other.lease.controller)
+        me.hold(tx)
     clock.advance(0.1)
-    with pytest.raises(FencedError) as told:
-        me.check()
+    with ledger.transaction() as tx:
+        void_dead(tx, ledger.path, other.lease.controller)
+    with pytest.raises(FencedError) as told, ledger.transaction() as tx:
+        me.renew(tx)
     assert told.value.exit_code == ExitCode.REFUSED
     assert f"its lease of {LEASE_SECONDS:g} s" in told.value.message
-    assert "run the same command again" in told.value.remedy
+    other.lease.close()
 
 
 def test_renewal_is_due_after_a_third(ledger, clock, me):
@@ -128,22 +133,33 @@ def test_renewing_writes_how_long_it_holds(ledger, clock, me):
     assert row == ("bob", now - 40, now + LEASE_SECONDS, None)
 
 
-def test_a_machine_that_slept_fences_itself(ledger, clock, me):
-    """Its own timers did not go on, but the others' did."""
-    before = everything(ledger)
+def test_a_machine_that_slept_goes_on_where_nobody_took_over(ledger, clock, me):
+    """Its own timers did not go on, but the others' did: it asks the ledger, and is safe again for a whole lease."""
+    mine = Controller(ledger, 0)
     clock.sleep(LEASE_SECONDS + 1)
     assert clock.monotonic() == 0
-    with pytest.raises(FencedError):
-        me.check()
-    with pytest.raises(FencedError), ledger.transaction() as tx:
-        me.renew(tx)
+    assert mine.lease.renewal_due
+    with ledger.transaction() as tx:
+        mine.lease.renew(tx)
+    clock.advance(LEASE_SECONDS)
+    assert void(ledger, me) == Left(0, [])
+    mine.lease.close()
+
+
+def test_a_machine_that_slept_is_refused_where_somebody_took_over(ledger, clock, me):
+    mine = Controller(ledger, 0)
+    clock.sleep(LEASE_SECONDS + 1)
+    assert void(ledger, me).attempts == 1
+    before = everything(ledger)
+    with pytest.raises(FencedError, match="stood still"), ledger.transaction() as tx:
+        mine.lease.renew(tx)
     assert everything(ledger) == before
+    mine.lease.close()
 
 
 @pytest.mark.parametrize("seconds", [-7_200, 7_200])
 def test_a_wall_clock_that_is_moved_fences_nobody(ledger, clock, me, seconds):
     clock.move_wall(seconds)
-    me.check()
     with ledger.transaction() as tx:
         me.renew(tx)
 
@@ -288,7 +304,6 @@ def voided(ledger, me):
 
 def test_its_renewal_is_refused(ledger, voided):
     before = everything(ledger)
-    voided.lease.check()  # by its own clock all is well
     for refused in (voided.lease.renew, voided.lease.hold, voided.lease.end):
         with pytest.raises(FencedError, match="taken over") as told, ledger.transaction() as tx:
             refused(tx)
