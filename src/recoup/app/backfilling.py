@@ -16,7 +16,7 @@ from recoup.app.signals import stop_on_signals
 from recoup.app.summary import summarise
 from recoup.app.workspace import Workspace
 from recoup.engine.events import Counts
-from recoup.engine.lost_manifests import mark_manifests, rewrite_lost_manifests
+from recoup.engine.lost_manifests import mark_own_manifests, rewrite_lost_manifests
 from recoup.engine.machine import Machine
 from recoup.engine.publisher import Publisher
 from recoup.engine.reconcile import reconcile
@@ -87,12 +87,12 @@ def run(
             prepared = workspace.prepared(ledger, loaded)
             if any(reconcile(ledger, lease, store, prepared.graph, prepared.node_ids)):
                 prepared = workspace.prepared(ledger, loaded)
-            rewrite_lost_manifests(ledger, store, prepared.graph, prepared.node_ids)
+            there = rewrite_lost_manifests(ledger, lease.controller, store, prepared.graph, prepared.node_ids)
             planned = _saved(prepared, options.plan_file) if options.plan_file else _planned(prepared, request)
             backfilling = _Backfilling(workspace, ledger, lease, store, planned, place, options)
             report = backfilling.run(on_plan, observe)
             with ledger.transaction() as tx:
-                mark_manifests(tx, loaded.name)
+                mark_own_manifests(tx, loaded.name, lease.controller, there)
                 lease.end(tx)
             return report
         finally:
@@ -210,6 +210,7 @@ class _Backfilling:
         """A new backfill, or with `--resume` the newest unfinished one of the same request."""
         request, who = self.planned.plan.request, self.workspace.who
         with self.ledger.transaction() as tx:
+            self.lease.renew(tx)
             if self.options.resume and (old := self._unfinished(request)):
                 take_up(tx, old.backfill, self.lease.controller, who)
                 return old.backfill, old.backfill_id, old.created_at
@@ -242,6 +243,7 @@ class _Backfilling:
         blocked = self._blocked()
         if blocked:
             with self.ledger.transaction() as tx:
+                self.lease.hold(tx)
                 tx.block(blocked, None)
         state, code = ("incomplete", ExitCode.INCOMPLETE) if blocked else ("nothing", ExitCode.DONE)
         return RunReport(state, None, self.planned, Counts(blocked=len(blocked)), seconds, code, {})
@@ -249,10 +251,13 @@ class _Backfilling:
     def _end(
         self, state: str, backfill: int, backfill_id: str, counts: Counts, seconds: float, signal: int | None
     ) -> RunReport:
+        with self.ledger.transaction() as tx:
+            self.lease.renew(tx)  # or whoever took over tells how it ended: the summary is not ours to write any more
         reader = LedgerReader(self.ledger.path, self.ledger.db)
         summary = summarise(self.planned, reader, backfill_id, state, counts, seconds)
         self.store.put(summary_path(backfill_id), json.dumps(summary, indent=1, ensure_ascii=False).encode(), sync=True)
         with self.ledger.transaction() as tx:
+            self.lease.hold(tx)
             set_state(tx, backfill, state, {"counts": summary["counts"], "seconds": summary["seconds"]})
         code = ExitCode.DONE if state == "done" else ExitCode.INCOMPLETE
         if state == "interrupted":

@@ -66,7 +66,7 @@ class Rebuilding:
             restore_planes(self.ledger, tx, self._stale(known, present, reads))
             raise_tokens(tx, restoring.highest_token)
             for pipeline in pipelines:
-                mark_manifests(tx, pipeline.name)
+                mark_manifests(tx, pipeline.name, restoring.highest_token)
             tx.event("ledger rebuilt", data={"attempts": self.attempts, "generations": self.generations})
 
     def _registered(self, tx: Transaction, pipeline: Pipeline) -> tuple[Graph, list[NodeId]]:

@@ -1,7 +1,8 @@
 """Manifests that followed unsynced and did not arrive: written again from what the ledger knows.
 
 A process that dies loses those that it had not written yet; a machine that dies may lose those of the last minute.
-The mark in the ledger says up to which token all are known to be there.
+The mark in the ledger says up to which token all are known to be there. It never passes an attempt of another
+controller that has not ended: that one writes its own, unless it dies before.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Any
 from recoup.engine.inflight import iso
 from recoup.lake.manifests import read_manifest, write_manifest
 from recoup.ledger.facts import NodeId
-from recoup.ledger.reader import LedgerReader
+from recoup.ledger.reader import Executes, LedgerReader
 from recoup.ledger.transaction import Transaction
 from recoup.ledger.writer import Ledger
 from recoup.model.errors import CorruptError
@@ -33,29 +34,46 @@ SELECT a.token, a.ordinal, a.number, a.state, a.started_at, a.ended_at, a.rows, 
 FROM attempts a JOIN runs r USING (run)
 LEFT JOIN publications p ON p.token = a.token LEFT JOIN backfills b ON b.backfill = a.backfill
 WHERE a.node = ? AND a.token > ? AND a.state IN ('succeeded', 'failed') AND coalesce(p.nonce, '') = ''
-  AND a.started_at IS NOT NULL
+  AND a.started_at IS NOT NULL AND a.token <= ?
 ORDER BY a.token
+"""
+_FIRST_OF_OTHERS = """
+SELECT a.token FROM attempts a JOIN nodes n USING (node) JOIN controllers c USING (controller)
+WHERE a.token > ? AND a.controller <> ? AND n.pipeline = ? AND (c.ended_at IS NULL OR ?) ORDER BY a.token LIMIT 1
 """
 
 
-def rewrite_lost_manifests(ledger: Ledger, store: ObjectStore, graph: Graph, node_ids: Sequence[NodeId]) -> int:
-    """Look for what ended after the mark and has no manifest; how many were written again."""
+def rewrite_lost_manifests(
+    ledger: Ledger, controller: int, store: ObjectStore, graph: Graph, node_ids: Sequence[NodeId]
+) -> int:
+    """Write again what ended after the mark and has no manifest; up to which token all are there now."""
     reader = LedgerReader(ledger.path, ledger.db)
     since = _checked_up_to(reader, graph.pipeline)
-    written = 0
+    up_to = _before_others(ledger.db, since, controller, graph.pipeline, ended=False)
     for node in graph.nodes:
         if node.kind is NodeKind.STEP:
-            for manifest in _lost(reader, store, graph, node_ids, node, since):
+            for manifest in _lost(reader, store, graph, node_ids, node, since, up_to):
                 write_manifest(store, node.partitions.key, manifest, sync=True)
-                written += 1
-    return written
+    return up_to
 
 
-def mark_manifests(tx: Transaction, pipeline: str) -> None:
-    """All manifests up to now are written, though perhaps not yet on the disk."""
-    token = tx.execute("SELECT coalesce(max(token), 0) FROM attempts").fetchone()[0]
+def mark_own_manifests(tx: Transaction, pipeline: str, controller: int, checked: int) -> None:
+    """Ours are all written; whoever died since we `checked` may have left some to write, though it has ended."""
+    mark_manifests(tx, pipeline, _before_others(tx, checked, controller, pipeline, ended=True))
+
+
+def mark_manifests(tx: Transaction, pipeline: str, token: int) -> None:
+    """All manifests up to this token are written, though perhaps not yet on the disk."""
     value = json.dumps({"token": token, "boot": _boot_id(), "at": tx.now})
     tx.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (f"manifests:{pipeline}", value))
+
+
+def _before_others(db: Executes, since: int, controller: int, pipeline: str, *, ended: bool) -> int:
+    """The last token before the first one of another controller: of one that has not ended, or of any."""
+    first = db.execute(_FIRST_OF_OTHERS, (since, controller, pipeline, ended)).fetchone()
+    if first is not None:
+        return int(first[0]) - 1
+    return int(db.execute("SELECT coalesce(max(token), 0) FROM attempts").fetchone()[0])
 
 
 def _checked_up_to(reader: LedgerReader, pipeline: str) -> int:
@@ -70,9 +88,9 @@ def _checked_up_to(reader: LedgerReader, pipeline: str) -> int:
 
 
 def _lost(
-    reader: LedgerReader, store: ObjectStore, graph: Graph, node_ids: Sequence[NodeId], node: Node, since: int
+    reader: LedgerReader, store: ObjectStore, graph: Graph, node_ids: Sequence[NodeId], node: Node, since: int, to: int
 ) -> Iterator[Manifest]:
-    for row in reader.query(_ENDED, (node_ids[node.index], since)):
+    for row in reader.query(_ENDED, (node_ids[node.index], since, to)):
         partition, run_id = node.partitions.name(row[1]), row[12]
         if not _is_there(store, node, partition, run_id, row[0]):
             yield _again(row, graph, node, partition, _inputs(reader, graph, node_ids, node, row[1], row[9]))
