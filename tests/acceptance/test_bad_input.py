@@ -396,6 +396,19 @@ def test_corrupt_pointers_are_served_and_mended_by_the_next_publication(project)
         assert "pointer and ledger agree" in project.recoup("publish", "show", "prices", partition).stdout
 
 
+def test_a_corrupt_pointer_that_nobody_remembers_is_put_aside(project):
+    """Restored from somewhere, or a bad disk: the partition was never published here, and is made like any other."""
+    declare_kept(project)
+    folder = project.folder / "lake" / "prices" / "dt=2024-01-01"
+    folder.mkdir(parents=True)
+    (folder / "current.json").write_bytes(b"half a poin")
+    result = project.recoup("run", "kept", "--end", "2024-01-01", "--step", "prices")
+    assert result.returncode == DONE, result.stdout
+    assert versions(project) == ["1"]
+    (aside,) = folder.glob("current.json.corrupt-*")
+    assert aside.read_bytes() == b"half a poin"
+
+
 def test_a_corrupt_manifest_is_found_and_the_ledger_serves(project):
     declare_kept(project)
     prices = ("run", "kept", "--end", "2024-01-02", "--step", "prices")

@@ -857,6 +857,33 @@ def test_a_restatement_that_fails_moves_no_pointer(project):
     assert read_versions(project) == ["2", "2"]
 
 
+def test_a_restatement_that_fails_keeps_the_manifest_of_what_is_current(project):
+    """Its partition's run is still open, because another step has failed; a step without a table has no pointer."""
+    body = """
+p = rc.Pipeline("p", partitions=rc.Daily("2023-01-01", "2023-01-01"))
+VERSION = "1"
+
+
+@p.step(version=VERSION)
+def fetch(ctx):
+    if told("bad"):
+        raise KeyError("price")
+
+
+@p.step
+def clean(ctx, fetch):
+    raise KeyError("gate")
+"""
+    project.declare("p", body, INLINE)
+    assert project.recoup("run", "p").returncode == 1
+    (current,) = project.manifests("fetch")
+    project.write("p.py", (project.folder / "p.py").read_text().replace('VERSION = "1"', 'VERSION = "2"'))
+    project.write("bad", "yes")
+    assert project.recoup("run", "p", "--only", "stale").returncode == 1
+    assert current in project.manifests("fetch")
+    assert sorted(body["outcome"] for body in project.manifests("fetch")) == ["failed", "success"]
+
+
 @pytest.mark.runbook("D-15")
 def test_leftovers_in_a_run_s_folder_do_not_matter(project, until, stop):
     """A run is killed; half a file, a foreign file and somebody's folder lie in its place when it goes on."""

@@ -78,6 +78,11 @@ def pointer(dataset: str, key: str, partition: str) -> str:
     return f"{partition_prefix(dataset, key, partition)}current.json"
 
 
+def corrupt_pointer(path: str, digest: str) -> str:
+    """Where the bytes of a corrupt pointer are kept, beside the one that takes its place."""
+    return f"{path}.corrupt-{digest[:16]}"
+
+
 def manifests_prefix(dataset: str, key: str, partition: str) -> str:
     """The folder with the manifests of all runs of a partition."""
     return MANIFESTS + partition_prefix(dataset, key, partition)

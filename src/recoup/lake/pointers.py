@@ -7,7 +7,9 @@ say nothing at all. The swap is the publication's commit point.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
+from hashlib import sha256
 
 from recoup.lake import layout
 from recoup.lake.layout import PlaceKind
@@ -133,16 +135,19 @@ def pointers_below(store: ObjectStore, dataset: str = "") -> Iterator[tuple[layo
 def publish(store: ObjectStore, intent: PublishIntent, trusted: Pointer | None = None) -> PublishOutcome:
     """Make the intent's run current, unless something newer is; safe to call again after any failure.
 
-    A corrupt or missing pointer is first put back as the ledger remembers it (`trusted`); without that memory a
-    corrupt one is a CorruptError. CommitUnknownError and ConflictError only when the store went on like that.
+    A corrupt or missing pointer is first put back as the ledger remembers it (`trusted`); without that memory there is
+    none. CommitUnknownError and ConflictError only when the store went on like that.
     """
     path = layout.pointer(intent.dataset, intent.key, intent.partition)
     sent = False
     trouble: ConflictError | CommitUnknownError | None = None
     for _ in range(_TRIES):
         seen, version = _look(store, intent.dataset, intent.partition, path)
-        healing = trusted if not isinstance(seen, Pointer) else None
-        match healing or decide(_sound(seen), intent):
+        if isinstance(seen, CorruptError):
+            put_aside(store, path, version)
+            seen = None
+        healing = trusted if seen is None else None
+        match healing or decide(seen, intent):
             case Pointer() as pointer:
                 try:
                     store.swap(path, pointer.to_bytes(), version)
@@ -157,6 +162,14 @@ def publish(store: ObjectStore, intent: PublishIntent, trusted: Pointer | None =
             case outcome:
                 return outcome
     raise trouble or ConflictError(f"{store.uri(path)} never stood still", "run the same command again")
+
+
+def put_aside(store: ObjectStore, path: str, version: str | None) -> None:
+    """Keep the bytes of a corrupt pointer under another name: they may be all that tells what it said."""
+    stored = store.get(path)
+    if stored is not None and stored.version == version:
+        with suppress(ConflictError):  # the same bytes are there already
+            store.put_new(layout.corrupt_pointer(path, sha256(stored.data).hexdigest()), stored.data, sync=True)
 
 
 def _newer(old: Pointer, intent: PublishIntent) -> str:

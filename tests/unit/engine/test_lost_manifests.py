@@ -1,4 +1,4 @@
-"""The mark says up to which attempt all manifests are there; it never passes one whose maker may still write its own."""
+"""The mark says up to which attempt all manifests are there; it never passes one that may still be owed."""
 
 from __future__ import annotations
 

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
+from recoup.lake.fence import fence
 from recoup.lake.layout import pointer as pointer_path
 from recoup.lake.local import LocalStore
 from recoup.lake.memory import MemoryStore
@@ -236,13 +237,36 @@ def test_a_corrupt_pointer_is_refused_and_named(how):
     publish(store, intent(1))
     publish(store, intent(2))
     store.put(PATH, CORRUPT[how](data_at(store)), sync=True)
-    for attempt in (lambda: read_pointer(store, *NAMES), lambda: publish(store, intent(3))):
-        with pytest.raises(CorruptError, match=r"current\.json") as caught:
-            attempt()
-        assert caught.value.remedy
+    with pytest.raises(CorruptError, match=r"current\.json") as caught:
+        read_pointer(store, *NAMES)
+    assert caught.value.remedy
     ((place, error),) = pointers_below(store)
     assert (place.dataset, place.partition) == ("clean", "2013-01-01")
     assert isinstance(error, CorruptError)
+
+
+@pytest.mark.parametrize("how", CORRUPT)
+def test_a_corrupt_pointer_that_nobody_remembers_is_put_aside(how):
+    store = MemoryStore()
+    publish(store, intent(1))
+    publish(store, intent(2))
+    bad = CORRUPT[how](data_at(store))
+    for seq in (3, 4):
+        store.put(PATH, bad, sync=True)
+        assert isinstance(publish(store, intent(seq)), Published)
+        assert seqs(store) == [seq]
+    [aside] = [found.key for found in store.list("clean") if found.key != PATH]
+    assert aside.startswith(f"{PATH}.corrupt-")
+    assert data_at(store, aside) == bad
+    assert len(list(pointers_below(store))) == 1
+
+
+def test_a_corrupt_pointer_that_nobody_remembers_is_fenced():
+    store = MemoryStore()
+    store.put(PATH, b"torn", sync=True)
+    assert not fence(store, intent(3), None)
+    assert isinstance(publish(store, intent(3)), Superseded)
+    assert isinstance(publish(store, intent(5)), Published)
 
 
 def test_a_pointer_of_another_partition_is_corrupt_too():
