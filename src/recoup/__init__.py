@@ -12,6 +12,7 @@ from recoup.model.errors import RecoupError
 from recoup.model.failure import Failure, FailureKind
 from recoup.model.pipeline import Pipeline, Source, Step, lookback, trailing, within
 from recoup.model.policy import Retry
+from recoup.model.pool import Pool
 from recoup.model.sinks import DuckDB
 from recoup.model.static_partitioning import Static
 from recoup.model.time_partitionings import Daily, Hourly, Monthly
@@ -31,6 +32,7 @@ __all__ = [
     "Hourly",
     "Monthly",
     "Pipeline",
+    "Pool",
     "RecoupError",
     "Retry",
     "Source",

@@ -119,6 +119,9 @@ class Executor(Protocol):
     def room(self) -> int:
         """How many more tasks it takes now: idle workers, and a queue ahead of them where tasks are short."""
 
+    def idle(self) -> int:
+        """How many workers would begin a task at once; `submit` gives its first ones to them."""
+
     def submit(self, tasks: Sequence[Task]) -> None:
         """Hand tasks over; those of one lane are carried out by one worker, in order."""
 
@@ -132,7 +135,7 @@ class Executor(Protocol):
         """Let `wait` return early when this descriptor becomes readable (its owner drains it)."""
 
     def wait(self, timeout_seconds: float | None) -> list[TaskEvent]:
-        """Everything that has happened, at least one event unless the time is over or a watched descriptor is ready.
+        """Everything that has happened; nothing when the time is over, a watched one is ready, or a new worker idles.
 
         RecoupError when workers cannot start.
         """

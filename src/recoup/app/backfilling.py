@@ -15,6 +15,7 @@ from recoup.app.prepare import Planned, Prepared
 from recoup.app.signals import stop_on_signals
 from recoup.app.summary import summarise
 from recoup.app.workspace import Workspace
+from recoup.engine.budgets import Budgets
 from recoup.engine.events import Counts
 from recoup.engine.lost_manifests import mark_own_manifests, rewrite_lost_manifests
 from recoup.engine.machine import Machine
@@ -153,6 +154,7 @@ class _Backfilling:
         prepared, clock, chosen = self.planned.prepared, self.workspace.clock, self.planned.plan
         pipeline = prepared.pipeline
         pools = {**self.workspace.settings.pools, **pipeline.pools}
+        machine = Machine(prepared.graph, chosen, prepared.snapshot, pools)
         mode = chosen.request.as_of_mode
         return Runner(
             pipeline=pipeline.name,
@@ -161,7 +163,8 @@ class _Backfilling:
             graph=prepared.graph,
             node_ids=prepared.node_ids,
             code_versions=prepared.code_versions,
-            machine=Machine(prepared.graph, chosen, prepared.snapshot, pools),
+            machine=machine,
+            budgets=Budgets(machine, self.ledger, backfill_id),
             ledger=self.ledger,
             lease=self.lease,
             executor=self._executor(chosen.actions),
@@ -203,7 +206,7 @@ class _Backfilling:
         known = {**self.workspace.settings.pools, **self.planned.prepared.pipeline.pools}
         for node in self.planned.prepared.graph.nodes:
             if node.step and node.step.pool and node.step.pool not in known:
-                message = f"step {node.step.name!r} uses the pool {node.step.pool!r}, which has no slots"
+                message = f"step {node.step.name!r} uses the pool {node.step.pool!r}, which is not declared"
                 raise ConfigError(message, f"write `{node.step.pool} = 2` under [pools] in recoup.toml")
 
     def _open(self) -> tuple[int, str, float]:

@@ -71,7 +71,7 @@ def _settings(settings: Settings) -> Iterator[Check]:
         "executor": settings.executor,
         "max_parallel": settings.max_parallel,
         "lease_seconds": f"{settings.lease_seconds:g}",
-        "pools": ", ".join(f"{name}={slots}" for name, slots in settings.pools.items()) or "none",
+        "pools": ", ".join(f"{name}: {pool}" for name, pool in settings.pools.items()) or "none",
         "connections": ", ".join(settings.connections) or "none",  # names only: the values may hold passwords
         "pipelines": ", ".join(settings.pipelines) or "none",
     }
@@ -168,7 +168,7 @@ def _pipeline(workspace: Workspace, name: str) -> Iterator[Check]:
     for step in pipeline.steps.values():
         if step.pool and step.pool not in pools:
             remedy = f"write `{step.pool} = 2` under [pools] in recoup.toml"
-            yield Check(f"pool {step.pool}", "fail", f"step {step.name} uses it, and it has no slots", remedy)
+            yield Check(f"pool {step.pool}", "fail", f"step {step.name} uses it, and it is not declared", remedy)
     for node in graph.nodes:
         if node.sink is not None:
             yield from _guarded(

@@ -19,6 +19,7 @@ sample = "pipeline.py:sample"
 
 # [pools]
 # api = 2        # steps with pool="api" run two at a time
+# faa = {slots = 4, rate = "10/s", delay = "0s"}        # and so many of them start in a second
 """
 
 _PIPELINE: Final = '''\

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from recoup.model.errors import ConfigError
+from recoup.model.errors import ConfigError, PipelineError
+from recoup.model.pool import Pool
 
 FILE = "recoup.toml"
 _NEWLINE = b"\n"
@@ -29,7 +30,7 @@ class Settings:
     lake: str
     ledger: Path
     pipelines: Mapping[str, str] = field(default_factory=dict)
-    pools: Mapping[str, int] = field(default_factory=dict)
+    pools: Mapping[str, Pool] = field(default_factory=dict)
     connections: Mapping[str, str] = field(default_factory=dict, repr=False)  # they may hold passwords
     executor: str = "processes"
     max_parallel: int = field(default_factory=lambda: os.cpu_count() or 1)
@@ -55,14 +56,9 @@ _TYPES: Mapping[str, tuple[type, ...]] = {
     "pools": (dict,),
     "connections": (dict,),
 }
-_TABLES: tuple[tuple[str, type, str], ...] = (
-    ("pipelines", str, "place"),
-    ("pools", int, "number of slots"),
-    ("connections", str, "URL"),
-)
+_TABLES = (("pipelines", "place"), ("connections", "URL"))
 _ENTRIES: Mapping[str, str] = {
     "pipelines": 'name = "file.py:variable"',
-    "pools": "name = slots",
     "connections": 'name = "postgresql://…", with the password as ${VARIABLE}',
 }
 _CONNECTION = "RECOUP_CONNECTIONS_"
@@ -89,7 +85,7 @@ def load_settings(config: Path | None = None, environ: Mapping[str, str] | None 
         lake=lake if "://" in lake else str((root / lake).absolute()),
         ledger=(root / values.get("ledger", ".recoup/ledger.db")).absolute(),
         pipelines=values.get("pipelines", {}),
-        pools=values.get("pools", {}),
+        pools={name: Pool.of(value) for name, value in values.get("pools", {}).items()},
         connections=values.get("connections", {}),
         executor=values.get("executor", "processes"),
         max_parallel=values.get("max_parallel", os.cpu_count() or 1),
@@ -176,11 +172,17 @@ def _check(values: Mapping[str, Any], origin: Mapping[str, str]) -> None:
         if problem := _problem(name, value):
             message = f"{where}: {name} = {value!r:.80}: {problem}"
             raise ConfigError(message, "mend its value")
-    for table, kind, wanted in _TABLES:
+    for table, wanted in _TABLES:
         for key, value in values.get(table, {}).items():
-            if not isinstance(value, kind) or isinstance(value, bool) or (isinstance(value, int) and value < 1):
+            if not isinstance(value, str):
                 message = f"{origin[table]}: [{table}] {key} = {_shown(table, value)} is no {wanted}"
                 raise ConfigError(message, f"write the entries of [{table}] as {_ENTRIES[table]}")
+    for key, value in values.get("pools", {}).items():
+        try:
+            Pool.of(value)
+        except PipelineError as error:
+            message = f"{origin['pools']}: [pools] {key}: {error}"
+            raise ConfigError(message, error.remedy) from error
 
 
 def _shown(name: str, value: Any) -> str:  # noqa: ANN401 - a TOML value

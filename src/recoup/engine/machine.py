@@ -25,10 +25,12 @@ from recoup.engine.events import (
     Taken,
     Unready,
 )
+from recoup.engine.gates import Gate
 from recoup.engine.work import Flags, Status, Work, grains_of
 from recoup.model.failure import RETRYABLE, FailureKind
 from recoup.model.graph import Graph, Node, NodeKind
 from recoup.model.partition import PartitionSet
+from recoup.model.pool import Pool
 from recoup.model.relation import Edge, Same, Span, children, parents
 from recoup.plan.plan import Plan, Verb
 from recoup.plan.request import Order
@@ -37,21 +39,26 @@ from recoup.plan.snapshot import Snapshot
 
 LANE_AHEAD = 16
 """How many deliveries are claimed for a lane that carries them out one by one: it keeps busy, and little is claimed."""
+_LANE = Pool(slots=LANE_AHEAD)
+_EVERY_PARTITION = Pool(delay=0)
 
 
 class Machine:
     """The state of one plan that is being carried out."""
 
-    def __init__(self, graph: Graph, plan: Plan, snapshot: Snapshot, pools: Mapping[str, int]) -> None:
+    def __init__(self, graph: Graph, plan: Plan, snapshot: Snapshot, pools: Mapping[str, Pool]) -> None:
         self.graph = graph
         self.counts = Counts()
         lanes = {
             node.sink.lane for node in graph.nodes if node.sink and node.kind is NodeKind.DELIVERY and node.sink.lane
         }
-        self.slots = {**dict.fromkeys(lanes, LANE_AHEAD), **pools}
+        self.gates = {name: Gate(pool) for name, pool in {**dict.fromkeys(lanes, _LANE), **pools}.items()}
+        self.spacing = Gate(_EVERY_PARTITION)
         self.newest_first = plan.request.order is Order.NEWEST
         self._grains = grains_of(graph)
-        self._ready: dict[str, list[tuple[int, int, int]]] = {}
+        self._ready: dict[tuple[str, bool], list[tuple[int, int, int]]] = {}
+        self._begun: set[tuple[int, int]] = set()
+        self._beginning: set[tuple[int, int]] = set()
         self._delayed: list[tuple[float, int, int]] = []
         self._elsewhere: set[tuple[int, int]] = set()
         self._running = 0
@@ -83,26 +90,57 @@ class Machine:
         """Actions that another controller runs, to be looked at in the ledger."""
         return frozenset(self._elsewhere)
 
-    def next_due(self) -> float | None:
-        """When the next delayed retry comes back, monotonic."""
-        return self._delayed[0][0] if self._delayed else None
+    def next_due(self, now: float) -> float | None:
+        """When, after now, the next delayed retry comes back or the next start is permitted; monotonic."""
+        due = [self._delayed[0][0]] if self._delayed else []
+        for queue, heap in self._ready.items():
+            gates = self._gates(queue, heap[0]) if heap else []
+            if gates and all(gate.has_slot for gate in gates):
+                due.append(max(gate.due() for gate in gates))
+        return min((moment for moment in due if moment > now), default=None)
 
-    def can_take(self, now: float) -> bool:
+    def can_take(self, now: float, idle: int = 1) -> bool:
         """Whether `take` would give something, if there is room."""
-        return self._best() is not None or bool(self._delayed and self._delayed[0][0] <= now)
+        best = self._best(now)
+        if best is None:
+            return bool(self._delayed and self._delayed[0][0] <= now)
+        return idle > 0 or not self._paced(best)
 
-    def take(self, room: int, now: float) -> list[Start]:
-        """The next actions to start, at most `room`, as their pools have slots."""
+    def take(self, room: int, now: float, idle: int | None = None) -> list[Start]:
+        """The next actions to start, at most `room`, as their pools let them; `began` follows.
+
+        Of those that have a rate or a delay at most `idle`: they must start when they are taken, and never wait in a
+        worker's queue. While one of them could start but for that, nothing is queued ahead of the workers.
+        """
         self._wake(now)
+        for gate in (self.spacing, *self.gates.values()):
+            gate.pending = 0
         starts: list[Start] = []
-        while len(starts) < room and (best := self._best()) is not None:
-            _, node, ordinal = heapq.heappop(self._ready[best])
-            if best in self.slots:
-                self.slots[best] -= 1
-            self._set(node, ordinal, Status.RUNNING)
-            self._running += 1
-            starts.append(Start(node, ordinal, self._work[node].reason(ordinal)))
+        at_once = room if idle is None else idle
+        while len(starts) < room and (best := self._best(now)) is not None:
+            if self._paced(best):
+                if not at_once:
+                    break
+                at_once -= 1
+            starts.append(self._start(best))
         return starts
+
+    def began(self, starts: Iterable[Start], now: float) -> None:
+        """Which of those that were taken have really been claimed; only they count against a rate or a delay."""
+        for start in starts:
+            key = (self._work[start.node].grain, start.ordinal)
+            if (gate := self.gates.get(self._work[start.node].pool)) is not None:
+                gate.spend(now)
+            if key in self._beginning:
+                self._beginning.discard(key)
+                self.spacing.spend(now)
+        self._begun -= self._beginning
+        self._beginning.clear()
+
+    def is_paced(self, node: int) -> bool:
+        """Whether starts of this node are counted, so that they must not wait in a queue."""
+        gate = self.gates.get(self._work[node].pool)
+        return self.spacing.paced or (gate is not None and gate.paced)
 
     def handle(self, event: Event) -> list[Instruction]:
         """What follows from one event."""
@@ -174,7 +212,7 @@ class Machine:
         work = self._work[node.index]
         inner = [edge for edge in node.edges if self._work[edge.parent].status]
         only_same = all(isinstance(edge.relation, Same) for edge in inner)
-        heap = self._ready.setdefault(work.pool, [])
+        heap = self._ready.setdefault((work.pool, True), [])
         for ordinal in ordinals:
             if only_same:
                 waits = sum(1 for edge in inner if self._work[edge.parent].get(ordinal))
@@ -297,6 +335,7 @@ class Machine:
         if self._open[key]:
             return
         del self._open[key]
+        self._begun.discard(key)
         peers = self._peers[grain]
         if all(self._there[peer][ordinal] or not self._expected[peer][ordinal] for peer in peers):
             instructions.append(CloseRun(node, ordinal))
@@ -310,23 +349,54 @@ class Machine:
 
     def _make_ready(self, node: int, ordinal: int) -> None:
         self._set(node, ordinal, Status.READY)
-        heapq.heappush(self._ready.setdefault(self._work[node].pool, []), self._key(node, ordinal))
+        work = self._work[node]
+        first = (work.grain, ordinal) not in self._begun
+        heapq.heappush(self._ready.setdefault((work.pool, first), []), self._key(node, ordinal))
 
-    def _best(self) -> str | None:
-        """The pool whose next action comes first, among those with a free slot."""
-        best: str | None = None
-        for pool, heap in self._ready.items():
-            if heap and self.slots.get(pool, 1) > 0 and (best is None or heap[0] < self._ready[best][0]):
-                best = pool
+    def _start(self, queue: tuple[str, bool]) -> Start:
+        """Take the first action of this queue; its partition has begun with it."""
+        for gate in self._gates(queue, self._ready[queue][0]):
+            gate.pending += 1
+        _, node, ordinal = heapq.heappop(self._ready[queue])
+        work = self._work[node]
+        if work.pool in self.gates:
+            self.gates[work.pool].used += 1
+        key = (work.grain, ordinal)
+        if key not in self._begun:
+            self._begun.add(key)
+            self._beginning.add(key)
+        self._set(node, ordinal, Status.RUNNING)
+        self._running += 1
+        return Start(node, ordinal, work.reason(ordinal))
+
+    def _best(self, now: float) -> tuple[str, bool] | None:
+        """The queue whose next action comes first, among those that may start."""
+        best: tuple[str, bool] | None = None
+        for queue, heap in self._ready.items():
+            if not heap or (best is not None and heap[0] > self._ready[best][0]):
+                continue
+            if all(gate.lets(now) for gate in self._gates(queue, heap[0])):
+                best = queue
         return best
+
+    def _gates(self, queue: tuple[str, bool], action: tuple[int, int, int]) -> list[Gate]:
+        """What the next action of this queue must pass: its pool, and the backfill's own if it begins a partition."""
+        pool, first = queue
+        gates = [self.gates[pool]] if pool in self.gates else []
+        if first and self.spacing.paced and (self._work[action[1]].grain, action[2]) not in self._begun:
+            gates.append(self.spacing)
+        return gates
+
+    def _paced(self, queue: tuple[str, bool]) -> bool:
+        return any(gate.paced for gate in self._gates(queue, self._ready[queue][0]))
 
     def _leave(self, node: int, ordinal: int) -> None:
         """It no longer runs, here or elsewhere."""
         work = self._work[node]
         if work.get(ordinal) == Status.RUNNING:
             self._running -= 1
-            if work.pool in self.slots:
-                self.slots[work.pool] += 1
+            if work.pool in self.gates:
+                self.gates[work.pool].used -= 1
         self._elsewhere.discard((node, ordinal))
 
     def _wake(self, now: float) -> None:

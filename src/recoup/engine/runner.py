@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from recoup.engine import events
+from recoup.engine.budgets import Budgets
 from recoup.engine.events import Block, CloseRun, Counts, Instruction, Start
 from recoup.engine.inflight import Inflight, intent_of, manifest_of
 from recoup.engine.machine import Machine
@@ -96,6 +97,7 @@ class Runner:
     node_ids: Sequence[NodeId]
     code_versions: Sequence[str]
     machine: Machine
+    budgets: Budgets
     ledger: Ledger
     lease: ControllerLease
     executor: Executor
@@ -137,11 +139,13 @@ class Runner:
         now = self.clock.monotonic()
         if self._can_start(now):
             return 0.0
-        due = self.machine.next_due()
-        return LOOK_SECONDS if due is None else min(LOOK_SECONDS, max(due - now, 0.0))
+        due = self.machine.next_due(now)
+        return LOOK_SECONDS if due is None else min(LOOK_SECONDS, due - now)
 
     def _can_start(self, now: float) -> bool:
-        return self.stopping.claims and self.machine.can_take(now) and self.executor.room() > 0
+        if not self.stopping.claims or not self.executor.room():
+            return False
+        return self.machine.can_take(now, self.executor.idle())
 
     @contextmanager
     def _transaction(self) -> Iterator[Transaction]:
@@ -154,11 +158,11 @@ class Runner:
 
     def _turn(self, happened: Sequence[TaskEvent]) -> None:
         outcomes = self.publisher.outcomes()
-        now = self.clock.monotonic()
-        if not (happened or outcomes or self._can_start(now) or self.lease.renewal_due):
+        if not (happened or outcomes or self._can_start(self.clock.monotonic()) or self.lease.renewal_due):
             return
         turn = _Turn()
         with self._transaction() as tx:
+            now = self.clock.monotonic()  # the same moment as the transaction's own
             for event in happened:
                 self._take_result(tx, turn, event)
             for outcome in outcomes:
@@ -235,7 +239,8 @@ class Runner:
     def _claim(self, tx: Transaction, turn: _Turn, now: float) -> list[Inflight]:
         """Take what is ready; what another controller runs is awaited, what cannot be pinned is blocked."""
         room = self.executor.room() if self.stopping.claims else 0
-        starts = self.machine.take(room, now) if room > 0 else []
+        self.budgets.load(tx, now)
+        starts = self.machine.take(room, now, self.executor.idle()) if room > 0 else []
         if not starts:
             return []
         unsettled = {(p.node, p.ordinal) for p in intents(tx)}
@@ -260,8 +265,12 @@ class Runner:
             if mine is None:
                 turn.instructions += self.machine.handle(events.Taken(start.node, start.ordinal))
             elif inflight := self._pin(tx, turn, mine, start.node):
-                started.append(inflight)
-        return started
+                started.append((start, inflight))
+        self.machine.began([start for start, _ in started], now)
+        self.budgets.save(tx, now)
+        # What has a rate goes to the workers that are idle, before anything is queued there.
+        started.sort(key=lambda pair: not self.machine.is_paced(pair[0].node))
+        return [inflight for _, inflight in started]
 
     def _run_for(self, tx: Transaction, start: Start) -> RunRow:
         """The partition's open run; a new one when that has shown this step already, for a run is never shown twice."""

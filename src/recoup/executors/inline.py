@@ -36,6 +36,10 @@ class Inline:
         """How many more tasks it takes now: what one `wait` carries out."""
         return max(0, self._pace.depth(0.0, len(self._waiting)))
 
+    def idle(self) -> int:
+        """One task may begin with the next `wait`."""
+        return 0 if self._waiting else 1
+
     def submit(self, tasks: Sequence[Task]) -> None:
         """Queue tasks for the next `wait`."""
         self._waiting.extend(tasks)

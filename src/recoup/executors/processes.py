@@ -76,6 +76,12 @@ class Processes:
             return 0
         return max(0, sum(worker.room(self._pace, now) for worker in self._crew) - len(self._backlog))
 
+    def idle(self) -> int:
+        """How many workers are ready and have nothing to do."""
+        if self._failure or self._backlog:
+            return 0
+        return sum(worker.idle and not worker.pinned for worker in self._crew)
+
     def submit(self, tasks: Sequence[Task]) -> None:
         """Hand tasks over; those of one lane go to one worker, in order. Never blocks: what is too much waits here."""
         for parcel in [self._parcel(task) for task in tasks]:  # all of them, or none when one cannot be encoded
@@ -184,13 +190,15 @@ class Processes:
     # --- messages in
 
     def _listen(self, timeout_seconds: float) -> bool:
-        """Read what has arrived; whether a watched descriptor is ready."""
+        """Read what has arrived; whether a watched descriptor is ready, or a worker that has just loaded and idles."""
         watched = False
         for key, _ in self._selector.select(max(0.0, timeout_seconds)):
             if key.data is None:
                 watched = True
             else:
+                was_ready = key.data.ready
                 self._read(key.data)
+                watched |= key.data.idle and not was_ready
                 if key.data.gone:
                     self._bury(key.data)
         return watched

@@ -1,4 +1,4 @@
-"""From an older schema to today's: a copy is kept, each step is one transaction, and the last one is checked.
+"""From an older schema to today's: a copy is kept, all steps are one transaction, and what they came to is checked.
 
 Nothing else opens an older ledger, so this module has its own way in.
 """
@@ -73,8 +73,7 @@ def _migrated(path: Path) -> Migration:
         db.execute("PRAGMA synchronous = FULL")
         copy = _free_name(path, before)
         copy_ledger(db, copy)
-        for version in range(before, SCHEMA_VERSION):
-            _step(db, path, version)
+        _steps(db, path, range(before, SCHEMA_VERSION))
         return Migration(before, SCHEMA_VERSION, copy)
     finally:
         db.close()
@@ -106,19 +105,19 @@ def _refuse_while_used(db: sqlite3.Connection, path: Path) -> None:
             raise LedgerSchemaError(message, "let it end, or cancel it; then migrate")
 
 
-def _step(db: sqlite3.Connection, path: Path, version: int) -> None:
-    """One version further, or back to where it was."""
+def _steps(db: sqlite3.Connection, path: Path, versions: range) -> None:
+    """To today's version, or back to where it was."""
     db.execute("BEGIN IMMEDIATE")
     try:
         for (view,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'view'").fetchall():
             db.execute(f'DROP VIEW "{view}"')
-        for statement in statements(MIGRATIONS[version]):
-            db.execute(statement)
-        if version + 1 == SCHEMA_VERSION:
-            for statement in statements(VIEWS):
+        for version in versions:
+            for statement in statements(MIGRATIONS[version]):
                 db.execute(statement)
-            _check(db, path)
-        db.execute(f"PRAGMA user_version = {version + 1}")
+        for statement in statements(VIEWS):
+            db.execute(statement)
+        _check(db, path)
+        db.execute(f"PRAGMA user_version = {versions.stop}")
         db.execute("COMMIT")
     except BaseException:
         if db.in_transaction:

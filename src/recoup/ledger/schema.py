@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 TABLES = """
 CREATE TABLE meta (
@@ -90,6 +90,22 @@ CREATE TABLE events (
 CREATE TABLE durations (
     node INTEGER PRIMARY KEY, successes INTEGER NOT NULL, seconds REAL NOT NULL
 ) STRICT;
+
+-- What a person set on a backfill, even while it runs; null: as the settings say.
+CREATE TABLE controls (
+    backfill INTEGER PRIMARY KEY, max_parallel INTEGER, delay_seconds REAL, priority INTEGER
+) STRICT;
+
+-- What a pool has let start: the last one, and when its rate's even schedule expects the next.
+CREATE TABLE starts (
+    pool TEXT PRIMARY KEY, last_at REAL NOT NULL, next_at REAL NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- How controllers share a pool's slots: what each holds, and how many it could use.
+CREATE TABLE shares (
+    pool TEXT NOT NULL, controller INTEGER NOT NULL, priority INTEGER NOT NULL, slots INTEGER NOT NULL,
+    held INTEGER NOT NULL, wanted INTEGER NOT NULL, granted_at REAL NOT NULL, PRIMARY KEY (pool, controller)
+) STRICT, WITHOUT ROWID;
 """
 
 VIEWS = """
@@ -114,6 +130,19 @@ MIGRATIONS: Mapping[int, str] = {
     INSERT INTO durations
         SELECT node, count(*), sum(ended_at - started_at) FROM attempts
         WHERE state = 'succeeded' AND started_at IS NOT NULL GROUP BY node;
+    """,
+    # To the schema that knows rates, shared slots, and what is set on a backfill.
+    2: """
+    CREATE TABLE controls (
+        backfill INTEGER PRIMARY KEY, max_parallel INTEGER, delay_seconds REAL, priority INTEGER
+    ) STRICT;
+    CREATE TABLE starts (
+        pool TEXT PRIMARY KEY, last_at REAL NOT NULL, next_at REAL NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE shares (
+        pool TEXT NOT NULL, controller INTEGER NOT NULL, priority INTEGER NOT NULL, slots INTEGER NOT NULL,
+        held INTEGER NOT NULL, wanted INTEGER NOT NULL, granted_at REAL NOT NULL, PRIMARY KEY (pool, controller)
+    ) STRICT, WITHOUT ROWID;
     """,
 }
 """The step from each older version to the next one."""

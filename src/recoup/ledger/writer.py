@@ -62,6 +62,11 @@ class Ledger:
                     raise explain(error, self.path) from error
                 raise
 
+    @property
+    def version(self) -> int:
+        """Another one when others have committed between our last transaction and the one before it."""
+        return self._data_version
+
     def changed_elsewhere(self) -> bool:
         """Whether another connection has committed since our last transaction began; costs microseconds."""
         return int(self.db.execute("PRAGMA data_version").fetchone()[0]) != self._data_version

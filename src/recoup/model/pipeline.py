@@ -14,6 +14,7 @@ from recoup.model.errors import PipelineError
 from recoup.model.keys import quoted
 from recoup.model.partitioning import Partitioning
 from recoup.model.policy import Retry, seconds
+from recoup.model.pool import Pool
 from recoup.model.relation import Relation, Same, Span, Within
 
 P = ParamSpec("P")
@@ -113,15 +114,11 @@ class Pipeline:
     ... def raw_flights(ctx): ...
     """
 
-    def __init__(self, name: str, *, partitions: Partitioning, pools: Mapping[str, int] | None = None) -> None:
+    def __init__(self, name: str, *, partitions: Partitioning, pools: Mapping[str, Pool | int] | None = None) -> None:
         check_name("pipeline", name)
         self.name = name
         self.partitions = partitions
-        self.pools = dict(pools or {})
-        for pool, slots in self.pools.items():
-            if not isinstance(slots, int) or slots < 1:
-                message = f"pipeline {name!r}: pool {pool!r} has {quoted(slots)} slots"
-                raise PipelineError(message, "give it at least one slot, as a whole number")
+        self.pools = {pool: _pool(name, pool, value) for pool, value in (pools or {}).items()}
         self._steps: dict[str, Step[..., Any]] = {}
         self._as_of: dict[str, Callable[[str], datetime]] = {}
 
@@ -247,6 +244,14 @@ def check_name(what: str, name: str) -> None:
     if name in RESERVED:
         message = f"{what} name {name!r} is taken: the lake has a folder of that name"
         raise PipelineError(message, "choose another name")
+
+
+def _pool(pipeline: str, name: str, value: Pool | int) -> Pool:
+    try:
+        return Pool.of(value)
+    except PipelineError as error:
+        message = f"pipeline {pipeline!r}, pool {name!r}: {error}"
+        raise PipelineError(message, error.remedy) from error
 
 
 def _read_signature(step: str, fn: Callable[..., Any]) -> tuple[dict[str, Input], dict[str, Source]]:

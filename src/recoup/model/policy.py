@@ -24,7 +24,7 @@ def seconds(duration: str | float | timedelta, what: str = "duration") -> float:
         raise PipelineError(message, 'write it like "30s", "5m" or "1h"')
     if not 0 <= value < float("inf"):
         message = f"{what}: {duration!r} must be zero or more"
-        raise PipelineError(message)
+        raise PipelineError(message, 'write it like "30s", "5m" or "1h"')
     return value
 
 

@@ -50,6 +50,16 @@ class ExecutorContract:
         executor.submit([sleep(token, 0.2) for token in range(executor.room())])
         assert executor.room() == 0
 
+    def test_an_idle_worker_begins_at_once(self, executor: Executor) -> None:
+        until = time.monotonic() + PATIENCE_SECONDS
+        while not executor.idle():
+            assert executor.wait(PATIENCE_SECONDS) == []
+            assert time.monotonic() < until
+        executor.submit([sleep(token, 0.1) for token in range(12)])
+        assert executor.idle() == 0
+        settle(executor, range(12))
+        assert executor.idle() >= 1
+
     def test_submit_does_not_wait(self, executor: Executor) -> None:
         before = time.monotonic()
         executor.submit([sleep(token, 0.02) for token in range(20)])

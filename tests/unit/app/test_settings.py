@@ -7,6 +7,7 @@ import pytest
 
 from recoup.app.settings import load_settings
 from recoup.model.errors import ConfigError, ExitCode
+from recoup.model.pool import Pool
 
 
 @pytest.fixture(autouse=True)
@@ -41,6 +42,7 @@ flights = "flights.py:flights"
 
 [pools]
 faa-api = 2
+games = {rate = "10/s", delay = "2s"}
 
 [connections]
 warehouse = "postgresql://h/d"
@@ -67,7 +69,7 @@ def test_a_file(written, tmp_path):
     assert settings.ledger == tmp_path / "state" / "ledger.db"
     assert (settings.executor, settings.max_parallel, settings.lease_seconds) == ("inline", 3, 30.0)
     assert settings.pipelines == {"flights": "flights.py:flights"}
-    assert settings.pools == {"faa-api": 2}
+    assert settings.pools == {"faa-api": Pool(slots=2), "games": Pool(rate="10/s", delay="2s")}
     assert set(settings.origin.values()) == {str(path)}
 
 
@@ -89,7 +91,7 @@ def test_a_table_in_pyproject(written, tmp_path):
     )
     settings = load()
 
-    assert (settings.max_parallel, settings.pools) == (5, {"api": 1})
+    assert (settings.max_parallel, settings.pools) == (5, {"api": Pool(slots=1)})
     assert settings.origin["max_parallel"] == str(path)
     assert settings.root == tmp_path
 
@@ -216,9 +218,19 @@ def test_broken_toml(written, text, place):
         ("lake = ['a']", "lake must be a text, not ['a']"),
         ('executor = "ray"', "executor = 'ray': choose from processes, inline"),
         ('pools = "a"', "pools must be a table, not 'a'"),
-        ("[pools]\napi = 0", "[pools] api = 0 is no number of slots"),
-        ("[pools]\napi = 'two'", "[pools] api = 'two' is no number of slots"),
-        ("[pools]\napi = true", "[pools] api = True is no number of slots"),
+        ("[pools]\napi = 0", "[pools] api: 0 is no number of slots"),
+        ("[pools]\napi = 'two'", "[pools] api: 'two' is no number of slots"),
+        ("[pools]\napi = true", "[pools] api: True is no number of slots"),
+        ("[pools]\napi = {slots = 0}", "[pools] api: 0 is no number of slots"),
+        ("[pools]\napi = {}", "[pools] api: a pool without slots, rate and delay limits nothing"),
+        ("[pools]\napi = {speed = 1}", "[pools] api: a pool has no 'speed'"),
+        ("[pools]\napi = {rate = '0/s'}", "[pools] api: a rate of '0/s' would never let anything start"),
+        ("[pools]\napi = {rate = 0}", "[pools] api: a rate of 0 would never let anything start"),
+        ("[pools]\napi = {rate = '10'}", "[pools] api: '10' is no rate"),
+        ("[pools]\napi = {rate = -1}", "[pools] api: -1 is no rate"),
+        ("[pools]\napi = {rate = nan}", "[pools] api: nan is no rate"),
+        ("[pools]\napi = {delay = 'soon'}", "[pools] api: delay: 'soon' is no duration"),
+        ("[pools]\napi = {delay = -1}", "[pools] api: delay: -1 must be zero or more"),
         ("[pipelines]\nflights = 5", "[pipelines] flights = 5 is no place"),
         ("[pipelines.flights]\nfile = 'x'", "[pipelines] flights = {'file': 'x'} is no place"),
         ("connections = 'postgresql://u:hush@h/d'", "connections must be a table, not a str"),

@@ -186,7 +186,7 @@ def test_a_pool_has_slots():
     made = pipeline(DAYS)
     made.step(name="api", pool="faa", retry=PATIENT)(lambda ctx: None)
     made.step(name="free")(lambda ctx: None)
-    driven = Driven(World.of(made), pools={"faa": 2}, end="2013-01-03")
+    driven = Driven(World.of(made), pools={"faa": rc.Pool(slots=2)}, end="2013-01-03")
 
     assert driven.take() == [("api", "01"), ("free", "01"), ("api", "02"), ("free", "02"), ("free", "03")]
     assert driven.take() == []
@@ -208,7 +208,7 @@ def test_a_pool_has_slots():
     ],
 )
 def test_however_it_ends_its_slot_is_free_again(back):
-    driven = Driven(one(pool="faa"), pools={"faa": 1})
+    driven = Driven(one(pool="faa"), pools={"faa": rc.Pool(slots=1)})
     assert driven.take() == [("raw", "01")]
     back(driven)
 
@@ -218,7 +218,7 @@ def test_however_it_ends_its_slot_is_free_again(back):
 
 def test_a_delivery_does_not_take_a_slot_of_its_steps_pool():
     world = one(pool="faa", sink=rc.DuckDB("d.duckdb", table="t")).know("raw", published="2013-01-01…2013-01-05")
-    assert len(Driven(world, pools={"faa": 1}).take()) == 5
+    assert len(Driven(world, pools={"faa": rc.Pool(slots=1)}).take()) == 5
 
 
 # ------------------------------------------------------------------------------------------------ trying again
@@ -246,15 +246,15 @@ def test_jitter_takes_its_share_away():
 def test_a_delayed_one_is_due_at_its_time():
     driven = Driven(one())
     driven.take()
-    assert driven.machine.next_due() is None
+    assert driven.machine.next_due(0.0) is None
     driven.fail("raw", "02", "network", now=100.0)
     driven.fail("raw", "01", "network", now=90.0)
 
-    assert driven.machine.next_due() == 120.0
+    assert driven.machine.next_due(0.0) == 120.0
     assert not driven.machine.can_take(119.9)
     assert driven.machine.can_take(120.0)
     assert driven.take(now=120.0) == [("raw", "01")]
-    assert driven.machine.next_due() == 130.0
+    assert driven.machine.next_due(120.0) == 130.0
     assert driven.counts == (0, 0, 0, 5)
 
 
@@ -276,7 +276,7 @@ def test_what_may_not_is_not(kind):
     driven.take()
 
     assert driven.fail("raw", "01", kind) == []
-    assert driven.machine.next_due() is None
+    assert driven.machine.next_due(0.0) is None
     assert driven.counts == (0, 1, 0, 5)
 
 
@@ -450,7 +450,7 @@ def test_what_failed_elsewhere_has_failed_and_is_not_tried_again_here():
 
 
 def test_what_another_controller_gave_up_is_ours():
-    driven = Driven(one(pool="faa"), pools={"faa": 1})
+    driven = Driven(one(pool="faa"), pools={"faa": rc.Pool(slots=1)})
     driven.take()
     driven.handle(events.Taken, "raw", "01")
 
@@ -577,3 +577,83 @@ def test_the_graph_may_be_bound_to_other_ids():
 
     assert driven.take() == [("raw", "globex"), ("raw", "acme")]
     assert driven.handle(events.Succeeded, "raw", "acme") == [("CloseRun", "acme")]
+
+
+# ------------------------------------------------------------------------------------------------ rates and delays
+
+
+class Paced(Driven):
+    """What was taken has begun, but for what `not_begun` names."""
+
+    def take(self, room=100, now=0.0, idle=100, not_begun=()):
+        taken = self.machine.take(room, now, idle)
+        told = [self.told(start)[1:3] for start in taken]
+        self.machine.began([start for start, name in zip(taken, told, strict=True) if name not in not_begun], now)
+        return told
+
+
+def test_a_rate_lets_one_start_when_it_is_due():
+    driven = Paced(one(pool="faa"), pools={"faa": rc.Pool(rate="1/s")})
+
+    assert driven.take() == [("raw", "01")]
+    assert not driven.machine.can_take(0.9)
+    assert driven.machine.next_due(0.0) == pytest.approx(0.98)
+    assert driven.take(now=1.0) == [("raw", "02")]
+    assert driven.take(now=1.5) == []
+    assert driven.take(now=60.0) == [("raw", "03")]
+
+
+def test_what_was_taken_and_did_not_begin_counts_for_nothing():
+    driven = Paced(one(pool="faa"), pools={"faa": rc.Pool(rate="1/s")})
+    driven.take(not_begun={("raw", "01")})
+    driven.handle(events.Taken, "raw", "01")
+
+    assert driven.take() == [("raw", "02")]
+    assert driven.take() == []
+
+
+def test_what_has_a_rate_never_waits_in_a_queue():
+    """It goes to an idle worker; until there is one, nothing is queued ahead that ranks behind it."""
+    made = pipeline(DAYS)
+    made.step(name="asked", pool="faa")(lambda ctx: None)
+    made.step(name="free")(lambda ctx: None)
+    driven = Paced(World.of(made), pools={"faa": rc.Pool(rate="1/s")})
+
+    assert driven.take(room=12, idle=0) == []
+    assert not driven.machine.can_take(0.0, idle=0)
+    assert driven.take(room=12, idle=1) == [("asked", "01"), *(("free", f"0{day}") for day in range(1, 6))]
+    assert driven.machine.is_paced(0) != driven.machine.is_paced(1)
+
+
+def test_a_slot_and_a_rate_must_both_be_free():
+    driven = Paced(one(pool="faa"), pools={"faa": rc.Pool(slots=1, rate="1/s")})
+    driven.take()
+
+    assert driven.take(now=5.0) == []
+    assert driven.machine.next_due(5.0) is None
+    driven.succeed("raw", "01")
+    assert driven.take(now=5.0) == [("raw", "02")]
+
+
+def test_a_delay_spaces_the_beginnings_of_partitions_and_nothing_else():
+    driven = Paced(chain(), steps="raw clean", end="2013-01-03")
+    driven.machine.spacing.delay = 10.0
+
+    assert driven.take() == [("raw", "01")]
+    driven.succeed("raw", "01")
+    assert driven.take(now=1.0) == [("clean", "01")]
+    assert driven.machine.next_due(1.0) == 10.0
+    assert driven.take(now=9.9) == []
+    assert driven.take(now=10.0) == [("raw", "02")]
+    driven.machine.spacing.delay = 0.0
+    assert driven.take(now=10.1) == [("raw", "03")]
+
+
+def test_a_partition_that_others_made_costs_no_delay():
+    driven = Paced(one())
+    driven.machine.spacing.delay = 10.0
+    driven.take(not_begun={("raw", "01")})
+    driven.succeed("raw", "01")
+
+    assert driven.take() == [("raw", "02")]
+    assert driven.take() == []

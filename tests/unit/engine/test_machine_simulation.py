@@ -44,7 +44,8 @@ class Simulation:
         )
         self.chance = chance
         self.plan = make_plan(self.request, self.graph, self.snapshot)
-        self.machine = Machine(self.graph, self.plan, self.snapshot, POOLS)
+        pools = {name: rc.Pool(slots=slots) for name, slots in POOLS.items()}
+        self.machine = Machine(self.graph, self.plan, self.snapshot, pools)
         self.state = {(g.node, o): "waiting" for g in self.plan.groups if g.verb is Verb.RUN for o in g.ordinals}
         self.due = {}
         self.tries: Counter[tuple[tuple[int, int], bool]] = Counter()
@@ -171,7 +172,8 @@ class Simulation:
     def wait(self):
         delayed = [self.due[place] for place, state in self.state.items() if state == "delayed"]
         later = [due for due in delayed if due > self.now]
-        assert self.machine.next_due() is None or self.machine.next_due() in delayed
+        due = self.machine.next_due(self.now)
+        assert due is None or due in delayed
         if later:
             self.now = min(later)
 

@@ -10,14 +10,14 @@ from recoup.ledger.writer import Ledger
 from recoup.model.errors import LedgerSchemaError, UnreachableError
 from recoup.testing.clock import FakeClock
 
-DURATIONS = "CREATE TABLE durations ("
+NEWER = tuple(f"CREATE TABLE {table} (" for table in ("durations", "controls", "starts", "shares"))
 
 
 @pytest.fixture
 def older(tmp_path):
-    """A ledger of schema 1, which kept no mean durations: as SQL made it, with rows of two nodes."""
+    """A ledger of schema 1, as SQL made it, with rows of two nodes: no durations, nothing of rates and shares."""
     path = tmp_path / "ledger.db"
-    script = [s for s in statements(TABLES + VIEWS) if DURATIONS not in s]
+    script = [s for s in statements(TABLES + VIEWS) if not any(table in s for table in NEWER)]
     with sqlite3.connect(path, isolation_level=None) as db:
         for statement in script:
             db.execute(statement)

@@ -258,9 +258,9 @@ def test_functions_without_a_name_of_their_own_are_given_one(flights):
 # ------------------------------------------------------------------------------------------------ pools, sources, times
 
 
-@pytest.mark.parametrize("slots", [0, -1, "two", 1.5, None])
+@pytest.mark.parametrize("slots", [0, -1, "two", 1.5, None, True])
 def test_a_pool_without_slots(slots):
-    with refused("pipeline 'flights': pool 'api' has .* slots"):
+    with refused("pipeline 'flights', pool 'api': .* is no number of slots"):
         rc.Pipeline("flights", partitions=DAYS, pools={"api": slots})
 
 
@@ -269,7 +269,7 @@ def test_pools_are_copied():
     flights = rc.Pipeline("flights", partitions=DAYS, pools=pools)
     pools["api"] = 0
 
-    assert flights.pools == {"api": 2}
+    assert flights.pools == {"api": rc.Pool(slots=2)}
 
 
 @pytest.mark.parametrize(
