@@ -17,7 +17,7 @@ from recoup.app.summary import summarise
 from recoup.app.workspace import Workspace
 from recoup.engine.budgets import Budgets
 from recoup.engine.events import Counts
-from recoup.engine.lost_manifests import mark_own_manifests, rewrite_lost_manifests
+from recoup.engine.lost_manifests import mark_manifests, rewrite_lost_manifests
 from recoup.engine.machine import Machine
 from recoup.engine.publisher import Publisher
 from recoup.engine.reconcile import reconcile
@@ -92,8 +92,11 @@ def run(
             planned = _saved(prepared, options.plan_file) if options.plan_file else _planned(prepared, request)
             backfilling = _Backfilling(workspace, ledger, lease, store, planned, place, options)
             report = backfilling.run(on_plan, observe)
+            there = rewrite_lost_manifests(
+                ledger, lease.controller, store, prepared.graph, prepared.node_ids, since=there
+            )
             with ledger.transaction() as tx:
-                mark_own_manifests(tx, loaded.name, lease.controller, there)
+                mark_manifests(tx, loaded.name, there)
                 lease.end(tx)
             return report
         finally:
