@@ -361,6 +361,7 @@ def test_json_is_what_its_page_says(project):
     hold(["ledger", "migrate"], "ledger migrate")
     hold(["ledger", "rebuild", "--force"], "ledger rebuild")
     hold(["doctor"], "doctor")
+    hold(["config", "show"], "config show")
     hold(["init", "more"], "init")
     shown = json.loads(project.recoup("publish", "show", "trend", "2024-01-09", "--json").stdout)
     wrong["publish show"] = complaints(shown, EVERYWHERE, "publish show")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
+from recoup.app.configuration.layers import VARIABLE
 from recoup.app.workspace import Workspace
 from recoup.model.errors import UsageError
 from recoup.plan.request import Order, Request, parse_only
@@ -28,14 +30,23 @@ class Common:
     json: Annotated[bool, Parameter(help="Print JSON for programs; docs/json.md describes it.")] = False
     """Read from the words themselves before anything is parsed, so that errors are JSON too."""
     config: Annotated[Path | None, Parameter(help="The recoup.toml to use; else the nearest one upwards.")] = None
+    env: Annotated[
+        str | None, Parameter(metavar="NAME", help="The environment, a table [env.NAME]; else that of RECOUP_ENV.")
+    ] = None
 
     def workspace(self) -> Workspace:
         """The project that was meant."""
-        return Workspace.here(self.config)
+        workspace = Workspace.here(self.config, self.env)
+        if self.env is not None:  # a pipeline's own code may ask for it, and workers inherit it
+            os.environ[VARIABLE] = self.env
+        return workspace
 
     def again(self, command: str) -> str:
         """The next command, for the same project."""
-        return f"{command} --config {shlex.quote(str(self.config))}" if command and self.config else command
+        given = {"--config": self.config, "--env": self.env}
+        flags = "".join(f" {flag} {shlex.quote(str(value))}" for flag, value in given.items() if value is not None)
+        first, pipe, rest = command.partition(" | ")
+        return f"{first}{flags}{pipe}{rest}" if command else ""
 
 
 @Parameter(name="*")
