@@ -122,6 +122,12 @@ class Executor(Protocol):
     def idle(self) -> int:
         """How many workers would begin a task at once; `submit` gives its first ones to them."""
 
+    def busy(self) -> int:
+        """How many workers have begun something, or are about to."""
+
+    def resize(self, workers: int) -> None:
+        """Let so many workers be busy at once from now on; one too many ends what it has begun, and begins no more."""
+
     def submit(self, tasks: Sequence[Task]) -> None:
         """Hand tasks over; those of one lane are carried out by one worker, in order."""
 

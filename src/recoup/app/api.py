@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,7 @@ from recoup.app.reading import Wanted
 from recoup.app.reading import read as read_parts
 from recoup.app.workspace import Workspace
 from recoup.model.pipeline import Pipeline
+from recoup.model.policy import seconds
 from recoup.plan.request import Order, Request, parse_only
 
 if TYPE_CHECKING:
@@ -94,13 +95,18 @@ def run(
     order: str = "oldest",
     as_of_mode: str = "now",
     max_parallel: int | None = None,
+    delay: str | float | timedelta | None = None,
+    priority: int | None = None,
     executor: str | None = None,
     resume: bool = False,
     observe: Callable[[Progress], None] = lambda _progress: None,
     config: Config = None,
     env: str | None = None,
 ) -> RunReport:
-    """Run what is missing or failed, or what `only` says; failures are in the report, they are not raised."""
+    """Run what is missing or failed, or what `only` says; failures are in the report, they are not raised.
+
+    `delay` is between the beginnings of partitions; of two that want the same slots, the higher `priority` goes first.
+    """
     from recoup.app import backfilling
 
     with _workspace(config, env) as workspace:
@@ -116,7 +122,13 @@ def run(
             order=Order(order),
             as_of_mode=as_of_mode,
         )
-        options = backfilling.RunOptions(max_parallel=max_parallel, executor=executor, resume=resume)
+        options = backfilling.RunOptions(
+            max_parallel=max_parallel,
+            executor=executor,
+            resume=resume,
+            delay_seconds=None if delay is None else seconds(delay, "delay"),
+            priority=priority,
+        )
         return backfilling.run(workspace, request, pipeline, options, observe=observe)
 
 

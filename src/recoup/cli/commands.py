@@ -42,7 +42,7 @@ GROUPS: Final[tuple[tuple[str, tuple[Command, ...]], ...]] = (
                 "run what is missing or failed",
                 "PIPELINE [PARTITION…] [OPTIONS], or run --plan PATH",
             ),
-            Command("backfill", "recoup.cli.backfill:app", "ls, show, pause, resume, cancel"),
+            Command("backfill", "recoup.cli.backfill:app", "ls, show, pause, resume, cancel, set"),
         ),
     ),
     (

@@ -28,17 +28,26 @@ class Inline:
         self._selector = selectors.DefaultSelector()
         self._pace = Pace()
         self._meter = Meter()
+        self._on = True
 
     def open(self) -> None:
         """Nothing to start."""
 
     def room(self) -> int:
         """How many more tasks it takes now: what one `wait` carries out."""
-        return max(0, self._pace.depth(0.0, len(self._waiting)))
+        return max(0, self._pace.depth(0.0, len(self._waiting))) if self._on else 0
 
     def idle(self) -> int:
         """One task may begin with the next `wait`."""
-        return 0 if self._waiting else 1
+        return 1 if self._on and not self._waiting else 0
+
+    def busy(self) -> int:
+        """One while something waits for the next `wait`."""
+        return 1 if self._waiting else 0
+
+    def resize(self, workers: int) -> None:
+        """One task at a time, or none."""
+        self._on = workers > 0
 
     def submit(self, tasks: Sequence[Task]) -> None:
         """Queue tasks for the next `wait`."""
