@@ -432,7 +432,7 @@ def test_doctor_finds_what_a_run_would_stumble_over(shop):
     )
     result = shop.recoup("doctor")
     assert result.returncode == INCOMPLETE
-    assert re.search(r"fail +pool api +step a uses it, and it has no slots", result.stdout)
+    assert re.search(r"fail +pool api +step a uses it, and it is not declared", result.stdout)
     assert re.search(r"fail +pipeline other +there is no pipeline file", result.stdout)
     assert "2 checks failed" in result.stdout
 

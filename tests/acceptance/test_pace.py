@@ -1,4 +1,4 @@
-"""How fast a backfill goes: said when it begins, or from another terminal while it runs; and kept when it is resumed."""
+"""How fast a backfill goes: said when it begins, or from another terminal while it runs; kept when it is resumed."""
 
 import itertools
 import signal
@@ -34,7 +34,8 @@ def most_at_once(project):
 
 def first_claims(project, after):
     """When partitions began since then, by the ledger's clock."""
-    rows = project.ledger("SELECT min(claimed_at) AS at FROM attempts GROUP BY ordinal HAVING at > ? ORDER BY at", after)
+    sql = "SELECT min(claimed_at) AS at FROM attempts GROUP BY ordinal HAVING at > ? ORDER BY at"
+    rows = project.ledger(sql, after)
     return [at for (at,) in rows]
 
 
