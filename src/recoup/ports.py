@@ -154,7 +154,11 @@ class Performer(Protocol):
     """What a worker does with a task; made once per worker from the setup that the controller gives."""
 
     def __call__(self, body: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Carry one task out; never raises for a failing step: the failure is in the result."""
+        """Carry one task out; never raises for a failing step: the failure is in the result.
+
+        With `unfit` in the result the process must not go on, because nobody knows what its disk holds: a worker ends,
+        and another takes its place; a controller that works itself stops once the result is recorded.
+        """
 
     def idle(self) -> None:
         """Nothing waits for this worker: let go of what others may want, such as a database file."""
