@@ -84,6 +84,10 @@ class UnreachableError(RecoupError):
     exit_code = ExitCode.UNREACHABLE
 
 
+class IdentityRefusedError(UnreachableError):
+    """It answered, but it does not know us, or no longer: a password, a key, a certificate."""
+
+
 class CommitUnknownError(UnreachableError):
     """A write may or may not have happened: read back before doing anything else."""
 

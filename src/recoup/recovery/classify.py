@@ -16,6 +16,7 @@ from typing import Any
 from recoup.model.errors import RecoupError
 from recoup.model.failure import Failure, FailureKind
 from recoup.model.redact import Redact, redact
+from recoup.recovery.sqlstate import kind_of_answer
 
 MESSAGE_LIMIT = 2000
 TEXT_LIMIT = 10 * MESSAGE_LIMIT
@@ -52,6 +53,7 @@ KIND_OF_TYPE: Mapping[str, FailureKind] = {
     "FsyncFailedError": FailureKind.DISK,
     "PermissionDeniedError": FailureKind.AUTH,
     "UnauthenticatedError": FailureKind.AUTH,
+    "IdentityRefusedError": FailureKind.AUTH,
     "UnreachableError": FailureKind.NETWORK,
     "ConflictError": FailureKind.CONFLICT,
     "LedgerLockedError": FailureKind.CONFLICT,
@@ -150,4 +152,6 @@ def _kind_of(strand: list[BaseException]) -> FailureKind | None:
 def _kind(error: BaseException) -> FailureKind | None:
     if isinstance(error, OSError) and error.errno is not None and error.errno in KIND_OF_ERRNO:
         return KIND_OF_ERRNO[error.errno]
+    if answered := kind_of_answer(error):
+        return answered
     return next((KIND_OF_TYPE[t.__name__] for t in type(error).__mro__ if t.__name__ in KIND_OF_TYPE), None)
