@@ -1,10 +1,10 @@
-"""Every socket on one page: what recoup needs from a store, an executor, a sink and a clock."""
+"""Every socket on one page: what recoup needs from a store, an executor, a sink, a source and a clock."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Protocol
 
 # --- object stores -----------------------------------------------------------------------------------------------
@@ -122,12 +122,6 @@ class Executor(Protocol):
     def idle(self) -> int:
         """How many workers would begin a task at once; `submit` gives its first ones to them."""
 
-    def busy(self) -> int:
-        """How many workers have begun something, or are about to."""
-
-    def resize(self, workers: int) -> None:
-        """Let so many workers be busy at once from now on; one too many ends what it has begun, and begins no more."""
-
     def submit(self, tasks: Sequence[Task]) -> None:
         """Hand tasks over; those of one lane are carried out by one worker, in order."""
 
@@ -154,11 +148,7 @@ class Performer(Protocol):
     """What a worker does with a task; made once per worker from the setup that the controller gives."""
 
     def __call__(self, body: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Carry one task out; never raises for a failing step: the failure is in the result.
-
-        With `unfit` in the result the process must not go on, because nobody knows what its disk holds: a worker ends,
-        and another takes its place; a controller that works itself stops once the result is recorded.
-        """
+        """Carry one task out; never raises for a failing step: the failure is in the result."""
 
     def idle(self) -> None:
         """Nothing waits for this worker: let go of what others may want, such as a database file."""
@@ -208,6 +198,32 @@ class Sink(Protocol):
 
     def close(self) -> None:
         """Let go of the database, so that people can query."""
+
+
+# --- sources -----------------------------------------------------------------------------------------------------
+
+
+class Database(Protocol):
+    """A database that sources and calendars ask; nothing is written. Values are bound, lists as in `IN :partitions`.
+
+    Errors: UnreachableError when it does not answer, ConfigError when it does not understand; no secret is in either.
+    """
+
+    def rows(self, text: str, parameters: Mapping[str, object]) -> list[tuple[Any, ...]]:
+        """What a query answers; parameters that its text does not name are left out."""
+
+    def frame(self, text: str, parameters: Sequence[Mapping[str, object]]) -> Any:  # noqa: ANN401 - a polars.DataFrame
+        """What a query answers for each of these, one below the other, with the types that its columns have."""
+
+    def close(self) -> None:
+        """Let go of the connection; the next question opens it again."""
+
+
+class Days(Protocol):
+    """A calendar of days that somebody else keeps: an exchange's, a country's."""
+
+    def expected(self, first: date, last: date) -> Iterable[date]:
+        """Those from first to last, both included, that it expects; ConfigError when it does not know."""
 
 
 # --- clocks ------------------------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from recoup.model.partitioning import Partitioning
 from recoup.model.policy import Retry, seconds
 from recoup.model.pool import Pool
 from recoup.model.relation import Relation, Same, Span, Within
+from recoup.model.sql import Sql
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -60,8 +61,8 @@ class Input:
 class Source:
     """A dataset that somebody else makes: recoup can only ask whether a partition is there.
 
-    Give `files`, a pattern such as `"raw/dt={partition}/*.csv"`, or `probe`, a callable from partition key to bool or
-    version (a str that changes when the content does). `load` turns the keys that are there into the step's
+    Give `files`, a pattern such as `"raw/dt={partition}/*.csv"`; or `probe`, a callable from partition key to bool or
+    version (a str that changes when the content does); or `sql`. `load` turns the keys that are there into the step's
     argument; without it a step gets the list of files, or of keys.
     """
 
@@ -70,15 +71,21 @@ class Source:
     files: str | None = None
     probe: Callable[[str], bool | str | None] | None = None
     load: Callable[[list[str]], Any] | None = None
+    sql: Sql | None = None
 
     def __post_init__(self) -> None:
         check_name("source", self.name)
-        if (self.files is None) == (self.probe is None):
-            message = f"source {self.name!r} needs either files= or probe="
-            raise PipelineError(message, "give it one of the two, so that recoup can ask what is there")
+        if sum(way is not None for way in (self.files, self.probe, self.sql)) != 1:
+            message = f"source {self.name!r} needs either files= or probe= or sql="
+            raise PipelineError(message, "give it one of the three, so that recoup can ask what is there")
         if self.files is not None and "{partition}" not in self.files:
             message = f"source {self.name!r}: the pattern {self.files!r} does not say where the partition stands"
             raise PipelineError(message, "write {partition} where its key stands in the path")
+        if self.sql is not None:
+            self.sql.check(self.name, self.partitions)
+            if self.sql.load is not None and self.load is not None:
+                message = f"source {self.name!r} has two ways to load"
+                raise PipelineError(message, "leave out load=, or the load of its Sql")
 
 
 @dataclass(eq=False)

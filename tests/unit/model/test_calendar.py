@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from recoup.model.calendar import Calendar, parse_keys
-from recoup.model.errors import PartitionError
+from recoup.model.calendar import Calendar, File, Holidays, Query, parse_keys
+from recoup.model.errors import PartitionError, PipelineError
 from recoup.model.partition import PartitionSet
 from recoup.model.static_partitioning import Static
 from recoup.model.time_partitionings import Daily, Hourly, Monthly
@@ -87,11 +87,32 @@ def test_what_is_no_calendar(source):
 def test_a_file_is_remembered_but_not_read():
     calendar = Calendar.from_file(Path("games/2013.txt"))
 
-    assert calendar.path == str(Path("games/2013.txt"))
-    assert calendar == Calendar.from_file(calendar.path)
-    assert Calendar([]).path is None
-    with pytest.raises(ValueError, match="parse_keys"):
+    assert calendar.elsewhere == File(str(Path("games/2013.txt")))
+    assert calendar == Calendar.from_file("games/2013.txt")
+    assert Calendar([]).elsewhere is None
+    with pytest.raises(ValueError, match="has yet to be read"):
         expected(calendar, WEEK)
+
+
+def test_what_others_keep_is_remembered_but_not_asked():
+    assert Calendar.from_sql("warehouse", "SELECT d FROM games").elsewhere == Query("warehouse", "SELECT d FROM games")
+    assert Calendar.exchange("XNYS") == Calendar.exchange("XNYS") != Calendar.exchange("XLON")
+    assert Calendar.holidays("DE").elsewhere == Holidays("DE", None, weekends=True)
+
+
+@pytest.mark.parametrize(
+    ("connection", "query", "message"),
+    [
+        ("postgresql://root:geheim@host/x", "SELECT 1", "the calendar does not name a connection"),
+        ("", "SELECT 1", "does not name a connection"),
+        ("warehouse", " ", "the calendar's query is ' '"),
+        ("warehouse", "SELECT d FROM games WHERE d = :partition", "names :partition, which nobody binds"),
+    ],
+)
+def test_a_query_that_nobody_could_ask(connection, query, message):
+    with pytest.raises(PipelineError, match=message) as refused:
+        Calendar.from_sql(connection, query)
+    assert "geheim" not in f"{refused.value.message} {refused.value.remedy}"
 
 
 def test_a_file_has_one_key_a_line():

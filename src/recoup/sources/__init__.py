@@ -1,0 +1,1 @@
+"""Where facts about the outside come from: databases that are asked in SQL, calendars that others keep."""
