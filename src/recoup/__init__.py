@@ -14,6 +14,7 @@ from recoup.model.pipeline import Pipeline, Source, Step, lookback, trailing, wi
 from recoup.model.policy import Retry
 from recoup.model.pool import Pool
 from recoup.model.sinks import DuckDB
+from recoup.model.sql import Sql
 from recoup.model.static_partitioning import Static
 from recoup.model.time_partitionings import Daily, Hourly, Monthly
 
@@ -36,6 +37,7 @@ __all__ = [
     "RecoupError",
     "Retry",
     "Source",
+    "Sql",
     "Static",
     "Step",
     "lookback",

@@ -38,6 +38,7 @@ def code_version(node: Node) -> str:
     if node.step.version is not None:
         return f"v{node.step.version}"
     parts = [_function(inspect.unwrap(node.step.fn)), *(_used(node.name, thing) for thing in node.step.uses)]
+    parts += [source.sql.load for _, source in sorted(node.step.sources.items()) if source.sql and source.sql.load]
     return f"{PYTHON}:{_digest(chr(10).join(parts))}"
 
 

@@ -1,16 +1,16 @@
-"""What the world looks like before a plan is made: which partitions are expected, and what the sources have."""
+"""What the sources have before a plan is made: by their files, by a function of the pipeline's, or in SQL."""
 
 from __future__ import annotations
 
 import glob
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
-from datetime import datetime
-from pathlib import Path, PurePath
+from pathlib import PurePath
 
-from recoup.model.calendar import parse_keys
-from recoup.model.errors import ConfigError, PartitionError, RecoupError, UnreachableError
+from recoup.app.outside import Outside
+from recoup.app.presence import Presence
+from recoup.app.sql_sources import sql_presence
+from recoup.model.errors import PartitionError, RecoupError, UnreachableError
 from recoup.model.graph import Node
 from recoup.model.partition import PartitionSet
 from recoup.model.partitioning import Partitioning
@@ -19,46 +19,18 @@ from recoup.model.time_base import TimePartitioning
 from recoup.model.time_partitionings import Hourly
 
 
-@dataclass(frozen=True, slots=True)
-class Presence:
-    """What a source has; versions only where it knows them."""
-
-    present: PartitionSet
-    versions: dict[int, str] = field(default_factory=dict)
-
-
-def expected(partitioning: Partitioning, now: datetime, root: Path) -> PartitionSet:
-    """The declared partitions that are on the calendar."""
-    universe = partitioning.universe(now)
-    calendar = partitioning.calendar
-    if calendar is None:
-        return universe
-    if calendar.path is None:
-        return calendar.mask(partitioning, universe)
-    path = root / calendar.path
-    try:
-        return parse_keys(path.read_text(encoding="utf-8"), partitioning) & universe
-    except OSError as error:
-        message = f"the calendar {path} cannot be read: {error.strerror}"
-        raise ConfigError(message, "mend the path, which is relative to recoup.toml") from error
-    except UnicodeDecodeError as error:
-        message = f"the calendar {path} is no text in UTF-8"
-        raise ConfigError(message, "save it as UTF-8, one key a line") from error
-    except PartitionError as error:
-        message = f"the calendar {path}, {error.message}"
-        raise PartitionError(message, error.remedy) from error
-
-
-def presence(node: Node, universe: PartitionSet, root: Path) -> Presence:
-    """Ask a source about its partitions."""
+def presence(node: Node, wanted: PartitionSet, outside: Outside) -> Presence:
+    """Ask a source about these of its partitions."""
     source = node.source
     assert source is not None
+    if source.sql is not None:
+        return sql_presence(source.name, source.sql, node.partitions, wanted, outside)
     if source.files is not None:
-        found = _listed(str(PurePath(glob.escape(str(root))) / source.files), node.partitions)
-        return Presence(PartitionSet.of(found) & universe)
+        found = _listed(str(PurePath(glob.escape(str(outside.root))) / source.files), node.partitions)
+        return Presence(PartitionSet.of(found) & wanted)
     assert source.probe is not None
     present, versions = [], {}
-    for ordinal in universe:
+    for ordinal in wanted:
         name = node.partitions.name(ordinal)
         answer = _ask(source.name, source.probe, name)
         if answer:

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from recoup.app.loading import load_pipeline
-from recoup.app.plugins import open_sink
+from recoup.app.plugins import open_database, open_sink
+from recoup.app.settings import load_settings
 from recoup.engine.attempt import AttemptPerformer
 from recoup.lake.stores import from_description
 from recoup.model.graph import Graph
@@ -21,8 +22,9 @@ def make(setup: Mapping[str, Any]) -> AttemptPerformer:
     graph = Graph.of(load_pipeline(setup["pipeline"], root))
     return AttemptPerformer(
         graph,
-        lambda: from_description(setup["lake"]),
-        lambda spec: open_sink(spec, root),
-        root,
-        redactor(os.environ),
+        open_store=lambda: from_description(setup["lake"]),
+        open_sink=lambda spec: open_sink(spec, root),
+        open_database=lambda name: open_database(load_settings(setup["config"] and Path(setup["config"])), name),
+        root=root,
+        redact=redactor(os.environ),
     )

@@ -1,15 +1,17 @@
-"""The plug-in table: the only place that names executors and sinks."""
+"""The plug-in table: the only place that names executors, sinks and sources."""
 
 from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, assert_never
 
+from recoup.app.connections import connection_url
 from recoup.app.settings import Settings
+from recoup.model.calendar import Exchange, Holidays
 from recoup.model.errors import ConfigError
-from recoup.ports import Executor, Sink
+from recoup.ports import Database, Days, Executor, Sink
 
 PERFORMER = "recoup.app.performer:make"
 """Where workers find what carries their tasks out."""
@@ -44,3 +46,23 @@ def open_sink(spec: Mapping[str, Any], root: Path) -> Sink:
         return DuckDBSink({**spec, "database": str(root / spec["database"])})
     message = f"unknown sink {spec['kind']!r}"
     raise ConfigError(message, "the sinks are: duckdb")
+
+
+def open_database(settings: Settings, name: str) -> Database:
+    """The database of that connection; it is connected to by the first question."""
+    from recoup.sources.sql import SqlDatabase
+
+    return SqlDatabase(connection_url(settings, name), name)
+
+
+def open_days(calendar: Exchange | Holidays) -> Days:
+    """Who keeps such a calendar."""
+    from recoup.sources.days import CountryDays, ExchangeDays
+
+    match calendar:
+        case Exchange(name):
+            return ExchangeDays(name)
+        case Holidays(country, subdivision, weekends):
+            return CountryDays(country, subdivision, weekends=weekends)
+        case unknown:
+            assert_never(unknown)

@@ -7,9 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from recoup.app.calendars import expected
 from recoup.app.code import code_version, same_code
-from recoup.app.observing import Presence, expected, presence
+from recoup.app.observing import presence
+from recoup.app.outside import Outside
 from recoup.app.plugins import sink_exists
+from recoup.app.presence import Presence
 from recoup.ledger import planes as plane_names
 from recoup.ledger.facts import NodeId
 from recoup.ledger.reader import LedgerReader
@@ -46,11 +49,15 @@ class Planned:
     prepared: Prepared
 
 
-def prepare(ledger: Ledger, pipeline: Pipeline, root: Path, now: datetime) -> Prepared:
+def prepare(ledger: Ledger, pipeline: Pipeline, outside: Outside, now: datetime) -> Prepared:
     """Ask calendars and sources, record what they say, and read the planes; unchanged facts are not written again."""
     graph = Graph.of(pipeline)
-    calendars = {node.index: expected(node.partitions, now, root) for node in graph.nodes if not _is_static(node)}
-    sources = {n.index: presence(n, n.partitions.universe(now), root) for n in graph.nodes if n.kind is NodeKind.SOURCE}
+    calendars = _calendars(graph, now, outside)
+    sources = {
+        node.index: presence(node, calendars.get(node.index, node.partitions.universe(now)), outside)
+        for node in graph.nodes
+        if node.kind is NodeKind.SOURCE
+    }
     with ledger.transaction() as tx:
         graph = graph.bind(lambda partitioning: _bound(tx, pipeline.name, partitioning))
         node_ids = [_register(tx, ledger, pipeline.name, node) for node in graph.nodes]
@@ -65,11 +72,25 @@ def prepare(ledger: Ledger, pipeline: Pipeline, root: Path, now: datetime) -> Pr
     reader = LedgerReader(ledger.path, ledger.db)
     planes, durations = reader.planes(node_ids), reader.durations()
     states = tuple(
-        _state(_held(node, planes[node_id], root), calendars[node.index], versions[node.index], durations.get(node_id))
+        _state(
+            _held(node, planes[node_id], outside.root),
+            calendars[node.index],
+            versions[node.index],
+            durations.get(node_id),
+        )
         for node, node_id in zip(graph.nodes, node_ids, strict=True)
     )
     observed = {index: seen.versions for index, seen in sources.items()}
     return Prepared(pipeline, graph, node_ids, versions, observed, Snapshot(states, now))
+
+
+def _calendars(graph: Graph, now: datetime, outside: Outside) -> dict[int, PartitionSet]:
+    """What each node's calendar expects, by the node's index; one that several share is read once."""
+    read: dict[Partitioning, PartitionSet] = {}
+    for node in graph.nodes:
+        if not _is_static(node) and node.partitions not in read:
+            read[node.partitions] = expected(node.partitions, now, outside)
+    return {node.index: read[node.partitions] for node in graph.nodes if not _is_static(node)}
 
 
 def _held(node: Node, planes: Mapping[str, PartitionSet], root: Path) -> Mapping[str, PartitionSet]:

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 
 from recoup.app.backfills import ACTIVE, as_they_stand, at_work
 from recoup.app.bound import Bound, bound
+from recoup.app.calendars import expected
 from recoup.app.code import code_version, same_code
-from recoup.app.observing import expected
+from recoup.app.outside import Outside
 from recoup.app.workspace import Workspace
 from recoup.engine.insight import Insight, Reason, StepInsight, Window, insight
 from recoup.ledger import planes as plane_names
@@ -70,7 +71,9 @@ def status(
         known = bound(workspace, reader, pipeline)
         window = Window(_asked(workspace, known.graph, start, end, partitions))
         live = at_work(workspace, reader)
-        snapshot, reasons = _snapshot(workspace, reader, known, live), _reasons(reader, known)
+        with workspace.outside() as outside:
+            snapshot = _snapshot(workspace, reader, known, live, outside)
+        reasons = _reasons(reader, known)
         found = insight(known.graph, snapshot, window=window, steps=steps, reasons=reasons)
         rows = reader.backfills("WHERE pipeline = ? AND state IN ('running', 'paused')", (known.pipeline.name,))
         active = [row for row in as_they_stand(rows, live) if row.state in ACTIVE]
@@ -107,7 +110,9 @@ def _asked(
     return graph.anchor.window(start, end, now) if start or end else None
 
 
-def _snapshot(workspace: Workspace, reader: LedgerReader, known: Bound, live: frozenset[int]) -> Snapshot:
+def _snapshot(
+    workspace: Workspace, reader: LedgerReader, known: Bound, live: frozenset[int], outside: Outside
+) -> Snapshot:
     """The planes; which partitions are expected is asked anew, since days go by between two plans."""
     now, planes = workspace.clock.now(), reader.planes(known.node_ids)
     running, states = _running(reader, live), []
@@ -116,7 +121,7 @@ def _snapshot(workspace: Workspace, reader: LedgerReader, known: Bound, live: fr
         if node.kind is NodeKind.SOURCE:
             wanted = facts.get(plane_names.EXPECTED, NOTHING)
         else:
-            wanted = expected(node.partitions, now, workspace.settings.root)
+            wanted = expected(node.partitions, now, outside)
         states.append(_state(node, facts, wanted, running.get(node_id, NOTHING)))
     return Snapshot(tuple(states), now)
 

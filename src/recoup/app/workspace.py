@@ -13,6 +13,8 @@ from pathlib import Path
 
 from recoup.app.clock import SystemClock
 from recoup.app.loading import load_pipeline, resolve
+from recoup.app.outside import Outside
+from recoup.app.plugins import open_database
 from recoup.app.prepare import Prepared, prepare
 from recoup.app.settings import Settings, load_settings
 from recoup.lake.owner import claim_owner
@@ -33,9 +35,9 @@ class Workspace:
     clock: Clock = field(default_factory=SystemClock)
 
     @classmethod
-    def here(cls, config: Path | None = None, environment: str | None = None) -> Workspace:
+    def here(cls, config: Path | None = None) -> Workspace:
         """The project around the current folder."""
-        return cls(load_settings(config, environment=environment))
+        return cls(load_settings(config))
 
     @property
     def who(self) -> str:
@@ -83,7 +85,12 @@ class Workspace:
 
     def prepared(self, ledger: Ledger, name: str | Pipeline) -> Prepared:
         """A pipeline, ready to plan."""
-        return prepare(ledger, self.pipeline(name)[0], self.settings.root, self.clock.now())
+        with self.outside() as outside:
+            return prepare(ledger, self.pipeline(name)[0], outside, self.clock.now())
+
+    def outside(self) -> Outside:
+        """Whom calendars and sources ask."""
+        return Outside(self.settings.root, lambda name: open_database(self.settings, name))
 
 
 def _place_of(pipeline: Pipeline) -> str:

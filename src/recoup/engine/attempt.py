@@ -5,7 +5,6 @@ Nothing here opens the ledger, and nothing is raised: a failure is part of the r
 
 from __future__ import annotations
 
-import glob
 import inspect
 import re
 import sys
@@ -18,13 +17,13 @@ from pathlib import Path
 from typing import Any
 
 from recoup.engine.context import Context
-from recoup.lake.disk import FsyncFailedError
+from recoup.engine.loader import SourceLoader
 from recoup.model.failure import Failure
 from recoup.model.graph import Graph, Node
-from recoup.model.pipeline import Source, Step
+from recoup.model.pipeline import Step
 from recoup.model.redact import Redact
 from recoup.model.relation import Same
-from recoup.ports import Delivery, ObjectStore, Sink
+from recoup.ports import Database, Delivery, ObjectStore, Sink
 from recoup.recovery.classify import classify
 
 SinkOpener = Callable[[Mapping[str, Any]], Sink]
@@ -34,12 +33,19 @@ class AttemptPerformer:
     """What a worker does with a task: a step's attempt, or a delivery."""
 
     def __init__(
-        self, graph: Graph, open_store: Callable[[], ObjectStore], open_sink: SinkOpener, root: Path, redact: Redact
+        self,
+        graph: Graph,
+        *,
+        open_store: Callable[[], ObjectStore],
+        open_sink: SinkOpener,
+        open_database: Callable[[str], Database],
+        root: Path,
+        redact: Redact,
     ) -> None:
         self._graph = graph
         self._open_store = open_store
         self._open_sink = open_sink
-        self._root = root
+        self._loader = SourceLoader(root, open_database)
         self._redact = redact
         self._sinks: dict[str, Sink] = {}
         self._eager = {node.index: _eager_arguments(node.step) for node in graph.nodes if node.step}
@@ -58,17 +64,16 @@ class AttemptPerformer:
         except Exception as error:  # noqa: BLE001 - whatever a step raises is a failure of this attempt, never of the worker
             sys.stderr.write(self._redact(traceback.format_exc()))
             result = {"failure": self._failure(error, node).to_json()}
-            if isinstance(error, FsyncFailedError):
-                result["unfit"] = [error.message, error.remedy]
         except SystemExit as error:
             result = {"failure": classify(RuntimeError(f"the step called sys.exit({error.code!r})")).to_json()}
         result["started"], result["ended"] = started, time.time()  # noqa: TID251 - as above
         return result
 
     def idle(self) -> None:
-        """Nothing waits: let go of embedded databases, so that people can query them."""
+        """Nothing waits: let go of embedded databases, so that people can query them, and of connections."""
         for sink in self._sinks.values():
             sink.close()
+        self._loader.close()
 
     def _step(self, node: Node, body: Mapping[str, Any]) -> dict[str, Any]:
         step = node.step
@@ -105,7 +110,9 @@ class AttemptPerformer:
         edge = next(edge for edge in node.edges if edge.argument == name)
         parent = self._graph.nodes[edge.parent]
         if parent.source is not None:
-            return _load_source(parent.source, given["partitions"], self._root)
+            loaded = self._loader.load(parent, given["partitions"])
+            is_frame = parent.source.sql is not None and parent.source.sql.load is not None
+            return loaded.lazy() if is_frame and name not in self._eager[node.index] else loaded
         if not given["files"] and not given.get("columns"):
             return None
         from recoup.lake.scan import scan
@@ -153,16 +160,6 @@ def _context(pipeline: str, node: Node, body: Mapping[str, Any]) -> Context:
         backfill_id=body.get("backfill_id"),
         there={name: tuple(given["partitions"]) for name, given in body.get("inputs", {}).items()},
     )
-
-
-def _load_source(source: Source, partitions: list[str], root: Path) -> Any:  # noqa: ANN401 - whatever the source gives
-    if source.load is not None:
-        return source.load(partitions)
-    if source.files is None:
-        return partitions
-    patterns = [source.files.replace("{partition}", glob.escape(partition)) for partition in partitions]
-    found = (glob.glob(str(root / pattern)) for pattern in patterns)  # noqa: PTH207 - Path.glob refuses absolute ones
-    return [path for paths in found for path in sorted(paths)]
 
 
 def _eager_arguments(step: Step[..., Any]) -> frozenset[str]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from recoup.model.graph import Node
 from recoup.model.partition import PartitionSet
+from recoup.model.pipeline import Source
 from recoup.model.relation import Edge, Same
 
 NAMED_RANGES = 3
@@ -13,16 +14,31 @@ NAMED_RANGES = 3
 
 def shortfall(edge: Edge, parent: Node, lacking: PartitionSet, there: int, expected: int) -> str:
     """Why an input is not enough: `weather: 0 of 24 there, 18 needed; missing 2013-12-31T00…2013-12-31T23 (24)`."""
-    what = "has no" if parent.source is not None else "is missing"
     if isinstance(edge.relation, Same):
-        return f"{parent.name} {what} {', '.join(_few(parent, lacking))}"
+        return f"{parent.name} {_lacks(parent)} {', '.join(_few(parent, lacking))}"
     counted = f"{parent.name}: {there} of {expected} there, {edge.needed(expected)} needed"
     return f"{counted}; missing {', '.join(_few(parent, lacking))}"
 
 
 def same_shortfall(parent: Node) -> str:
     """The reason that a whole group shares whose own partition is not there."""
-    return f"{parent.name} has no such partition" if parent.source is not None else f"{parent.name} is not there"
+    match parent.source:
+        case None:
+            return f"{parent.name} is not there"
+        case Source(sql=None):
+            return f"{parent.name} has no such partition"
+        case _:
+            return f"{parent.name} has 0 rows of it"
+
+
+def _lacks(parent: Node) -> str:
+    match parent.source:
+        case None:
+            return "is missing"
+        case Source(sql=None):
+            return "has no"
+        case _:
+            return "has 0 rows of"
 
 
 def _few(parent: Node, lacking: PartitionSet) -> Sequence[str]:

@@ -1,4 +1,4 @@
-"""What the world looks like before a plan: calendars give what is expected, sources say what is there."""
+"""What a source has: by its files, or by a function of the pipeline's."""
 
 from datetime import UTC, datetime
 
@@ -7,63 +7,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import recoup as rc
-from recoup.app.observing import _regex, expected, presence
-from recoup.model.errors import ConfigError, ExitCode, PartitionError, RecoupError, UnreachableError
+from recoup.app.observing import _regex, presence
+from recoup.app.outside import Outside
+from recoup.model.errors import ExitCode, RecoupError, UnreachableError
 from recoup.model.graph import Graph
 
 NOW = datetime(2025, 6, 1, 12, tzinfo=UTC)
 DAYS = rc.Daily("2013-01-01", "2013-01-07")
 
 
-def names(partitioning, ordinals):
-    return [partitioning.name(o) for o in ordinals]
-
-
-# ------------------------------------------------------------------------------------------------ calendars
-
-
-def expecting(tmp_path, **how):
-    days = rc.Daily("2013-01-01", "2013-01-07", **how)
-    return names(days, expected(days, NOW, tmp_path))
-
-
-def test_without_a_calendar_all_that_is_declared_is_expected(tmp_path):
-    assert len(expecting(tmp_path)) == 7
-
-
-def test_a_calendar_leaves_holes(tmp_path):
-    assert expecting(tmp_path, calendar=rc.Calendar(lambda day: day.day % 3 == 0)) == ["2013-01-03", "2013-01-06"]
-    assert expecting(tmp_path, calendar=rc.Calendar(["2013-01-05", "2020-01-01"])) == ["2013-01-05"]
-
-
-def test_a_calendar_in_a_file_is_relative_to_the_project_and_read_anew(tmp_path):
-    (tmp_path / "days").mkdir()
-    file = tmp_path / "days" / "games.txt"
-    calendar = rc.Calendar.from_file("days/games.txt")
-    file.write_text("# game days\n2013-01-02\n2013-01-04  # away\n\n2020-01-01\n")
-    assert expecting(tmp_path, calendar=calendar) == ["2013-01-02", "2013-01-04"]
-    file.write_text("2013-01-03\n")
-    assert expecting(tmp_path, calendar=calendar) == ["2013-01-03"]
-    assert expecting(tmp_path, calendar=rc.Calendar.from_file(file)) == ["2013-01-03"]
-
-
-def test_a_calendar_that_is_not_there(tmp_path):
-    with pytest.raises(ConfigError, match=rf"the calendar {tmp_path}/games.txt cannot be read: No such file") as raised:
-        expecting(tmp_path, calendar=rc.Calendar.from_file("games.txt"))
-    assert raised.value.remedy
-
-
-def test_a_calendar_that_is_no_text(tmp_path):
-    (tmp_path / "games.txt").write_bytes(b"2013-01-02\n\xff\xfe\n")
-    with pytest.raises(ConfigError, match="is no text in UTF-8"):
-        expecting(tmp_path, calendar=rc.Calendar.from_file("games.txt"))
-
-
-def test_a_line_that_is_no_key_is_named(tmp_path):
-    (tmp_path / "games.txt").write_text("2013-01-02\n\n2013-02-30\n")
-    with pytest.raises(PartitionError, match=rf"the calendar {tmp_path}/games.txt, line 3: '2013-02-30'") as raised:
-        expecting(tmp_path, calendar=rc.Calendar.from_file("games.txt"))
-    assert raised.value.exit_code is ExitCode.USAGE
+def nobody(name):
+    raise AssertionError(f"nobody asked for the database {name}")
 
 
 # ------------------------------------------------------------------------------------------------ files
@@ -78,7 +32,7 @@ def _presence(root, source):
     flights = rc.Pipeline("p", partitions=source.partitions)
     flights.step(name="raw")(lambda ctx, feed=source: None)
     node = Graph.of(flights).nodes[0]
-    found = presence(node, node.partitions.universe(NOW), root)
+    found = presence(node, node.partitions.universe(NOW), Outside(root, nobody))
     return {node.partitions.name(o): found.versions.get(o) for o in found.present}
 
 

@@ -1,1 +1,0 @@
-"""How settings come about: read from a file, merged by who wins, checked, shown with their origin."""
