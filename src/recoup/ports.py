@@ -50,6 +50,9 @@ class ObjectStore(Protocol):
     def put_new(self, key: str, data: bytes, *, sync: bool) -> None:
         """Like `put`, but ConflictError when the key exists already."""
 
+    def put_all_new(self, items: Sequence[tuple[str, bytes]]) -> list[str]:
+        """Many at once, durable when it returns, none seen before its bytes are; the keys that exist already."""
+
     def swap(self, key: str, data: bytes, expected: str | None) -> None:
         """Compare and swap, durable: ConflictError unless the version is `expected` (None: no such key)."""
 

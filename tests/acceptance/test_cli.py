@@ -354,7 +354,10 @@ def test_json_is_what_its_page_says(project):
     hold(["publish", "accept", "sample"], "publish accept")
     hold(["lake", "gc"], "lake gc")
     hold(["lake", "view", "trend"], "lake view")
-    hold(["lake", "adopt"], "lake adopt, ledger adopt")
+    old = "import polars as pl\npl.DataFrame({'n': [1]}).write_parquet('2024-01-31.parquet')\nprint(1)"
+    project.python(old)
+    hold(["lake", "adopt", "sample", "trend", "--files", "{partition}.parquet"], "lake adopt")
+    hold(["ledger", "adopt"], "ledger adopt")
     hold(["ledger", "path"], "ledger path")
     hold(["ledger", "verify"], "ledger verify")
     hold(["ledger", "backup", "copy.db"], "ledger backup")

@@ -13,6 +13,7 @@ from datetime import timedelta
 from recoup.app.datasets import Dataset, datasets
 from recoup.app.reading import Wanted, parts_of
 from recoup.app.workspace import Workspace
+from recoup.lake.data_files import uri_of
 from recoup.lake.gc import Garbage, GarbagePlan, collect, garbage
 from recoup.lake.layout import Place, PlaceKind, manifest, place_of
 from recoup.lake.owner import adopt as adopt_lake
@@ -100,7 +101,7 @@ def view(workspace: Workspace, dataset: str, *, name: str | None = None) -> View
     """For readers from outside, who must not glob run folders: what is current, as SQL and as a list of files."""
     found, parts = parts_of(workspace, dataset, Wanted())
     store = workspace.store()
-    files = tuple(store.uri(file.path) for part in parts for file in part.files)
+    files = tuple(uri_of(store, file.path) for part in parts for file in part.files)
     return View(found.name, view_sql(name or found.name, files), files)
 
 

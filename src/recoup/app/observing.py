@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import glob
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import PurePath
 
 from recoup.app.outside import Outside
@@ -53,15 +54,30 @@ def _ask(source: str, probe: object, partition: str) -> bool | str | None:
 
 def _listed(pattern: str, partitioning: Partitioning) -> Iterator[int]:
     """The ordinals whose files exist; what matches the pattern but is no key is somebody else's file."""
+    return (ordinal for _, ordinal in matched(pattern, partitioning, globbed(pattern)) if ordinal is not None)
+
+
+def globbed(pattern: str) -> Iterator[str]:
+    """The paths that an absolute pattern finds, whatever stands in the place of the partition."""
+    return glob.iglob(pattern.replace("{partition}", "*"), recursive=True)  # noqa: PTH207 - Path.glob refuses absolute ones
+
+
+def fits(pattern: str, paths: Iterable[str]) -> Iterator[str]:
+    """Those of the paths that `globbed` would find."""
+    found = re.compile(_regex(pattern.replace("{partition}", "*")))
+    return (path for path in paths if found.fullmatch(path))
+
+
+def matched(pattern: str, partitioning: Partitioning, paths: Iterable[str]) -> Iterator[tuple[str, int | None]]:
+    """Each path with the partition that it names; None where it names none."""
     first, *others = map(_regex, pattern.split("{partition}"))
     key = re.compile(f"{first}(?P<key>{_key(partitioning)}){'(?P=key)'.join(others)}")
-    paths = glob.iglob(pattern.replace("{partition}", "*"), recursive=True)  # noqa: PTH207 - Path.glob refuses absolute ones
     for path in paths:
+        ordinal = None
         if match := key.fullmatch(path):
-            try:
-                yield partitioning.ordinal(match["key"])
-            except PartitionError:
-                continue
+            with suppress(PartitionError):
+                ordinal = partitioning.ordinal(match["key"])
+        yield path, ordinal
 
 
 def _key(partitioning: Partitioning) -> str:

@@ -75,7 +75,8 @@ def read(workspace: Workspace, name: str, wanted: Wanted) -> pl.LazyFrame:
             columns = text_of(merged(schema_of(part.columns) for part in parts))
         except (TypeError, ValueError):
             columns = None  # what does not fit together, or is written by another polars, the files tell better
-    return scan(_lake(workspace), files, key=found.key, columns=columns)
+    partition_of = {file.path: part.partition for part in parts for file in part.files}
+    return scan(_lake(workspace), files, key=found.key, columns=columns, partition_of=partition_of)
 
 
 def parts_of(workspace: Workspace, name: str, wanted: Wanted) -> tuple[Dataset, list[Part]]:

@@ -12,6 +12,7 @@ from typing import Any
 from recoup.app.bound import Bound
 from recoup.app.code import code_version
 from recoup.app.plugins import open_sink
+from recoup.lake.data_files import uri_of
 from recoup.ledger import planes
 from recoup.ledger.facts import Claim, Claimed, Failed, Measured, NodeId, Publication, Published, RunRow, Succeeded
 from recoup.ledger.leases import ControllerLease
@@ -113,7 +114,7 @@ class Redelivery:
             run_id=current.run_id if current else None,
             token=ours.token,
             digest=current.publication.digest if current else "",
-            files=tuple(self.store.uri(file.path) for file in current.publication.files) if current else (),
+            files=tuple(uri_of(self.store, file.path) for file in current.publication.files) if current else (),
             storage_options=self.store.storage_options(),
         )
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from recoup.app.bound import Bound
 from recoup.app.datasets import select, undeclared
 from recoup.app.rollback_moves import NONE, NOTHING, Asked, Begun, Move, RollbackPlan, run_before
+from recoup.lake.data_files import present
 from recoup.ledger import planes
 from recoup.ledger.facts import Published, Token
 from recoup.ledger.reader import LedgerReader
@@ -177,14 +178,8 @@ class _Planning:
         assert move.after is not None
         if move.after.state == "collected":
             return False
-        folders: dict[str, set[str]] = {}
-        for file in move.after.publication.files:
-            folder = file.path.rpartition("/")[0] + "/"
-            if folder not in folders:
-                folders[folder] = {info.key for info in self.store.list(folder)}
-            if file.path not in folders[folder]:
-                return False
-        return True
+        paths = [file.path for file in move.after.publication.files]
+        return not set(paths) - present(self.store, paths)
 
     def _tables(self, moves: Iterable[Move]) -> dict[str, int]:
         counts: dict[str, int] = {}

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from typing import Annotated
 
 from cyclopts import App, Parameter
 
 from recoup.app import lake_care
-from recoup.app.lake_care import KEEP_DAYS, KEEP_GENERATIONS, Adopted, Collected
+from recoup.app.adoption import adopt_files
+from recoup.app.lake_care import KEEP_DAYS, KEEP_GENERATIONS, Collected
+from recoup.cli.adoption_text import adoption_json, adoption_lines
 from recoup.cli.options import Common
 from recoup.cli.output import Answer
 from recoup.cli.text import View, clean, counted, size
 from recoup.model.errors import UsageError
 
-app = App(name="lake", help="The lake: collect garbage, view what is current, take it over.")
+app = App(name="lake", help="The lake: collect garbage, view what is current, adopt what was there before.")
 
 _USUAL = Common()
 _SHOWN = 20
@@ -68,24 +71,26 @@ def view(
     )
 
 
-@app.command(usage="recoup lake adopt")
-def adopt(*, common: Common = _USUAL) -> Answer:
-    """Make the lake this ledger's own; whoever owned it before can publish no more."""
-    return adopted("lake adopt", common)
-
-
-def adopted(command: str, common: Common) -> Answer:
-    """Take the lake over, under whichever name it was asked for."""
-    done = lake_care.adopt(common.workspace())
-    body = {
-        "lake": done.lake,
-        "ledger_id": done.ledger_id,
-        "epoch": done.epoch,
-        "token": done.token,
-        "strangers": list(done.strangers),
-    }
-    after = "recoup ledger rebuild" if done.strangers else "recoup status"
-    return Answer(command, body, lambda view: _adopted_lines(done, view), next=common.again(after))
+@app.command(usage="recoup lake adopt PIPELINE STEP --files PATTERN [--yes]")
+def adopt(
+    pipeline: Annotated[str, Parameter(help="Whose step.")],
+    step: Annotated[str, Parameter(help="What these files would have been made by.")],
+    /,
+    *,
+    files: Annotated[str, Parameter(metavar="PATTERN", help='Parquet files, such as "old/dt={partition}/*.parquet".')],
+    yes: Annotated[bool, Parameter(help="Do it; without, it only shows what would be adopted.")] = False,
+    common: Common = _USUAL,
+) -> Answer:
+    """Take files that are there already as published partitions of a step; nothing is moved or copied."""
+    found = adopt_files(common.workspace(), pipeline, step, files, yes=yes)
+    again = " ".join(["recoup lake adopt", pipeline, step, "--files", shlex.quote(files), "--yes"])
+    return Answer(
+        "lake adopt",
+        adoption_json(found),
+        lambda view: adoption_lines(found, view),
+        next=common.again(again if found.count and not found.done else f"recoup run {pipeline}"),
+        exit_code=found.exit_code,
+    )
 
 
 def _collected_lines(found: Collected, view: View) -> Iterator[str]:
@@ -102,10 +107,3 @@ def _collected_lines(found: Collected, view: View) -> Iterator[str]:
         f"; {counted(found.publications, 'publication')} can no longer be rolled back to" if found.publications else ""
     )
     yield f"deleted {what}{lost}" if found.done else f"nothing has been changed: {what} would be deleted{lost}"
-
-
-def _adopted_lines(done: Adopted, view: View) -> Iterator[str]:
-    yield f"{done.lake} is now ledger {done.ledger_id}'s, at epoch {done.epoch}"
-    if done.strangers:
-        yield view.paint("warn", "it shows what this ledger does not know:")
-        yield from (f"  {clean(sentence)}" for sentence in done.strangers)

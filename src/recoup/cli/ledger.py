@@ -7,10 +7,16 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from recoup.app import ledger_care
+from recoup.app import lake_care, ledger_care
 from recoup.app.rebuild import rebuild as build_anew
-from recoup.cli.lake import adopted
-from recoup.cli.ledger_text import migrated_lines, rebuilt_json, rebuilt_lines, verified_json, verified_lines
+from recoup.cli.ledger_text import (
+    adopted_lines,
+    migrated_lines,
+    rebuilt_json,
+    rebuilt_lines,
+    verified_json,
+    verified_lines,
+)
 from recoup.cli.options import Common
 from recoup.cli.output import Answer
 from recoup.cli.text import size
@@ -93,4 +99,13 @@ def rebuild(
 @app.command(usage="recoup ledger adopt")
 def adopt(*, common: Common = _USUAL) -> Answer:
     """Make the lake this ledger's own; whoever owned it before can publish no more."""
-    return adopted("ledger adopt", common)
+    done = lake_care.adopt(common.workspace())
+    body = {
+        "lake": done.lake,
+        "ledger_id": done.ledger_id,
+        "epoch": done.epoch,
+        "token": done.token,
+        "strangers": list(done.strangers),
+    }
+    after = "recoup ledger rebuild" if done.strangers else "recoup status"
+    return Answer("ledger adopt", body, lambda view: adopted_lines(done, view), next=common.again(after))

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
+from recoup.app.lake_care import Adopted
 from recoup.app.ledger_care import Verified
 from recoup.app.rebuild import Rebuilt
 from recoup.cli.text import Cell, View, clean, counted, duration, number, ranges
@@ -75,3 +76,11 @@ def rebuilt_lines(done: Rebuilt, view: View) -> Iterator[str]:
     if done.copy is not None:
         yield f"the ledger that was there is kept as {done.copy}"
     yield from (view.paint("warn", clean(sentence)) for sentence in (*done.trouble, *done.strangers))
+
+
+def adopted_lines(done: Adopted, view: View) -> Iterator[str]:
+    """Whose the lake is now, and what it shows that this ledger does not know."""
+    yield f"{done.lake} is now ledger {done.ledger_id}'s, at epoch {done.epoch}"
+    if done.strangers:
+        yield view.paint("warn", "it shows what this ledger does not know:")
+        yield from (f"  {clean(sentence)}" for sentence in done.strangers)

@@ -18,6 +18,7 @@ from typing import Any
 
 from recoup.engine.context import Context
 from recoup.engine.loader import SourceLoader
+from recoup.lake.data_files import uri_of
 from recoup.model.failure import Failure
 from recoup.model.graph import Graph, Node
 from recoup.model.pipeline import Step
@@ -118,7 +119,8 @@ class AttemptPerformer:
         from recoup.lake.scan import scan
 
         key = None if isinstance(edge.relation, Same) else parent.partitions.key
-        frame = scan(self._store, given["files"], key=key, columns=given.get("columns"))
+        beside = given.get("partition_of")
+        frame = scan(self._store, given["files"], key=key, columns=given.get("columns"), partition_of=beside)
         return frame.collect() if name in self._eager[node.index] else frame
 
     def _deliver(self, node: Node, body: Mapping[str, Any]) -> dict[str, Any]:
@@ -134,7 +136,7 @@ class AttemptPerformer:
                 run_id=given["run_id"],
                 token=given["token"],
                 digest=given["digest"],
-                files=tuple(self._store.uri(path) for path in given["files"]),
+                files=tuple(uri_of(self._store, path) for path in given["files"]),
                 storage_options=self._store.storage_options(),
             )
         )

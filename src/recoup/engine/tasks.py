@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from recoup.engine.inflight import Inflight
+from recoup.lake.layout import is_staged
 from recoup.ledger.facts import Claimed, NodeId, Published
 from recoup.ledger.transaction import Transaction
 from recoup.model.graph import Graph, Node, NodeKind
@@ -101,9 +102,14 @@ class TaskMaker:
         paths = [file.path for p in found for file in p.publication.files]
         if not paths:
             return {"files": [], "columns": tx.columns_of(self.node_ids[parent.index])} if not found else {"files": []}
+        given: dict[str, object] = {"files": paths}
         first = found[0].publication.columns
-        same = all(p.publication.columns == first for p in found)
-        return {"files": paths, "columns": dict(first)} if same else {"files": paths}
+        if all(p.publication.columns == first for p in found):
+            given["columns"] = dict(first)
+        if not all(map(is_staged, paths)):
+            name = parent.partitions.name
+            given["partition_of"] = {f.path: name(p.publication.ordinal) for p in found for f in p.publication.files}
+        return given
 
     def _source(self, source: Node, span: range) -> tuple[list[InputRead], list[str]]:
         """What the source had when the plan was made."""

@@ -120,6 +120,16 @@ def place_of(key: str) -> Place | None:
     return _run_place(PlaceKind.OTHER, parts)
 
 
+def is_outside(path: str) -> bool:
+    """Whether a manifest names a file that lies beside the lake: an absolute path or a URL, which no key can be."""
+    return path.startswith("/") or "://" in path
+
+
+def is_staged(path: str) -> bool:
+    """Whether a file lies below a run, where its path tells its partition; what was adopted lies where it lay."""
+    return "/run=" in path and not is_outside(path)
+
+
 def check_key(key: str) -> str:
     """The key itself, when it stays below the root in a folder as well as in a bucket; else UsageError."""
     parts = key.split("/")

@@ -13,7 +13,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from recoup.lake.disk import refusal, sync_file, write_all
+from recoup.lake.disk import refusal, sync_disk, sync_file, write_all
 from recoup.lake.files import NewFile, written
 from recoup.lake.folders import Folders
 from recoup.lake.layout import LOCKS, check_key, check_prefix
@@ -90,6 +90,33 @@ class LocalStore:
             raise _taken(path) from error
         except OSError as error:
             raise refusal(error, path) from error
+
+    def put_all_new(self, items: Sequence[tuple[str, bytes]]) -> list[str]:
+        """All bytes beside their places, one sync, then all links, one sync: two syncs for however many."""
+        paths = [(key, self._path(key), data) for key, data in items]
+        waiting: list[tuple[str, str, str]] = []
+        try:
+            try:
+                for key, path, data in paths:
+                    waiting.append((key, path, self._write_beside(path, data, sync=False)))
+                sync_disk(self._root)
+                taken = [key for key, path, beside in waiting if not self._linked(beside, path)]
+            finally:
+                for _, _, beside in waiting:
+                    os.unlink(beside)
+            sync_disk(self._root)
+        except OSError as error:
+            raise refusal(error, self._root) from error
+        return taken
+
+    def _linked(self, beside: str, path: str) -> bool:
+        """Under the folder's lock, for somebody may be swapping what we would make."""
+        with self._locks.held(path.rpartition("/")[0]):
+            try:
+                os.link(beside, path)
+            except FileExistsError:
+                return False
+        return True
 
     def swap(self, key: str, data: bytes, expected: str | None) -> None:
         """Compare and replace under the folder's lock; durable when it returns."""

@@ -62,6 +62,16 @@ class MemoryStore:
         """Write whole unless the key is taken."""
         self.swap(key, data, None)
 
+    def put_all_new(self, items: Sequence[tuple[str, bytes]]) -> list[str]:
+        """One after the other."""
+        taken = []
+        for key, data in items:
+            try:
+                self.put_new(key, data, sync=True)
+            except ConflictError:
+                taken.append(key)
+        return taken
+
     def swap(self, key: str, data: bytes, expected: str | None) -> None:
         """Compare and replace under the lock."""
         with self._lock:

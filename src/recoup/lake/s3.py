@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from datetime import timedelta
 from pathlib import Path
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 CONNECT_SECONDS = 5.0
 REQUEST_SECONDS = 30.0
 RETRIES = 4
+REQUESTS = 16
 _WHOLE_BYTES = 64 << 20  # up to here one request, which can be create-only; above, parts
 _CODE = re.compile(r"<Code>(\w{1,60})</Code>")
 _STATUS = re.compile(r"status code: (\d{3})")
@@ -79,6 +81,19 @@ class S3Store:
     def put_new(self, key: str, data: bytes, *, sync: bool) -> None:  # noqa: ARG002 - a bucket is always durable
         """Write whole unless the key is taken."""
         self._put_if(key, data, None)
+
+    def put_all_new(self, items: Sequence[tuple[str, bytes]]) -> list[str]:
+        """Many requests on their way at once."""
+        with ThreadPoolExecutor(REQUESTS) as threads:
+            made = threads.map(lambda item: self._made(*item), items)
+            return [key for (key, _), is_new in zip(items, made, strict=True) if not is_new]
+
+    def _made(self, key: str, data: bytes) -> bool:
+        try:
+            self._put_if(key, data, None)
+        except ConflictError:
+            return False
+        return True
 
     def swap(self, key: str, data: bytes, expected: str | None) -> None:
         """Compare and replace on the server."""

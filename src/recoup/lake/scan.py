@@ -8,8 +8,9 @@ from typing import Any
 
 import polars as pl
 
+from recoup.lake.data_files import uri_of
 from recoup.lake.dtypes import AnyType, merged, schema_of
-from recoup.lake.layout import place_of
+from recoup.lake.layout import is_outside, place_of
 from recoup.model.manifest import DataFile
 from recoup.ports import ObjectStore
 
@@ -22,12 +23,14 @@ def scan(
     *,
     key: str | None = None,
     columns: Mapping[str, str] | None = None,
+    partition_of: Mapping[str, str] | None = None,
 ) -> pl.LazyFrame:
     """Read these files, in this order, when the frame is collected.
 
     A column that a file lacks is null there; integers and floats widen. `columns` are those of all files together
     (`merged` manifests); without them the footer of every file is read now. With `key`, such as `dt` or
-    `dt/tenant`, columns of that name hold the partition as a string, unless the data has them itself.
+    `dt/tenant`, columns of that name hold the partition as a string, unless the data has them itself; `partition_of`
+    tells it by path for files that do not lie below a run.
     """
     paths = [file if isinstance(file, str) else file.path for file in files]
     if len(paths) == 1 and columns is None and key is None:
@@ -38,7 +41,7 @@ def scan(
         return pl.LazyFrame(schema={**schema, **dict.fromkeys(added, pl.String)})
     if not added:
         return _open(store, paths, schema)
-    members = {path: _members(path, key or "") for path in paths}
+    members = {path: _members(path, key or "", partition_of or {}) for path in paths}
     if len({tuple(found.items()) for found in members.values()}) == 1:
         return _open(store, paths, schema).with_columns(**_literals(members[paths[0]], added))
     if _in_memory(store):
@@ -46,7 +49,7 @@ def scan(
         return pl.concat([_open(store, list(same), schema).with_columns(**_literals(m, added)) for m, same in groups])
     frame = _open(store, paths, schema, include_file_paths=_PATH)
     of_file = {
-        name: pl.col(_PATH).replace_strict({store.uri(p): members[p][name] for p in paths}, return_dtype=pl.String)
+        name: pl.col(_PATH).replace_strict({uri_of(store, p): members[p][name] for p in paths}, return_dtype=pl.String)
         for name in added
     }
     return frame.with_columns(**of_file).drop(_PATH)
@@ -93,8 +96,8 @@ def _open(store: ObjectStore, paths: Sequence[str], schema: Mapping[str, AnyType
 
 
 def _source(store: ObjectStore, path: str) -> Any:  # noqa: ANN401 - a path, a URL or the bytes themselves
-    if not _in_memory(store):
-        return store.uri(path)
+    if not _in_memory(store) or is_outside(path):
+        return uri_of(store, path)
     stored = store.get(path)
     if stored is None:
         raise FileNotFoundError(store.uri(path))
@@ -109,11 +112,12 @@ def _options(store: ObjectStore) -> Any:  # noqa: ANN401 - polars has a type for
     return store.storage_options() or None
 
 
-def _members(path: str, key: str) -> dict[str, str]:
-    """The members in a file's path, by the names of the key."""
-    place = place_of(path)
+def _members(path: str, key: str, partition_of: Mapping[str, str]) -> dict[str, str]:
+    """The members of a file's partition, as its path has them or as we are told, by the names of the key."""
+    place = None if path in partition_of else place_of(path)
+    partition = place.partition if place else partition_of.get(path, "")
     names = key.split("/")
-    found = place.partition.split("/", len(names) - 1) if place else []
+    found = partition.split("/", len(names) - 1) if partition else []
     if len(found) != len(names):
         raise ValueError(f"{path} does not lie below {key}=…")
     return dict(zip(names, found, strict=True))

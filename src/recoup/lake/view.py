@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from recoup.lake.data_files import uri_of
 from recoup.lake.manifests import read_manifest
 from recoup.lake.pointers import pointers_below
 from recoup.model.errors import CorruptError, UsageError
@@ -60,7 +61,7 @@ def current_of(store: ObjectStore, key: str, pointer: Pointer) -> CurrentPartiti
 
 def file_list(store: ObjectStore, partitions: Iterable[CurrentPartition]) -> list[str]:
     """Paths or URLs that any reader of Parquet opens."""
-    return [store.uri(file.path) for partition in partitions for file in partition.files]
+    return [uri_of(store, file.path) for partition in partitions for file in partition.files]
 
 
 def view_sql(name: str, paths: Iterable[str]) -> str:

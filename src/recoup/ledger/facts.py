@@ -13,6 +13,10 @@ NodeId = NewType("NodeId", int)
 Token = NewType("Token", int)
 
 
+ADOPTED = "adopted"
+"""The decision of attempts that made nothing: what they publish was there before."""
+
+
 @dataclass(frozen=True, slots=True)
 class NodeRow:
     """A dataset as the ledger knows it."""

@@ -13,7 +13,7 @@ from typing import Any
 
 from recoup.ledger import planes
 from recoup.ledger.connection import FileLock
-from recoup.ledger.facts import NodeId
+from recoup.ledger.facts import ADOPTED, NodeId
 from recoup.ledger.registry import as_chunks
 from recoup.ledger.transaction import Transaction
 from recoup.ledger.verify import facts_planes
@@ -126,7 +126,7 @@ class Restoring:
         rows = []
         for (run_id, grain, ordinal), run in self._runs.items():
             rest = unfinished.get((run.pipeline, grain), PartitionSet(0))
-            is_open = newest[run.pipeline, grain, ordinal] is run and ordinal in rest
+            is_open = newest[run.pipeline, grain, ordinal] is run and run.newest_token > 0 and ordinal in rest
             closed_at = None if is_open else run.ended_at
             opened_at = min(run.opened_at, run.ended_at)
             rows.append(
@@ -154,9 +154,10 @@ class Restoring:
         began = a.ended_at if a.started_at is None else a.started_at
         run.opened_at = min(run.opened_at, began)
         run.ended_at = max(run.ended_at, a.ended_at)
-        run.newest_token = max(run.newest_token, a.token)
         self.highest_token = max(self.highest_token, a.token)
-        if a.state == "succeeded" and a.started_at is not None:
+        if a.decision != ADOPTED:  # such a run is never gone on with
+            run.newest_token = max(run.newest_token, a.token)
+        if a.state == "succeeded" and a.started_at is not None and a.decision != ADOPTED:
             count, seconds = self._durations.get(a.node, (0, 0.0))
             self._durations[a.node] = (count + 1, seconds + a.ended_at - a.started_at)
         backfill = None if a.backfill_id is None else self.backfill_row(a.backfill_id)

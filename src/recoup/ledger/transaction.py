@@ -9,6 +9,7 @@ from typing import Any
 
 from recoup.ledger import planes as plane_names
 from recoup.ledger.facts import (
+    ADOPTED,
     Blocked,
     Claim,
     Claimed,
@@ -54,6 +55,15 @@ class Transaction:
             (pipeline, grain, ordinal),
         ).fetchone()
         return RunRow(*found)
+
+    def past_run(
+        self, run_id: str, pipeline: str, grain: str, ordinal: int, partition: str, run_as_of: float
+    ) -> RunRow:
+        """A run of its own that nobody continues: it stands for how something came about that was there before."""
+        run = self._rows.next("runs", "run")
+        row = (run, run_id, pipeline, grain, ordinal, partition, run_as_of, self.now, self.now)
+        self._db.execute("INSERT INTO runs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+        return RunRow(run, run_id, partition, run_as_of)
 
     def close_runs(self, runs: Sequence[int]) -> None:
         """All steps of these runs are done: the next rerun of their partitions is a new run."""
@@ -328,6 +338,8 @@ class Transaction:
         self._db.executemany(f"INSERT INTO publications VALUES ({places})", rows)  # noqa: S608 - only question marks
 
     def _took(self, success: Succeeded) -> None:
+        if success.publication.reason == ADOPTED:
+            return  # it says nothing of how long the step takes
         node, measured = success.publication.node, success.measured
         count, seconds = self._durations.get(node, (0, 0.0))
         self._durations[node] = (count + 1, seconds + measured.ended_at - measured.started_at)

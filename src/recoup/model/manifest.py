@@ -14,7 +14,7 @@ POINTER_GENERATIONS = 20
 
 @dataclass(frozen=True, slots=True)
 class DataFile:
-    """One create-only file below a run; `path` is relative to the lake."""
+    """One file: `path` is relative to the lake; of one that was adopted from beside it, absolute, or a URL."""
 
     path: str
     rows: int

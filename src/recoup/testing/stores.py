@@ -51,6 +51,13 @@ class ObjectStoreContract:
             store.put_new("a/b/c.json", b"2", sync=sync)
         assert _data(store, "a/b/c.json") == b"1"
 
+    def test_put_all_new_writes_each_once_and_tells_which_were_taken(self, store: FileStore) -> None:
+        store.put("a/2/x", b"old", sync=False)
+        assert store.put_all_new([(f"a/{n}/x", b"%d" % n) for n in range(4)]) == ["a/2/x"]
+        assert [_data(store, f"a/{n}/x") for n in range(4)] == [b"0", b"1", b"old", b"3"]
+        assert [info.key for info in store.list("a/")] == [f"a/{n}/x" for n in range(4)], "nothing is left beside them"
+        assert store.put_all_new([]) == []
+
     def test_large_values_come_back(self, store: FileStore) -> None:
         data = bytes(range(256)) * 30_000
         store.put("a/large", data, sync=False)
@@ -231,6 +238,9 @@ class FaultyStore:
 
     def put_new(self, key: str, data: bytes, *, sync: bool) -> None:
         self.inner.put_new(key, data, sync=sync)
+
+    def put_all_new(self, items: Sequence[tuple[str, bytes]]) -> list[str]:
+        return self.inner.put_all_new(items)
 
     def swap(self, key: str, data: bytes, expected: str | None) -> None:
         self.swaps += 1
