@@ -125,6 +125,12 @@ class Executor(Protocol):
     def idle(self) -> int:
         """How many workers would begin a task at once; `submit` gives its first ones to them."""
 
+    def busy(self) -> int:
+        """How many workers have begun something, or are about to."""
+
+    def resize(self, workers: int) -> None:
+        """Let so many workers be busy at once from now on; one too many ends what it has begun, and begins no more."""
+
     def submit(self, tasks: Sequence[Task]) -> None:
         """Hand tasks over; those of one lane are carried out by one worker, in order."""
 
@@ -151,7 +157,11 @@ class Performer(Protocol):
     """What a worker does with a task; made once per worker from the setup that the controller gives."""
 
     def __call__(self, body: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Carry one task out; never raises for a failing step: the failure is in the result."""
+        """Carry one task out; never raises for a failing step: the failure is in the result.
+
+        With `unfit` in the result the process must not go on, because nobody knows what its disk holds: a worker ends,
+        and another takes its place; a controller that works itself stops once the result is recorded.
+        """
 
     def idle(self) -> None:
         """Nothing waits for this worker: let go of what others may want, such as a database file."""

@@ -49,7 +49,7 @@ def standing(tmp_path_factory):
         (["run", "shop", "--only", "nix"], "--only does not know 'nix'", "missing, failed, stale"),
         (["run", "shop", "--as-of-mode", "nix"], "--as-of-mode does not know 'nix'", "now, partition-end"),
         (["run", "shop", "2024-01-01", "--end", "2024-01-02"], "both a window and explicit partitions", "not both"),
-        (["run", "shop", "--max-parallel", "0"], "--max-parallel is 0", "from 1 up"),
+        (["run", "shop", "--max-parallel", "0"], "--max-parallel is 0", "from 1 to 10000"),
         (["run", "--plan", "nix.json"], "plan nix.json cannot be read", "recoup plan -o"),
         (["run", "shop", "--plan", "x", "--step", "orders"], "exactly what was saved", "leave them out"),
         (["run"], "no pipeline was named", "[pipelines]"),
@@ -121,7 +121,7 @@ def test_a_pipeline_that_cannot_be(project, body, sentence):
         ("lakes = 'x'\n", "unknown setting 'lakes'"),
         ("max_parallel = 'two'\n", "max_parallel must be a whole number"),
         ("executor = 'dask'\n", "choose from processes, inline"),
-        ("[pools]\napi = 0\n", "[pools] api = 0"),
+        ("[pools]\napi = 0\n", "[pools] api: 0 is no number of slots"),
     ],
 )
 def test_a_broken_configuration(project, text, sentence):

@@ -364,6 +364,7 @@ def test_json_is_what_its_page_says(project):
     hold(["ledger", "migrate"], "ledger migrate")
     hold(["ledger", "rebuild", "--force"], "ledger rebuild")
     hold(["doctor"], "doctor")
+    hold(["config", "show"], "config show")
     hold(["init", "more"], "init")
     shown = json.loads(project.recoup("publish", "show", "trend", "2024-01-09", "--json").stdout)
     wrong["publish show"] = complaints(shown, EVERYWHERE, "publish show")
@@ -434,7 +435,7 @@ def test_doctor_finds_what_a_run_would_stumble_over(shop):
     )
     result = shop.recoup("doctor")
     assert result.returncode == INCOMPLETE
-    assert re.search(r"fail +pool api +step a uses it, and it has no slots", result.stdout)
+    assert re.search(r"fail +pool api +step a uses it, and it is not declared", result.stdout)
     assert re.search(r"fail +pipeline other +there is no pipeline file", result.stdout)
     assert "2 checks failed" in result.stdout
 

@@ -86,6 +86,9 @@ def test_a_disk_that_fills_up_half_way(share, small_disk, tmp_path, nursery):
 @pytest.mark.parametrize(
     ("kind", "where"),
     [
+        ("create", "ledger.lock"),
+        ("mkdir", "controllers"),
+        ("create", "controllers/"),
         ("mkdir", "lake/clean"),
         ("write", "lake/clean"),
         ("write", "lake/manifests/clean"),
@@ -105,9 +108,11 @@ def test_one_write_for_which_there_is_no_room(kind, where, tmp_path, nursery):
 # --- an fsync that fails
 
 
-@pytest.mark.parametrize("where", ["lake/_recoup", "lake/manifests/totals", ".current.json", "summary.json"])
+@pytest.mark.parametrize(
+    "where", ["lake/_recoup", ".parquet", "lake/manifests/totals", ".current.json", "summary.json"]
+)
 def test_an_fsync_that_fails_is_not_tried_again(where, tmp_path, nursery):
-    """Of what a controller makes durable: owner, manifests, pointers and the summary."""
+    """Of what a controller makes durable: owner, data of steps that it runs itself, manifests, pointers, summary."""
     project = made(tmp_path / "project")
     assert project.run(nursery, at=1, kinds=["sync"], where=where, error=errno.EIO, trace="trace.txt") == UNREACHABLE
     assert "the disk did not confirm a write" in project.output()

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
-from datetime import datetime
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from recoup.app.configuration.layers import VARIABLE
 from recoup.app.reading import Wanted
 from recoup.app.reading import read as read_parts
 from recoup.app.workspace import Workspace
 from recoup.model.pipeline import Pipeline
+from recoup.model.policy import seconds
 from recoup.plan.request import Order, Request, parse_only
 
 if TYPE_CHECKING:
@@ -33,13 +36,16 @@ def read(
     end: str | None = None,
     as_of: datetime | str | None = None,
     config: Config = None,
+    env: str | None = None,
 ) -> pl.LazyFrame:
     """What a dataset shows, as a lazy frame: one partition, from `start` to `end` (both included), or all of it.
 
     With `as_of`, an aware datetime or an ISO time, what it showed at that moment. The partition's key is a column,
-    unless the data has one of that name. `config` is a recoup.toml; without it the nearest one upwards counts.
+    unless the data has one of that name. `config` is a recoup.toml; without it the nearest one upwards counts. `env`
+    is an environment of it; without one that of RECOUP_ENV.
     """
-    return read_parts(_workspace(config), dataset, Wanted(partition, start, end, as_of))
+    with _workspace(config, env) as workspace:
+        return read_parts(workspace, dataset, Wanted(partition, start, end, as_of))
 
 
 def plan(
@@ -55,24 +61,25 @@ def plan(
     order: str = "oldest",
     as_of_mode: str = "now",
     config: Config = None,
+    env: str | None = None,
 ) -> Planned:
     """What a run would do, and why; nothing is run."""
     from recoup.app import backfilling
 
-    workspace = _workspace(config)
-    request = Request(
-        pipeline=workspace.pipeline(pipeline)[0].name,
-        start=start,
-        end=end,
-        partitions=tuple(partitions),
-        only=parse_only(only if isinstance(only, str) else tuple(only)),
-        steps=tuple(steps),
-        exclude=tuple(exclude),
-        include_upstream=include_upstream,
-        order=Order(order),
-        as_of_mode=as_of_mode,
-    )
-    return backfilling.plan(workspace, request, pipeline)
+    with _workspace(config, env) as workspace:
+        request = Request(
+            pipeline=workspace.pipeline(pipeline)[0].name,
+            start=start,
+            end=end,
+            partitions=tuple(partitions),
+            only=parse_only(only if isinstance(only, str) else tuple(only)),
+            steps=tuple(steps),
+            exclude=tuple(exclude),
+            include_upstream=include_upstream,
+            order=Order(order),
+            as_of_mode=as_of_mode,
+        )
+        return backfilling.plan(workspace, request, pipeline)
 
 
 def run(
@@ -88,29 +95,41 @@ def run(
     order: str = "oldest",
     as_of_mode: str = "now",
     max_parallel: int | None = None,
+    delay: str | float | timedelta | None = None,
+    priority: int | None = None,
     executor: str | None = None,
     resume: bool = False,
     observe: Callable[[Progress], None] = lambda _progress: None,
     config: Config = None,
+    env: str | None = None,
 ) -> RunReport:
-    """Run what is missing or failed, or what `only` says; failures are in the report, they are not raised."""
+    """Run what is missing or failed, or what `only` says; failures are in the report, they are not raised.
+
+    `delay` is between the beginnings of partitions; of two that want the same slots, the higher `priority` goes first.
+    """
     from recoup.app import backfilling
 
-    workspace = _workspace(config)
-    request = Request(
-        pipeline=workspace.pipeline(pipeline)[0].name,
-        start=start,
-        end=end,
-        partitions=tuple(partitions),
-        only=parse_only(only if isinstance(only, str) else tuple(only)),
-        steps=tuple(steps),
-        exclude=tuple(exclude),
-        include_upstream=include_upstream,
-        order=Order(order),
-        as_of_mode=as_of_mode,
-    )
-    options = backfilling.RunOptions(max_parallel=max_parallel, executor=executor, resume=resume)
-    return backfilling.run(workspace, request, pipeline, options, observe=observe)
+    with _workspace(config, env) as workspace:
+        request = Request(
+            pipeline=workspace.pipeline(pipeline)[0].name,
+            start=start,
+            end=end,
+            partitions=tuple(partitions),
+            only=parse_only(only if isinstance(only, str) else tuple(only)),
+            steps=tuple(steps),
+            exclude=tuple(exclude),
+            include_upstream=include_upstream,
+            order=Order(order),
+            as_of_mode=as_of_mode,
+        )
+        options = backfilling.RunOptions(
+            max_parallel=max_parallel,
+            executor=executor,
+            resume=resume,
+            delay_seconds=None if delay is None else seconds(delay, "delay"),
+            priority=priority,
+        )
+        return backfilling.run(workspace, request, pipeline, options, observe=observe)
 
 
 def status(
@@ -121,12 +140,25 @@ def status(
     partitions: Sequence[str] = (),
     steps: Sequence[str] = (),
     config: Config = None,
+    env: str | None = None,
 ) -> Status:
     """How a pipeline stands, from the ledger as it is; nothing is asked of any source."""
     from recoup.app.status import status as told
 
-    return told(_workspace(config), pipeline, start=start, end=end, partitions=partitions, steps=steps)
+    with _workspace(config, env) as workspace:
+        return told(workspace, pipeline, start=start, end=end, partitions=partitions, steps=steps)
 
 
-def _workspace(config: Config) -> Workspace:
-    return Workspace.here(Path(config) if config is not None else None)
+@contextmanager
+def _workspace(config: Config, env: str | None) -> Iterator[Workspace]:
+    """With RECOUP_ENV set for the block: a pipeline's own code may ask for it, and workers inherit it."""
+    workspace = Workspace.here(Path(config) if config is not None else None, env)
+    before = os.environ.get(VARIABLE)
+    if env is not None:
+        os.environ[VARIABLE] = env
+    try:
+        yield workspace
+    finally:
+        if env is not None:
+            os.environ.pop(VARIABLE)
+            os.environ |= {} if before is None else {VARIABLE: before}

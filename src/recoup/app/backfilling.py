@@ -17,7 +17,7 @@ from recoup.app.summary import summarise
 from recoup.app.workspace import Workspace
 from recoup.engine.budgets import Budgets
 from recoup.engine.events import Counts
-from recoup.engine.lost_manifests import mark_own_manifests, rewrite_lost_manifests
+from recoup.engine.lost_manifests import mark_manifests, rewrite_lost_manifests
 from recoup.engine.machine import Machine
 from recoup.engine.publisher import Publisher
 from recoup.engine.reconcile import reconcile
@@ -25,10 +25,11 @@ from recoup.engine.runner import Progress, Runner, Stopping
 from recoup.engine.runs import RunBook
 from recoup.engine.tasks import TaskMaker
 from recoup.lake.layout import summary as summary_path
-from recoup.ledger.backfills import open_backfill, set_state, take_up
-from recoup.ledger.facts import BackfillRow, Blocked
+from recoup.ledger.backfills import open_backfill, set_controls, set_state, take_up, wish_of
+from recoup.ledger.facts import BackfillRow, Blocked, Controls
 from recoup.ledger.leases import ControllerLease
 from recoup.ledger.reader import LedgerReader
+from recoup.ledger.transaction import Transaction
 from recoup.ledger.writer import Ledger
 from recoup.model.errors import ConfigError, ExitCode, UsageError
 from recoup.model.pipeline import Pipeline
@@ -62,6 +63,13 @@ class RunOptions:
     executor: str | None = None
     resume: bool = False
     plan_file: Path | None = None
+    delay_seconds: float | None = None
+    priority: int | None = None
+
+    @property
+    def controls(self) -> Controls:
+        """What can also be set while it runs, and stays with the backfill."""
+        return Controls(self.max_parallel, self.delay_seconds, self.priority)
 
 
 def plan(workspace: Workspace, request: Request, pipeline: str | Pipeline) -> Planned:
@@ -92,8 +100,11 @@ def run(
             planned = _saved(prepared, options.plan_file) if options.plan_file else _planned(prepared, request)
             backfilling = _Backfilling(workspace, ledger, lease, store, planned, place, options)
             report = backfilling.run(on_plan, observe)
+            there = rewrite_lost_manifests(
+                ledger, lease.controller, store, prepared.graph, prepared.node_ids, since=there
+            )
             with ledger.transaction() as tx:
-                mark_own_manifests(tx, loaded.name, lease.controller, there)
+                mark_manifests(tx, loaded.name, there)
                 lease.end(tx)
             return report
         finally:
@@ -156,6 +167,8 @@ class _Backfilling:
         pools = {**self.workspace.settings.pools, **pipeline.pools}
         machine = Machine(prepared.graph, chosen, prepared.snapshot, pools)
         mode = chosen.request.as_of_mode
+        _, controls = wish_of(self.ledger, backfill)
+        max_parallel = self.workspace.settings.max_parallel
         return Runner(
             pipeline=pipeline.name,
             backfill=backfill,
@@ -167,7 +180,7 @@ class _Backfilling:
             budgets=Budgets(machine, self.ledger, backfill_id),
             ledger=self.ledger,
             lease=self.lease,
-            executor=self._executor(chosen.actions),
+            executor=self._executor(min(controls.max_parallel or max_parallel, chosen.actions)),
             publisher=Publisher(self.store),
             tasks=TaskMaker(
                 graph=prepared.graph,
@@ -184,14 +197,16 @@ class _Backfilling:
             stopping=stopping,
             observe=observe,
             redact=redactor(os.environ),
+            controls=controls,
+            max_parallel=max_parallel,
         )
 
-    def _executor(self, actions: int) -> Any:  # noqa: ANN401 - the port's Executor
+    def _executor(self, workers: int) -> Any:  # noqa: ANN401 - the port's Executor
         settings = self.workspace.settings
-        workers = min(self.options.max_parallel or settings.max_parallel, actions)
         setup = {
             "root": str(settings.root),
             "config": settings.config and str(settings.config),
+            "environment": settings.environment or "",
             "pipeline": self.place,
             "lake": self.store.describe(),
         }
@@ -221,6 +236,7 @@ class _Backfilling:
             self.lease.renew(tx)
             if self.options.resume and (old := self._unfinished(request)):
                 take_up(tx, old.backfill, self.lease.controller, who)
+                self._set_controls(tx, old.backfill, old.controls)
                 return old.backfill, old.backfill_id, old.created_at
             chance = self.workspace.clock.token_bytes(2).hex()
             backfill_id = f"{request.pipeline}-{self.workspace.clock.now():%Y%m%d}-{chance}"
@@ -235,7 +251,12 @@ class _Backfilling:
                 actions=self.planned.plan.actions,
                 who=who,
             )
+            self._set_controls(tx, backfill, Controls())
             return backfill, backfill_id, tx.now
+
+    def _set_controls(self, tx: Transaction, backfill: int, before: Controls) -> None:
+        if (controls := before.changed_by(self.options.controls)) != before:
+            set_controls(tx, backfill, controls, self.workspace.who)
 
     def _unfinished(self, request: Request) -> BackfillRow | None:
         reader = LedgerReader(self.ledger.path, self.ledger.db)

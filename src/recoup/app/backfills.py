@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from recoup.app.workspace import Workspace
-from recoup.ledger.backfills import set_state, set_wish
-from recoup.ledger.facts import BackfillRow
+from recoup.ledger.backfills import IN_FORCE, set_controls, set_state, set_wish
+from recoup.ledger.facts import BackfillRow, Controls
 from recoup.ledger.leases import void_dead
 from recoup.ledger.reader import LedgerReader
 from recoup.ledger.restore import live_controllers
@@ -26,6 +26,8 @@ CANCEL_PATIENCE_SECONDS: Final = 15.0
 """A cancel ends workers, kindly first."""
 _LOOK_SECONDS: Final = 0.02
 _NOBODY: Final = 0
+Taken = Callable[[LedgerReader, str], bool]
+"""Whether its controller has taken a wish over, by what the ledger says and the state of the backfill."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +80,7 @@ def show(workspace: Workspace, name: str) -> Detail:
 
 def pause(workspace: Workspace, name: str) -> Wished:
     """No new claims; what runs ends."""
-    return _wish(workspace, name, "pause", lambda state: state == "paused", PATIENCE_SECONDS)
+    return _wish(workspace, name, "pause", lambda _, state: state == "paused", PATIENCE_SECONDS)
 
 
 def resume(workspace: Workspace, name: str) -> Wished | None:
@@ -92,7 +94,7 @@ def resume(workspace: Workspace, name: str) -> Wished | None:
         if row.state not in ACTIVE:
             return None
         set_wish(tx, row.backfill, "", workspace.who)
-    return _awaited(workspace, row, lambda state: state != "paused", PATIENCE_SECONDS)
+    return _awaited(workspace, row, lambda _, state: state != "paused", PATIENCE_SECONDS)
 
 
 def cancel(workspace: Workspace, name: str) -> Wished:
@@ -104,7 +106,27 @@ def cancel(workspace: Workspace, name: str) -> Wished:
         if row.state not in ACTIVE:
             return _cancelled_here(tx, row)
         set_wish(tx, row.backfill, "cancel", workspace.who)
-    return _awaited(workspace, row, lambda state: state not in ACTIVE, CANCEL_PATIENCE_SECONDS)
+    return _awaited(workspace, row, lambda _, state: state not in ACTIVE, CANCEL_PATIENCE_SECONDS)
+
+
+def adjust(workspace: Workspace, name: str, new: Controls) -> Wished:
+    """Say how it is to be carried out; one that runs takes it over at once, another one when it is resumed."""
+    with workspace.reader() as reader:
+        row = find(reader, name)
+    with _written(workspace) as tx:
+        row = _now(workspace, tx, row)
+        if row.state not in (*ACTIVE, "interrupted", "cancelled"):
+            message = f"the backfill {row.backfill_id} is {row.state}: nothing of it will run"
+            raise UsageError(message, "`recoup backfill ls` lists them all")
+        row = replace(row, controls=row.controls.changed_by(new))
+        set_controls(tx, row.backfill, row.controls, workspace.who)
+        (said,) = tx.execute("SELECT max(seq) FROM events").fetchone()
+    if row.state not in ACTIVE:
+        return Wished(row, row.state, answered=True)
+    since = "SELECT 1 FROM events WHERE seq > ? AND kind = ? AND backfill = ?"
+    return _awaited(
+        workspace, row, lambda reader, _: bool(reader.query(since, (said, IN_FORCE, row.backfill))), PATIENCE_SECONDS
+    )
 
 
 def active(workspace: Workspace) -> list[BackfillRow]:
@@ -166,7 +188,7 @@ def find(reader: LedgerReader, name: str) -> BackfillRow:
 # --- wishes
 
 
-def _wish(workspace: Workspace, name: str, wish: str, taken: Callable[[str], bool], patience_seconds: float) -> Wished:
+def _wish(workspace: Workspace, name: str, wish: str, taken: Taken, patience_seconds: float) -> Wished:
     with workspace.reader() as reader:
         row = find(reader, name)
     with _written(workspace) as tx:
@@ -199,15 +221,15 @@ def _cancelled_here(tx: Transaction, row: BackfillRow) -> Wished:
     return Wished(row, "cancelled", answered=True)
 
 
-def _awaited(workspace: Workspace, row: BackfillRow, taken: Callable[[str], bool], patience_seconds: float) -> Wished:
+def _awaited(workspace: Workspace, row: BackfillRow, taken: Taken, patience_seconds: float) -> Wished:
     """Look until the controller has taken the wish over; it looks at each commit, and every 200 ms."""
     clock = workspace.clock
     give_up_at = clock.monotonic() + patience_seconds
     with workspace.reader() as reader:
         while True:
             state = str(reader.query("SELECT state FROM backfills WHERE backfill = ?", (row.backfill,))[0][0])
-            if taken(state) or state not in ACTIVE:
-                return Wished(row, state, answered=taken(state))
+            if (answered := taken(reader, state)) or state not in ACTIVE:
+                return Wished(row, state, answered=answered)
             if clock.monotonic() > give_up_at:
                 return Wished(row, state, answered=False)
             threading.Event().wait(_LOOK_SECONDS)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from urllib.parse import quote
 
-from recoup.app.settings import Settings, connection_variable
+from recoup.app.configuration.layers import connection_variable
+from recoup.app.configuration.variables import filled
+from recoup.app.settings import Settings
 from recoup.model.errors import ConfigError
 
-_PLACEHOLDER = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _USER_AND_PASSWORD = re.compile(r"(?<=://)[^/@]*(?=@)")
 
 
@@ -24,20 +25,29 @@ def connection_url(settings: Settings, name: str, environ: Mapping[str, str] | N
     url = name if "://" in name else settings.connections.get(name)
     if url is None:
         raise _unknown(settings, name)
-    url = _USER_AND_PASSWORD.sub(lambda found: _filled(found[0], name, environ, is_encoded=True), url)
-    return _filled(url, name, environ, is_encoded=False)
+    plain, encoded = _values(name, environ), _values(name, environ, spelt=lambda value: quote(value, safe=""))
+    which = _which(name)
+    own = _USER_AND_PASSWORD.search(url)
+    if own is None:
+        return filled(url, plain, which)
+    parts = (url[: own.start()], plain), (own[0], encoded), (url[own.end() :], plain)
+    return "".join(filled(text, value, which) for text, value in parts)
 
 
-def _filled(text: str, name: str, environ: Mapping[str, str], *, is_encoded: bool) -> str:
-    def value(found: re.Match[str]) -> str:
-        variable = found[1]
+def _values(
+    name: str, environ: Mapping[str, str], spelt: Callable[[str], str] = lambda value: value
+) -> Callable[[str], str]:
+    def value(variable: str) -> str:
         if not environ.get(variable):
-            which = "a connection's URL" if "://" in name else f"the connection {name!r}"
-            message = f"{which} needs ${{{variable}}}, and that variable is not set"
+            message = f"{_which(name)} needs ${{{variable}}}, and that variable is not set"
             raise ConfigError(message, f"set {variable} where recoup and its workers run")
-        return quote(environ[variable], safe="") if is_encoded else environ[variable]
+        return spelt(environ[variable])
 
-    return _PLACEHOLDER.sub(value, text)
+    return value
+
+
+def _which(name: str) -> str:
+    return "a connection's URL" if "://" in name else f"the connection {name!r}"
 
 
 def _unknown(settings: Settings, name: str) -> ConfigError:

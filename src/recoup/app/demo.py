@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import TextIO
 
 from recoup.app.backfilling import Observer, RunOptions, run
+from recoup.app.configuration.file import FILE
 from recoup.app.demo_page import print_page
 from recoup.app.demo_result import Demo, look
 from recoup.app.prepare import Planned
-from recoup.app.settings import FILE, load_settings
+from recoup.app.settings import load_settings
 from recoup.app.workspace import Workspace
 from recoup.model.errors import ConfigError, ExitCode, UsageError
 from recoup.plan.request import Request

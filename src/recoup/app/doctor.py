@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import os
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from typing import Final, Literal
 from recoup.app.backfills import at_work
 from recoup.app.plugins import open_sink
 from recoup.app.settings import Settings
+from recoup.app.shown_settings import shown
 from recoup.app.workspace import Workspace
 from recoup.lake.disk import free_bytes
 from recoup.lake.owner import read_owner
@@ -21,6 +23,7 @@ from recoup.ledger.reader import LedgerReader
 from recoup.ledger.schema import SCHEMA_VERSION
 from recoup.model.errors import RecoupError
 from recoup.model.graph import Graph, NodeKind
+from recoup.model.redact import redactor
 from recoup.ports import ObjectStore
 
 Verdict = Literal["pass", "fail", "unknown"]
@@ -65,18 +68,10 @@ def _guarded(name: str, checks: Iterator[Check]) -> Iterator[Check]:
 
 
 def _settings(settings: Settings) -> Iterator[Check]:
-    values = {
-        "lake": settings.lake,
-        "ledger": settings.ledger,
-        "executor": settings.executor,
-        "max_parallel": settings.max_parallel,
-        "lease_seconds": f"{settings.lease_seconds:g}",
-        "pools": ", ".join(f"{name}: {pool}" for name, pool in settings.pools.items()) or "none",
-        "connections": ", ".join(settings.connections) or "none",  # names only: the values may hold passwords
-        "pipelines": ", ".join(settings.pipelines) or "none",
-    }
-    for name, value in values.items():
-        yield Check(f"setting {name}", "pass", f"{value}  ({settings.origin[name]})")
+    for one in shown(settings, redactor(os.environ)):
+        value = ", ".join(one.value) if isinstance(one.value, list) else one.value
+        if value:
+            yield Check(f"setting {one.name}", "pass", f"{value}  ({one.origin})")
     if not settings.pipelines:
         remedy = "name them under [pipelines] in recoup.toml, or give commands a place such as flights.py:flights"
         yield Check("setting pipelines", "unknown", "no pipeline is named, so none is checked", remedy)

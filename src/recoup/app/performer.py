@@ -9,7 +9,7 @@ from typing import Any
 
 from recoup.app.loading import load_pipeline
 from recoup.app.plugins import open_database, open_sink
-from recoup.app.settings import load_settings
+from recoup.app.settings import Settings, load_settings
 from recoup.engine.attempt import AttemptPerformer
 from recoup.lake.stores import from_description
 from recoup.model.graph import Graph
@@ -24,7 +24,12 @@ def make(setup: Mapping[str, Any]) -> AttemptPerformer:
         graph,
         open_store=lambda: from_description(setup["lake"]),
         open_sink=lambda spec: open_sink(spec, root),
-        open_database=lambda name: open_database(load_settings(setup["config"] and Path(setup["config"])), name),
+        open_database=lambda name: open_database(_settings(setup), name),
         root=root,
         redact=redactor(os.environ),
     )
+
+
+def _settings(setup: Mapping[str, Any]) -> Settings:
+    """Read here, not sent: they name connections, whose passwords travel in no task."""
+    return load_settings(setup["config"] and Path(setup["config"]), environment=setup["environment"])

@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
-from recoup.app.settings import FILE
+from recoup.app.configuration.file import FILE
 from recoup.model.errors import ConfigError, UsageError
 
 _TOML: Final = """\

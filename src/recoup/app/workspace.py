@@ -35,9 +35,9 @@ class Workspace:
     clock: Clock = field(default_factory=SystemClock)
 
     @classmethod
-    def here(cls, config: Path | None = None) -> Workspace:
+    def here(cls, config: Path | None = None, environment: str | None = None) -> Workspace:
         """The project around the current folder."""
-        return cls(load_settings(config))
+        return cls(load_settings(config, environment=environment))
 
     @property
     def who(self) -> str:

@@ -1,4 +1,4 @@
-"""`recoup backfill`: what was asked for, how far it is, and to pause, resume or cancel it from any terminal."""
+"""`recoup backfill`: what was asked for, how far it is, and to pause, resume, cancel or slow it from any terminal."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from recoup.app import backfills
 from recoup.app.backfilling import RunOptions
 from recoup.app.backfills import Wished
 from recoup.app.workspace import Workspace
-from recoup.cli.backfill_text import detail_json, detail_lines, row_json, row_lines
-from recoup.cli.options import Common
+from recoup.cli.backfill_text import controls_json, controls_words, detail_json, detail_lines, row_json, row_lines
+from recoup.cli.options import Common, Pace
 from recoup.cli.output import Answer
 from recoup.cli.run import carry_out
-from recoup.ledger.facts import BackfillRow
+from recoup.ledger.facts import BackfillRow, Controls
 from recoup.model.errors import ExitCode, UsageError
 from recoup.plan.request import Request
 
-app = App(name="backfill", help="List backfills; pause, resume or cancel one from any terminal.")
+app = App(name="backfill", help="List backfills; pause, resume, cancel or slow one down from any terminal.")
 
-_USUAL = Common()
+_USUAL_PACE, _USUAL = Pace(), Common()
 Id = Annotated[str | None, Parameter(name="ID", help="Its id, any part of it that no other has, or `latest`.")]
 All = Annotated[bool, Parameter(name="--all", help="Every one that is at work.")]
 _ONE_OR_ALL = "name a backfill (`latest` is the newest), or --all"
@@ -86,6 +86,34 @@ def resume(id_: Id = None, /, *, all_: All = False, common: Common = _USUAL) -> 
         return _answer("backfill resume", [found], "show", common)
     wished = [backfills.resume(workspace, name) for name in _chosen(workspace, id_, all_=all_, state="paused")]
     return _answer("backfill resume", [one for one in wished if one is not None], "show", common)
+
+
+@app.command(name="set", usage="recoup backfill set ID [OPTIONS]")
+def set_(
+    id_: Annotated[str, Parameter(name="ID", help="Its id, any part of it that no other has, or `latest`.")],
+    /,
+    *,
+    pace: Pace = _USUAL_PACE,
+    common: Common = _USUAL,
+) -> Answer:
+    """Change how fast it goes: at once where it runs, and kept when it is resumed."""
+    controls = pace.controls()
+    if controls == Controls():
+        raise UsageError("nothing was said to set", "give --max-parallel, --delay or --priority")
+    one = backfills.adjust(common.workspace(), id_, controls)
+    body = {"backfill_id": one.row.backfill_id, "state": one.state, "answered": one.answered}
+    words = f"{one.row.backfill_id}: {controls_words(one.row.controls)}"
+    if not one.answered:
+        words += "; written down, but its controller has not answered yet"
+    elif one.state not in backfills.ACTIVE:
+        words += f"; it is {one.state}, and will go on so"
+    return Answer(
+        "backfill set",
+        {**body, "controls": controls_json(one.row.controls)},
+        lambda _view: [words],
+        next=common.again(f"recoup backfill show {one.row.backfill_id}"),
+        exit_code=ExitCode.DONE if one.answered else ExitCode.INCOMPLETE,
+    )
 
 
 def _run_here(workspace: Workspace, name: str, common: Common) -> int:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from recoup.app.backfills import Detail
 from recoup.cli.plan_text import run_words
 from recoup.cli.status_text import iso
 from recoup.cli.text import Cell, View, ago, clean, counted, duration, number
-from recoup.ledger.facts import BackfillRow
+from recoup.ledger.facts import BackfillRow, Controls
 from recoup.plan.request import Request
 
 _STYLE = {"running": "good", "paused": "warn", "interrupted": "warn", "cancelled": "warn", "incomplete": "warn"}
@@ -34,6 +35,7 @@ def detail_json(detail: Detail) -> dict[str, Any]:
     """One backfill with what became of it."""
     return {
         **row_json(detail.row),
+        "controls": controls_json(detail.row.controls),
         "attempts": dict(detail.attempts),
         "blocked": detail.blocked,
         "failures": [
@@ -50,6 +52,23 @@ def detail_json(detail: Detail) -> dict[str, Any]:
         ],
         "summary": None if detail.row.summary is None else dict(detail.row.summary),
     }
+
+
+def controls_json(controls: Controls) -> dict[str, Any]:
+    """How it is carried out; null: as the settings say."""
+    return asdict(controls)
+
+
+def controls_words(controls: Controls) -> str:
+    """`at most 2 at once · 10 s between partitions · priority 5`."""
+    words = []
+    if controls.max_parallel is not None:
+        words.append(f"at most {number(controls.max_parallel)} at once")
+    if controls.delay_seconds is not None:
+        words.append(f"{duration(controls.delay_seconds)} between partitions" if controls.delay_seconds else "no delay")
+    if controls.priority is not None:
+        words.append(f"priority {controls.priority}")
+    return " · ".join(words)
 
 
 def row_lines(rows: Sequence[BackfillRow], view: View, now: float) -> Iterator[str]:
@@ -83,6 +102,8 @@ def detail_lines(detail: Detail, view: View, now: float) -> Iterator[str]:
         ["took" if row.ended_at else "runs for", duration(took)],
         ["attempts", " · ".join([f"{number(done)} of {counted(row.actions, 'action')} succeeded", *rest])],
     ]
+    if row.controls != Controls():
+        rows.append(["goes", controls_words(row.controls)])
     if _pending(row):
         rows.append(["wish", f"{row.wish}, which its controller has not taken over yet"])
     yield from view.columns(rows, indent="  ")

@@ -42,7 +42,7 @@ GROUPS: Final[tuple[tuple[str, tuple[Command, ...]], ...]] = (
                 "run what is missing or failed",
                 "PIPELINE [PARTITION…] [OPTIONS], or run --plan PATH",
             ),
-            Command("backfill", "recoup.cli.backfill:app", "ls, show, pause, resume, cancel"),
+            Command("backfill", "recoup.cli.backfill:app", "ls, show, pause, resume, cancel, set"),
         ),
     ),
     (
@@ -55,6 +55,7 @@ GROUPS: Final[tuple[tuple[str, tuple[Command, ...]], ...]] = (
                 "[PIPELINE [PARTITION…]] [OPTIONS]",
             ),
             Command("runs", "recoup.cli.runs:runs", "every attempt, newest first", "[PIPELINE [PARTITION]] [OPTIONS]"),
+            Command("config", "recoup.cli.config:app", "show: every setting, and where it comes from"),
             Command(
                 "doctor", "recoup.cli.doctor:doctor", "check settings, ledger, lake, pipelines and sinks", "[PIPELINE…]"
             ),

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from cyclopts import Parameter
 
+from recoup.app.configuration.layers import VARIABLE
 from recoup.app.workspace import Workspace
+from recoup.ledger.facts import Controls
 from recoup.model.errors import UsageError
+from recoup.model.policy import seconds
 from recoup.plan.request import Order, Request, parse_only
 
+MOST_AT_ONCE: Final = 10_000
+HIGHEST_PRIORITY: Final = 100
 Start = Annotated[
     str | None, Parameter(metavar="KEY", help="First partition, or a day, month or year that it lies in.")
 ]
@@ -28,14 +34,47 @@ class Common:
     json: Annotated[bool, Parameter(help="Print JSON for programs; docs/json.md describes it.")] = False
     """Read from the words themselves before anything is parsed, so that errors are JSON too."""
     config: Annotated[Path | None, Parameter(help="The recoup.toml to use; else the nearest one upwards.")] = None
+    env: Annotated[
+        str | None, Parameter(metavar="NAME", help="The environment, a table [env.NAME]; else that of RECOUP_ENV.")
+    ] = None
 
     def workspace(self) -> Workspace:
         """The project that was meant."""
-        return Workspace.here(self.config)
+        workspace = Workspace.here(self.config, self.env)
+        if self.env is not None:  # a pipeline's own code may ask for it, and workers inherit it
+            os.environ[VARIABLE] = self.env
+        return workspace
 
     def again(self, command: str) -> str:
         """The next command, for the same project."""
-        return f"{command} --config {shlex.quote(str(self.config))}" if command and self.config else command
+        given = {"--config": self.config, "--env": self.env}
+        flags = "".join(f" {flag} {shlex.quote(str(value))}" for flag, value in given.items() if value is not None)
+        first, pipe, rest = command.partition(" | ")
+        return f"{first}{flags}{pipe}{rest}" if command else ""
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How fast a backfill goes; also while it runs."""
+
+    max_parallel: Annotated[int | None, Parameter(metavar="N", help="How many attempts at once.")] = None
+    delay: Annotated[
+        str | None, Parameter(metavar="TIME", help="Between the beginnings of partitions, such as 10s; 0s for none.")
+    ] = None
+    priority: Annotated[
+        int | None, Parameter(metavar="N", help="Who goes first: 0 is usual, 10 is a run of one partition.")
+    ] = None
+
+    def controls(self) -> Controls:
+        """As the ledger keeps them; UsageError for what cannot be."""
+        if self.max_parallel is not None and not 1 <= self.max_parallel <= MOST_AT_ONCE:
+            raise UsageError(f"--max-parallel is {self.max_parallel}", f"give a number from 1 to {MOST_AT_ONCE}")
+        if self.priority is not None and abs(self.priority) > HIGHEST_PRIORITY:
+            message = f"--priority is {self.priority}"
+            raise UsageError(message, f"give a number from -{HIGHEST_PRIORITY} to {HIGHEST_PRIORITY}")
+        delay = None if self.delay is None else seconds(self.delay, "--delay")
+        return Controls(self.max_parallel, delay, self.priority)
 
 
 @Parameter(name="*")

@@ -12,7 +12,7 @@ from recoup.app import backfilling
 from recoup.app.backfilling import RunOptions, RunReport
 from recoup.app.workspace import Workspace
 from recoup.cli import version
-from recoup.cli.options import Common, Scope, no_scope_with_a_plan
+from recoup.cli.options import Common, Pace, Scope, no_scope_with_a_plan
 from recoup.cli.output import Output, error_json
 from recoup.cli.plan_text import run_words
 from recoup.cli.progress import Shown
@@ -20,7 +20,7 @@ from recoup.cli.run_text import report_json, report_lines
 from recoup.model.errors import ExitCode, RecoupError, UsageError
 from recoup.plan.request import Request
 
-_EVERYTHING, _USUAL = Scope(), Common()
+_EVERYTHING, _USUAL_PACE, _USUAL = Scope(), Pace(), Common()
 
 
 def run(
@@ -30,7 +30,7 @@ def run(
     /,
     *partitions: Annotated[str, Parameter(help="Only these, instead of --start and --end.")],
     scope: Scope = _EVERYTHING,
-    max_parallel: Annotated[int | None, Parameter(metavar="N", help="How many attempts at once.")] = None,
+    pace: Pace = _USUAL_PACE,
     executor: Annotated[
         Literal["processes", "inline"] | None, Parameter(help="Where steps run; inline is for debugging.")
     ] = None,
@@ -39,8 +39,7 @@ def run(
     common: Common = _USUAL,
 ) -> int:
     """Run what is missing or failed; what is published is left alone. To resume is to run the same command again."""
-    if max_parallel is not None and max_parallel < 1:
-        raise UsageError(f"--max-parallel is {max_parallel}", "give a number from 1 up")
+    set_ = pace.controls()
     if plan is not None:
         no_scope_with_a_plan(scope, partitions)
         pipeline = pipeline or _pipeline_of(plan)
@@ -49,7 +48,7 @@ def run(
     workspace = common.workspace()
     loaded, _ = workspace.pipeline(pipeline)
     request = Request(loaded.name) if plan is not None else scope.request(loaded.name, partitions)
-    options = RunOptions(max_parallel, executor, resume, plan)
+    options = RunOptions(set_.max_parallel, executor, resume, plan, set_.delay_seconds, set_.priority)
     return carry_out(workspace, request, pipeline, options, common)
 
 

@@ -19,6 +19,7 @@ from typing import Any
 from recoup.engine.context import Context
 from recoup.engine.loader import SourceLoader
 from recoup.lake.data_files import uri_of
+from recoup.lake.disk import FsyncFailedError
 from recoup.model.failure import Failure
 from recoup.model.graph import Graph, Node
 from recoup.model.pipeline import Step
@@ -65,6 +66,8 @@ class AttemptPerformer:
         except Exception as error:  # noqa: BLE001 - whatever a step raises is a failure of this attempt, never of the worker
             sys.stderr.write(self._redact(traceback.format_exc()))
             result = {"failure": self._failure(error, node).to_json()}
+            if isinstance(error, FsyncFailedError):
+                result["unfit"] = [error.message, error.remedy]
         except SystemExit as error:
             result = {"failure": classify(RuntimeError(f"the step called sys.exit({error.code!r})")).to_json()}
         result["started"], result["ended"] = started, time.time()  # noqa: TID251 - as above

@@ -15,7 +15,7 @@ from typing import Any
 from recoup.engine.inflight import iso
 from recoup.lake.manifests import read_manifest, write_manifest
 from recoup.ledger.facts import NodeId
-from recoup.ledger.reader import Executes, LedgerReader
+from recoup.ledger.reader import LedgerReader
 from recoup.ledger.transaction import Transaction
 from recoup.ledger.writer import Ledger
 from recoup.model.errors import CorruptError
@@ -34,46 +34,46 @@ SELECT a.token, a.ordinal, a.number, a.state, a.started_at, a.ended_at, a.rows, 
 FROM attempts a JOIN runs r USING (run)
 LEFT JOIN publications p ON p.token = a.token LEFT JOIN backfills b ON b.backfill = a.backfill
 WHERE a.node = ? AND a.token > ? AND a.state IN ('succeeded', 'failed') AND coalesce(p.nonce, '') = ''
-  AND a.started_at IS NOT NULL AND a.token <= ?
+  AND a.started_at IS NOT NULL AND a.token <= ? AND a.controller <> ?
 ORDER BY a.token
 """
-_FIRST_OF_OTHERS = """
-SELECT a.token FROM attempts a JOIN nodes n USING (node) JOIN controllers c USING (controller)
-WHERE a.token > ? AND a.controller <> ? AND n.pipeline = ? AND (c.ended_at IS NULL OR ?) ORDER BY a.token LIMIT 1
+_OTHERS = "SELECT 1 FROM attempts WHERE token > ? AND controller <> ? LIMIT 1"
+_FIRST_OF_LIVING = """
+SELECT min(token) FROM attempts JOIN controllers USING (controller)
+WHERE token > ? AND controller <> ? AND controllers.ended_at IS NULL
 """
 
 
 def rewrite_lost_manifests(
-    ledger: Ledger, controller: int, store: ObjectStore, graph: Graph, node_ids: Sequence[NodeId]
+    ledger: Ledger,
+    controller: int,
+    store: ObjectStore,
+    graph: Graph,
+    node_ids: Sequence[NodeId],
+    since: int | None = None,
 ) -> int:
-    """Write again what ended after the mark and has no manifest; up to which token all are there now."""
+    """Write again what others left behind since the mark and has no manifest; up to which token all are there now.
+
+    Our own are for us to write. Whoever begins looks after the dead, and whoever ends after those who died meanwhile.
+    """
     reader = LedgerReader(ledger.path, ledger.db)
-    since = _checked_up_to(reader, graph.pipeline)
-    up_to = _before_others(ledger.db, since, controller, graph.pipeline, ended=False)
+    since = _checked_up_to(reader, graph.pipeline) if since is None else since
+    [(newest,)] = reader.query("SELECT coalesce(max(token), 0) FROM attempts")
+    if not reader.query(_OTHERS, (since, controller)):
+        return int(newest)
+    [(first_of_living,)] = reader.query(_FIRST_OF_LIVING, (since, controller))
+    up_to = int(newest) if first_of_living is None else int(first_of_living) - 1
     for node in graph.nodes:
         if node.kind is NodeKind.STEP:
-            for manifest in _lost(reader, store, graph, node_ids, node, since, up_to):
+            for manifest in _lost(reader, store, graph, node_ids, node, (since, up_to, controller)):
                 write_manifest(store, node.partitions.key, manifest, sync=True)
     return up_to
-
-
-def mark_own_manifests(tx: Transaction, pipeline: str, controller: int, checked: int) -> None:
-    """Ours are all written; whoever died since we `checked` may have left some to write, though it has ended."""
-    mark_manifests(tx, pipeline, _before_others(tx, checked, controller, pipeline, ended=True))
 
 
 def mark_manifests(tx: Transaction, pipeline: str, token: int) -> None:
     """All manifests up to this token are written, though perhaps not yet on the disk."""
     value = json.dumps({"token": token, "boot": _boot_id(), "at": tx.now})
     tx.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (f"manifests:{pipeline}", value))
-
-
-def _before_others(db: Executes, since: int, controller: int, pipeline: str, *, ended: bool) -> int:
-    """The last token before the first one of another controller: of one that has not ended, or of any."""
-    first = db.execute(_FIRST_OF_OTHERS, (since, controller, pipeline, ended)).fetchone()
-    if first is not None:
-        return int(first[0]) - 1
-    return int(db.execute("SELECT coalesce(max(token), 0) FROM attempts").fetchone()[0])
 
 
 def _checked_up_to(reader: LedgerReader, pipeline: str) -> int:
@@ -88,9 +88,14 @@ def _checked_up_to(reader: LedgerReader, pipeline: str) -> int:
 
 
 def _lost(
-    reader: LedgerReader, store: ObjectStore, graph: Graph, node_ids: Sequence[NodeId], node: Node, since: int, to: int
+    reader: LedgerReader,
+    store: ObjectStore,
+    graph: Graph,
+    node_ids: Sequence[NodeId],
+    node: Node,
+    among: tuple[int, int, int],
 ) -> Iterator[Manifest]:
-    for row in reader.query(_ENDED, (node_ids[node.index], since, to)):
+    for row in reader.query(_ENDED, (node_ids[node.index], *among)):
         partition, run_id = node.partitions.name(row[1]), row[12]
         if not _is_there(store, node, partition, run_id, row[0]):
             yield _again(row, graph, node, partition, _inputs(reader, graph, node_ids, node, row[1], row[9]))

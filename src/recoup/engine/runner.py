@@ -21,8 +21,19 @@ from recoup.engine.remembered import remembered
 from recoup.engine.runs import RunBook
 from recoup.engine.tasks import TaskMaker
 from recoup.ledger import planes
-from recoup.ledger.backfills import set_state, wish_of
-from recoup.ledger.facts import Blocked, Claim, Claimed, Failed, Measured, NodeId, Publication, RunRow, Succeeded
+from recoup.ledger.backfills import IN_FORCE, set_state, wish_of
+from recoup.ledger.facts import (
+    Blocked,
+    Claim,
+    Claimed,
+    Controls,
+    Failed,
+    Measured,
+    NodeId,
+    Publication,
+    RunRow,
+    Succeeded,
+)
 from recoup.ledger.leases import ControllerLease
 from recoup.ledger.reader import intents
 from recoup.ledger.transaction import Transaction
@@ -107,6 +118,8 @@ class Runner:
     clock: Clock
     stopping: Stopping
     observe: Callable[[Progress], None]
+    controls: Controls
+    max_parallel: int
     redact: Redact = redact
     _inflight: dict[int, Inflight] = field(default_factory=dict)
     _manifests: list[tuple[Manifest, str]] = field(default_factory=list)
@@ -121,6 +134,7 @@ class Runner:
             with self._transaction() as tx:
                 tx.block(first_blocks, self.backfill)
         self.executor.watch(self.publisher.fileno)
+        self._apply(self.controls)
         while not self._over():
             self._look()
             if self.stopping.at_once:
@@ -363,7 +377,12 @@ class Runner:
     # --- wishes, signals, other controllers
 
     def _look(self) -> None:
-        self._heed(wish_of(self.ledger, self.backfill))
+        wish, controls = wish_of(self.ledger, self.backfill)
+        self._heed(wish)
+        if controls != self.controls:
+            self._apply(controls)
+            with self._transaction() as tx:
+                tx.event(IN_FORCE, backfill=self.backfill)
         if not self.stopping.claims:
             self._give_back()
         now = self.clock.monotonic()
@@ -381,6 +400,12 @@ class Runner:
             with self._transaction() as tx:
                 set_state(tx, self.backfill, "paused" if stopping.paused else "running")
             self.observe(Progress(self.machine.counts, self.machine.running, stopping.paused))
+
+    def _apply(self, controls: Controls) -> None:
+        """How it is to be carried out from now on."""
+        self.controls = controls
+        self.machine.spacing.delay = controls.delay_seconds or 0.0
+        self.executor.resize(min(controls.max_parallel or self.max_parallel, self.machine.counts.total))
 
     def _give_back(self) -> None:
         """What was claimed ahead and has not begun is as if it had not been claimed."""

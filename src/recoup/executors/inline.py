@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from recoup.executors.pace import AHEAD_SECONDS, Pace
 from recoup.executors.resources import Meter
+from recoup.model.errors import UnreachableError
 from recoup.ports import Finished, Lost, Performer, Task, TaskEvent
 
 
@@ -18,7 +19,8 @@ class Inline:
     """Carries tasks out inside `wait`, so that `submit` never blocks (see `ports.Executor`).
 
     It cannot kill: a step that crashes takes the controller along, and one that ran over its limit is reported as timed
-    out once it has ended. What a task prints goes to the controller's stderr, not to a log of its own.
+    out once it has ended. What a task prints goes to the controller's stderr, not to a log of its own. When a task
+    finds the process unfit, nothing more begins, and the `wait` after the one that tells it raises why.
     """
 
     def __init__(self, performer: Performer) -> None:
@@ -28,17 +30,27 @@ class Inline:
         self._selector = selectors.DefaultSelector()
         self._pace = Pace()
         self._meter = Meter()
+        self._on = True
+        self._unfit: UnreachableError | None = None
 
     def open(self) -> None:
         """Nothing to start."""
 
     def room(self) -> int:
         """How many more tasks it takes now: what one `wait` carries out."""
-        return max(0, self._pace.depth(0.0, len(self._waiting)))
+        return max(0, self._pace.depth(0.0, len(self._waiting))) if self._on and not self._unfit else 0
 
     def idle(self) -> int:
         """One task may begin with the next `wait`."""
-        return 0 if self._waiting else 1
+        return 1 if self._on and not self._waiting else 0
+
+    def busy(self) -> int:
+        """One while something waits for the next `wait`."""
+        return 1 if self._waiting else 0
+
+    def resize(self, workers: int) -> None:
+        """One task at a time, or none."""
+        self._on = workers > 0
 
     def submit(self, tasks: Sequence[Task]) -> None:
         """Queue tasks for the next `wait`."""
@@ -63,11 +75,13 @@ class Inline:
     def wait(self, timeout_seconds: float | None) -> list[TaskEvent]:
         """Carry out what waits, one task and then more for about 20 ms; without any, wait for a watched descriptor."""
         events, self._events = self._events, []
+        if self._unfit:
+            raise self._unfit
         if not self._waiting and not events:
             self._performer.idle()
             self._pause(timeout_seconds)
         until = time.monotonic() + AHEAD_SECONDS
-        while self._waiting and (not events or time.monotonic() < until):
+        while self._waiting and not self._unfit and (not events or time.monotonic() < until):
             events.append(self._carry_out(self._waiting.popleft()))
         return events
 
@@ -86,6 +100,8 @@ class Inline:
         except (Exception, SystemExit) as error:  # noqa: BLE001 - a performer never raises; a worker would be gone now
             return Lost(task.token, {"error": f"{type(error).__name__}: {error}"})
         used = self._meter.stop()
+        if "unfit" in result:
+            self._unfit = UnreachableError(*result["unfit"])
         self._pace.note(task.expected_seconds, used["seconds"])
         limit = task.timeout_seconds
         if limit is not None and used["seconds"] > limit:

@@ -51,6 +51,7 @@ class Processes:
         self._events: list[TaskEvent] = []
         self._pace = Pace()
         self._failure: RecoupError | None = None
+        self._limit = workers
         self._started = self._stillborn = 0
         self._roll_call = 0.0
 
@@ -72,15 +73,33 @@ class Processes:
         """How many more tasks it takes now: some 20 ms of work for each worker, one where they take longer."""
         self._listen(0.0)
         now = time.monotonic()
-        if self._failure:
+        free = self._limit - self.busy()
+        if self._failure or free < 0:
             return 0
-        return max(0, sum(worker.room(self._pace, now) for worker in self._crew) - len(self._backlog))
+        begun = [worker.room(self._pace, now) for worker in self._crew if worker.sent]
+        unbegun = sorted(worker.room(self._pace, now) for worker in self._crew if not worker.sent)
+        return max(0, sum(begun) + sum(unbegun[len(unbegun) - min(free, len(unbegun)) :]) - len(self._backlog))
 
     def idle(self) -> int:
         """How many workers are ready and have nothing to do."""
         if self._failure or self._backlog:
             return 0
-        return sum(worker.idle and not worker.pinned for worker in self._crew)
+        ready = sum(worker.idle and not worker.pinned for worker in self._crew)
+        return max(0, min(ready, self._limit - self.busy()))
+
+    def busy(self) -> int:
+        """How many workers have been handed something."""
+        return sum(bool(worker.sent) for worker in self._crew)
+
+    def resize(self, workers: int) -> None:
+        """Start those that are missing; what waits behind others' tasks goes to those that may be busy."""
+        self._limit = workers
+        while len(self._crew) < workers and not self._failure:
+            self._crew.append(self._spawn())
+        if self.busy() > workers:
+            for worker in self._crew:
+                self._recall(worker)
+        self._feed(time.monotonic())
 
     def submit(self, tasks: Sequence[Task]) -> None:
         """Hand tasks over; those of one lane go to one worker, in order. Never blocks: what is too much waits here."""
@@ -150,7 +169,7 @@ class Processes:
         if self._failure:
             return
         for worker in self._crew:
-            while worker.pinned and worker.takes(now) and worker.send(worker.pinned[0], now):
+            while worker.pinned and self._may(worker, now) and worker.send(worker.pinned[0], now):
                 worker.pinned.popleft()
         if not self._backlog:
             return
@@ -158,11 +177,16 @@ class Processes:
         heapify(heap)
         while self._backlog and heap:
             worker = self._crew[heap[0][2]]
-            if worker.takes(now) and worker.send(self._backlog[0], now):
+            if self._may(worker, now) and worker.send(self._backlog[0], now):
                 self._backlog.popleft()
                 heapreplace(heap, (not worker.ready, worker.load, heap[0][2]))
             else:
                 heappop(heap)
+
+    def _may(self, worker: WorkerProcess, now: float) -> bool:
+        """Whether it takes one more, and whether so many may be busy."""
+        free = self._limit - self.busy()
+        return worker.takes(now) and (free >= 0 if worker.sent else free > 0)
 
     def _parcel(self, task: Task) -> Parcel:
         message = encode(TASK, task.token, task.body, self._launch.log_dir)

@@ -58,7 +58,7 @@ def main(arguments: list[str]) -> None:
 
 
 def serve(performer: Performer, tasks: socket.socket, results: socket.socket, output: Output, spill: Path) -> None:
-    """Carry tasks out, one after the other, until the controller closes its end."""
+    """Carry tasks out, one after the other, until the controller closes its end, or this process is unfit."""
     inbox, meter = Receiver(tasks), Meter()
     while (message := _next(inbox, tasks, performer)) is not None:
         meter.start()
@@ -67,6 +67,8 @@ def serve(performer: Performer, tasks: socket.socket, results: socket.socket, ou
         log_end = output.keep(message.body.get("log"))
         body = {**result, "resources": used}
         results.send(encode(RESULT, message.token, body, spill, log_end=log_end, seconds=used["seconds"]))
+        if "unfit" in result:
+            return
 
 
 def _next(inbox: Receiver, tasks: socket.socket, performer: Performer) -> Message | None:

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
+from recoup.ledger.facts import Controls
 from recoup.ledger.transaction import Transaction
 from recoup.ledger.writer import Ledger
 
 WISHES = ("", "pause", "cancel")
+IN_FORCE = "settings in force"
+"""What its controller says when it has taken over what a person set."""
+_WISH = (
+    "SELECT wish, max_parallel, delay_seconds, priority FROM backfills LEFT JOIN controls USING (backfill)"
+    " WHERE backfill = ?"
+)
 
 
 def open_backfill(
@@ -61,7 +69,14 @@ def set_state(tx: Transaction, backfill: int, state: str, summary: Mapping[str, 
     tx.event(f"backfill {state}", backfill=backfill)
 
 
-def wish_of(ledger: Ledger, backfill: int) -> str:
-    """What is wished of it now."""
-    row = ledger.db.execute("SELECT wish FROM backfills WHERE backfill = ?", (backfill,)).fetchone()
-    return str(row[0])
+def set_controls(tx: Transaction, backfill: int, controls: Controls, who: str) -> None:
+    """How it is to be carried out from now on, and after a resume."""
+    row = (backfill, controls.max_parallel, controls.delay_seconds, controls.priority)
+    tx.execute("INSERT OR REPLACE INTO controls VALUES (?, ?, ?, ?)", row)
+    tx.event("backfill set", backfill=backfill, data={"who": who, **asdict(controls)})
+
+
+def wish_of(ledger: Ledger, backfill: int) -> tuple[str, Controls]:
+    """What is wished of it now, and how it is to be carried out."""
+    wish, *controls = ledger.db.execute(_WISH, (backfill,)).fetchone()
+    return str(wish), Controls(*controls)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import sqlite3
@@ -69,7 +70,7 @@ def explain(error: sqlite3.Error, path: Path) -> RecoupError:
             message = f"the ledger {path} is locked by another program"
             return LedgerLockedError(message, "end the program that holds it open for writing, then try again")
         case sqlite3.SQLITE_FULL:
-            return DiskFullError(f"no room left for the ledger {path}", "make room, then run the same command again")
+            return _no_room(path)
         case sqlite3.SQLITE_CANTOPEN | sqlite3.SQLITE_READONLY | sqlite3.SQLITE_PERM | sqlite3.SQLITE_AUTH:
             message = f"the ledger {path} cannot be opened for writing: {error}"
             return UnreachableError(message, "check the folder's owner and mode")
@@ -78,11 +79,17 @@ def explain(error: sqlite3.Error, path: Path) -> RecoupError:
             return UnreachableError(
                 message, "restore a `recoup ledger backup`, or move it away and `recoup ledger rebuild`"
             )
+        case sqlite3.SQLITE_IOERR if getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_IOERR_SHMSIZE:
+            return _no_room(path)  # for the shared memory beside the WAL, which comes before anything is written
         case sqlite3.SQLITE_IOERR:
             message = f"the disk under the ledger {path} failed: {error}"
             return CommitUnknownError(message, "check the disk; the next start finds out what was written")
         case _:
             return UnreachableError(f"the ledger {path}: {error}", "run `recoup doctor`")
+
+
+def _no_room(path: Path) -> DiskFullError:
+    return DiskFullError(f"no room left for the ledger: {path}", "make room, then run the same command again")
 
 
 class FileLock:
@@ -94,6 +101,8 @@ class FileLock:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise _no_room(path) from error
             message = f"cannot write beside the ledger: {path}: {error.strerror}"
             raise ConfigError(message, "check the folder's owner and mode, or set `ledger` in recoup.toml") from error
 
@@ -136,11 +145,11 @@ class FileLock:
 
 def refuse_network_file_system(path: Path, mounts: str) -> None:
     """SQLite's WAL needs shared memory and honest locks; `mounts` is the text of /proc/mounts."""
-    best, kind = "", ""
+    best, kind, place = "", "", path.resolve()
     for line in mounts.splitlines():
         _, point, file_system, *_ = line.split(" ")
         point = point.replace("\\040", " ")
-        inside = f"{path.absolute()}/".startswith(point.rstrip("/") + "/")
+        inside = f"{place}/".startswith(point.rstrip("/") + "/")
         if inside and len(point) >= len(best):
             best, kind = point, file_system
     if kind in NETWORK_FILE_SYSTEMS:

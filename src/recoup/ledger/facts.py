@@ -135,6 +135,24 @@ class Blocked:
 
 
 @dataclass(frozen=True, slots=True)
+class Controls:
+    """How a backfill is carried out, as a person has set it; None: as the settings say."""
+
+    max_parallel: int | None = None
+    delay_seconds: float | None = None
+    priority: int | None = None
+
+    def changed_by(self, new: Controls) -> Controls:
+        """These, but for what the new ones say."""
+        old = self
+        return Controls(
+            old.max_parallel if new.max_parallel is None else new.max_parallel,
+            old.delay_seconds if new.delay_seconds is None else new.delay_seconds,
+            old.priority if new.priority is None else new.priority,
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class BackfillRow:
     """A backfill as people see it."""
 
@@ -150,6 +168,7 @@ class BackfillRow:
     request: Mapping[str, Any]
     controller: int | None
     summary: Mapping[str, Any] | None = None
+    controls: Controls = Controls()
 
 
 @dataclass(frozen=True, slots=True)

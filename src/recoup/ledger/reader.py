@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol, Self
 
 from recoup.ledger.connection import connect, explain
-from recoup.ledger.facts import BackfillRow, BlockRow, NodeId, NodeRow, Publication, Published, RunRow, Token
+from recoup.ledger.facts import BackfillRow, BlockRow, Controls, NodeId, NodeRow, Publication, Published, RunRow, Token
 from recoup.model.manifest import DataFile
 from recoup.model.partition import PartitionSet
 
@@ -27,8 +27,8 @@ _PAST_AT = (
 )
 _BACKFILL = (
     "SELECT backfill, backfill_id, pipeline, state, wish, actions, created_at, ended_at, who, request, controller,"
-    " summary"
-    " FROM backfills "
+    " summary, max_parallel, delay_seconds, priority"
+    " FROM backfills LEFT JOIN controls USING (backfill) "
 )
 
 
@@ -200,7 +200,9 @@ def intents(tx: Executes) -> list[Publication]:
 
 
 def _backfill(row: Sequence[Any]) -> BackfillRow:
-    backfill, backfill_id, pipeline, state, wish, actions, created_at, ended_at, who, request, controller, summary = row
+    backfill, backfill_id, pipeline, state, wish, actions, created_at, ended_at, who, request, controller, summary = (
+        row[:12]
+    )
     return BackfillRow(
         backfill=backfill,
         backfill_id=backfill_id,
@@ -214,6 +216,7 @@ def _backfill(row: Sequence[Any]) -> BackfillRow:
         request=json.loads(request),
         controller=controller,
         summary=json.loads(summary) if summary else None,
+        controls=Controls(*row[12:]),
     )
 
 

@@ -14,6 +14,7 @@ from recoup.ports import Delivery, Held
 from recoup.sinks.duckdb_file import columns_of, connect, duckdb_package, first_row, meaning_of
 from recoup.sinks.duckdb_rows import Part, arrived_rows
 from recoup.sinks.duckdb_table import Table
+from recoup.sinks.duckdb_turns import Turn
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection as Connection
@@ -43,6 +44,7 @@ class DuckDBSink:
         self._connection: Connection | None = None
         self._table = Table(self._spec)
         self._has_record = False
+        self._turn = Turn(self._path)
 
     def deliver(self, delivery: Delivery) -> Held:
         """Make the table hold this run; when it does already, nothing is written, or only a newer token."""
@@ -51,7 +53,10 @@ class DuckDBSink:
             connection.begin()
             held = self._project(connection, delivery)
             self._commit(connection, delivery, held)
-            return held
+        if self._turn.is_over:
+            self.close()
+            self._turn.give_way()
+        return held
 
     def held(self, dataset: str, partition: str) -> Held | None:
         """What the record says; a table that somebody has dropped holds nothing. Creates no file."""
@@ -75,9 +80,10 @@ class DuckDBSink:
         if connection is not None:
             connection.close()
 
-    def _open(self) -> Connection:
+    def _open(self, *, wait: bool = True) -> Connection:
         if self._connection is None:
-            self._connection = connect(self._path)
+            self._connection = connect(self._path, wait=wait)
+            self._turn = Turn(self._path)
             # Once is enough: no other process can change them now. Not within a transaction, which an error would end.
             self._table = Table.found(self._connection, self._spec)
             self._has_record = bool(columns_of(self._connection, _RECORD))
@@ -161,7 +167,7 @@ class DuckDBSink:
         if not self._path.exists():
             duckdb_package()
             return []
-        columns = list(columns_of(self._open(), _RECORD))
+        columns = list(columns_of(self._open(wait=False), _RECORD))
         if columns and columns != _RECORD_COLUMNS:
             return [f"{self._path}: _recoup_deliveries has the columns {', '.join(columns)}: move that table away"]
         return []

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from recoup.model import errors
 from recoup.model.sinks import DuckDB, RowsRefusedError
+from recoup.sinks.duckdb_turns import head_of, in_turn
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection as Connection
@@ -32,8 +33,8 @@ def duckdb_package() -> Any:  # noqa: ANN401 - a module
     return duckdb
 
 
-def connect(path: Path) -> Connection:
-    """Open the database, made when it is not there yet."""
+def connect(path: Path, *, wait: bool = True) -> Connection:
+    """Open the database, made when it is not there yet; `wait` while another process has it."""
     duckdb = duckdb_package()
     # Beside a log that lost its database DuckDB itself makes the file anew, and drops the log under its own lock.
     if not path.exists() and not path.with_name(f"{path.name}.wal").exists():
@@ -41,15 +42,18 @@ def connect(path: Path) -> Connection:
     elif path.exists() and not _is_duckdb(path):
         message = f"{path} is no DuckDB database"
         raise errors.ConfigError(message, _OTHER_FILE)
-    connection: Connection = duckdb.connect(str(path))
+    connection: Connection = in_turn(path, lambda: duckdb.connect(str(path)), _is_taken, wait=wait)
     connection.execute(_SETTINGS)
     return connection
 
 
 def _is_duckdb(path: Path) -> bool:
     """By its first bytes: handed a SQLite file, DuckDB would want to download an extension."""
-    with path.open("rb") as file:
-        return file.read(12)[8:] == b"DUCK"
+    return head_of(path, 12)[8:] == b"DUCK"
+
+
+def _is_taken(error: Exception) -> bool:
+    return "Could not set lock on file" in str(error)
 
 
 def _create(path: Path) -> None:

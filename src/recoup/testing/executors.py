@@ -60,6 +60,22 @@ class ExecutorContract:
         settle(executor, range(12))
         assert executor.idle() >= 1
 
+    def test_no_more_workers_are_busy_than_it_is_told(self, executor: Executor) -> None:
+        executor.resize(1)
+        executor.submit([sleep(token, 0.05) for token in range(6)])
+        answered: list[TaskEvent] = []
+        until = time.monotonic() + PATIENCE_SECONDS
+        while len(answered) < 6:
+            assert executor.busy() <= 1
+            answered += executor.wait(0.02)
+            assert time.monotonic() < until
+        executor.resize(0)
+        assert (executor.room(), executor.idle()) == (0, 0)
+        executor.resize(2)
+        assert executor.room() >= 1
+        executor.submit([echo(token) for token in range(10, 14)])
+        settle(executor, range(10, 14))
+
     def test_submit_does_not_wait(self, executor: Executor) -> None:
         before = time.monotonic()
         executor.submit([sleep(token, 0.02) for token in range(20)])

@@ -44,7 +44,8 @@ class Deeds:
 def perform(body: Body) -> Body:
     """Do `body["do"]`; the result holds the worker's pid and, for most, what the body had as `value`."""
     result = _DEEDS[body["do"]](body)
-    return {"pid": os.getpid(), "value": body.get("value") if result is None else result}
+    unfit = {"unfit": body["unfit"]} if "unfit" in body else {}
+    return {"pid": os.getpid(), "value": body.get("value") if result is None else result, **unfit}
 
 
 def _echo(_body: Body) -> None:

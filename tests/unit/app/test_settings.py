@@ -58,7 +58,12 @@ def test_without_a_file_everything_has_its_default(tmp_path):
     assert settings.state == tmp_path / ".recoup"
     assert (settings.pipelines, settings.pools) == ({}, {})
     assert (settings.executor, settings.max_parallel, settings.lease_seconds) == ("processes", os.cpu_count(), 60.0)
-    assert set(settings.origin.values()) == {"default"}
+    assert {name: str(settings.origin[name]) for name in ("config", "lake", "ledger")} == {
+        "config": "no recoup.toml",
+        "lake": "default",
+        "ledger": "default",
+    }
+    assert (settings.config, settings.environment, settings.environments) == (None, None, ())
 
 
 def test_a_file(written, tmp_path):
@@ -70,7 +75,18 @@ def test_a_file(written, tmp_path):
     assert (settings.executor, settings.max_parallel, settings.lease_seconds) == ("inline", 3, 30.0)
     assert settings.pipelines == {"flights": "flights.py:flights"}
     assert settings.pools == {"faa-api": Pool(slots=2), "games": Pool(rate="10/s", delay="2s")}
-    assert set(settings.origin.values()) == {str(path)}
+    assert {name: str(origin) for name, origin in settings.origin.items()} == {
+        "config": "nearest upwards",
+        "lake": f"{path}:2",
+        "ledger": f"{path}:3",
+        "executor": f"{path}:4",
+        "max_parallel": f"{path}:5",
+        "lease_seconds": f"{path}:6",
+        "pipelines.flights": f"{path}:9",
+        "pools.faa-api": f"{path}:12",
+        "pools.games": f"{path}:13",
+        "connections.warehouse": f"{path}:16",
+    }
 
 
 def test_the_nearest_file_upwards_counts_and_paths_are_relative_to_it(written, tmp_path, monkeypatch):
@@ -92,7 +108,7 @@ def test_a_table_in_pyproject(written, tmp_path):
     settings = load()
 
     assert (settings.max_parallel, settings.pools) == (5, {"api": Pool(slots=1)})
-    assert settings.origin["max_parallel"] == str(path)
+    assert str(settings.origin["max_parallel"]) == f"{path}:5"
     assert settings.root == tmp_path
 
 
@@ -118,8 +134,8 @@ def test_variables_win_and_say_so(written, tmp_path):
     )
 
     assert (settings.max_parallel, settings.lake, settings.lease_seconds) == (9, "s3://bucket/lake", 1.5)
-    assert settings.origin["max_parallel"] == "$RECOUP_MAX_PARALLEL"
-    assert settings.origin["ledger"] == str(path)
+    assert str(settings.origin["max_parallel"]) == "$RECOUP_MAX_PARALLEL"
+    assert str(settings.origin["ledger"]) == f"{path}:3"
     assert settings.ledger == tmp_path / "state" / "ledger.db"
 
 
@@ -203,42 +219,42 @@ def test_broken_toml(written, text, place):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("max_paralel = 2", "unknown setting 'max_paralel'"),
-        ("[pool]\na = 1", "unknown setting 'pool'"),
-        ('max_parallel = "2"', "max_parallel must be a whole number, not '2'"),
-        ("max_parallel = 2.5", "max_parallel must be a whole number, not 2.5"),
-        ("max_parallel = true", "max_parallel must be a whole number, not True"),
-        ("max_parallel = 0", "max_parallel = 0: it must be at least 1"),
-        ("lease_seconds = 0", "lease_seconds = 0: it must be more than 0"),
-        ("lease_seconds = nan", "lease_seconds = nan: it must be more than 0"),
-        ("lease_seconds = inf", "lease_seconds = inf: it must be more than 0"),
-        ("lake = 5", "lake must be a text, not 5"),
-        ('lake = ""', "lake = '': it names no place"),
-        ('ledger = "a\\u0000b"', "ledger = 'a\\x00b': it names no place"),
-        ("lake = ['a']", "lake must be a text, not ['a']"),
-        ('executor = "ray"', "executor = 'ray': choose from processes, inline"),
-        ('pools = "a"', "pools must be a table, not 'a'"),
-        ("[pools]\napi = 0", "[pools] api: 0 is no number of slots"),
-        ("[pools]\napi = 'two'", "[pools] api: 'two' is no number of slots"),
-        ("[pools]\napi = true", "[pools] api: True is no number of slots"),
-        ("[pools]\napi = {slots = 0}", "[pools] api: 0 is no number of slots"),
-        ("[pools]\napi = {}", "[pools] api: a pool without slots, rate and delay limits nothing"),
-        ("[pools]\napi = {speed = 1}", "[pools] api: a pool has no 'speed'"),
-        ("[pools]\napi = {rate = '0/s'}", "[pools] api: a rate of '0/s' would never let anything start"),
-        ("[pools]\napi = {rate = 0}", "[pools] api: a rate of 0 would never let anything start"),
-        ("[pools]\napi = {rate = '10'}", "[pools] api: '10' is no rate"),
-        ("[pools]\napi = {rate = -1}", "[pools] api: -1 is no rate"),
-        ("[pools]\napi = {rate = nan}", "[pools] api: nan is no rate"),
-        ("[pools]\napi = {delay = 'soon'}", "[pools] api: delay: 'soon' is no duration"),
-        ("[pools]\napi = {delay = -1}", "[pools] api: delay: -1 must be zero or more"),
-        ("[pipelines]\nflights = 5", "[pipelines] flights = 5 is no place"),
-        ("[pipelines.flights]\nfile = 'x'", "[pipelines] flights = {'file': 'x'} is no place"),
-        ("connections = 'postgresql://u:hush@h/d'", "connections must be a table, not a str"),
-        ("[connections]\nwh = ['postgresql://u:hush@h/d']", "[connections] wh = a list is no URL"),
+        ("max_paralel = 2", "1: unknown setting 'max_paralel'"),
+        ("[pool]\na = 1", "1: unknown setting 'pool'"),
+        ('max_parallel = "2"', "1: max_parallel must be a whole number, not '2'"),
+        ("max_parallel = 2.5", "1: max_parallel must be a whole number, not 2.5"),
+        ("max_parallel = true", "1: max_parallel must be a whole number, not True"),
+        ("max_parallel = 0", "1: max_parallel = 0: it must be at least 1"),
+        ("lease_seconds = 0", "1: lease_seconds = 0: it must be more than 0"),
+        ("lease_seconds = nan", "1: lease_seconds = nan: it must be more than 0"),
+        ("lease_seconds = inf", "1: lease_seconds = inf: it must be more than 0"),
+        ("lake = 5", "1: lake must be a text, not 5"),
+        ('lake = ""', "1: lake = '': it names no place"),
+        ('ledger = "a\\u0000b"', "1: ledger = 'a\\x00b': it names no place"),
+        ("lake = ['a']", "1: lake must be a text, not ['a']"),
+        ('executor = "ray"', "1: executor = 'ray': choose from processes, inline"),
+        ('pools = "a"', "1: pools must be a table, not 'a'"),
+        ("[pools]\napi = 0", "2: [pools] api: 0 is no number of slots"),
+        ("[pools]\napi = 'two'", "2: [pools] api: 'two' is no number of slots"),
+        ("[pools]\napi = true", "2: [pools] api: True is no number of slots"),
+        ("[pools]\napi = {slots = 0}", "2: [pools] api: 0 is no number of slots"),
+        ("[pools]\napi = {}", "2: [pools] api: a pool without slots, rate and delay limits nothing"),
+        ("[pools]\napi = {speed = 1}", "2: [pools] api: a pool has no 'speed'"),
+        ("[pools]\napi = {rate = '0/s'}", "2: [pools] api: a rate of '0/s' would never let anything start"),
+        ("[pools]\napi = {rate = 0}", "2: [pools] api: a rate of 0 would never let anything start"),
+        ("[pools]\napi = {rate = '10'}", "2: [pools] api: '10' is no rate"),
+        ("[pools]\napi = {rate = -1}", "2: [pools] api: -1 is no rate"),
+        ("[pools]\napi = {rate = nan}", "2: [pools] api: nan is no rate"),
+        ("[pools]\napi = {delay = 'soon'}", "2: [pools] api: delay: 'soon' is no duration"),
+        ("[pools.api]\nslots = 2\ndelay = -1", "1: [pools] api: delay: -1 must be zero or more"),
+        ("[pipelines]\nflights = 5", "2: [pipelines] flights = 5 is no place"),
+        ("[pipelines.flights]\nfile = 'x'", "1: [pipelines] flights = {'file': 'x'} is no place"),
+        ("connections = 'postgresql://u:hush@h/d'", "1: connections must be a table, not a str"),
+        ("[connections]\nwh = ['postgresql://u:hush@h/d']", "2: [connections] wh = a list is no URL"),
     ],
 )
 def test_a_setting_that_cannot_be(written, text, message):
-    assert refused(written(text)) == f"{written(text)}: {message}"
+    assert refused(written(text)) == f"{written(text)}:{message}"
 
 
 def test_a_long_value_is_shown_in_part(written):
@@ -273,4 +289,4 @@ def test_a_table_that_is_none(written):
 
 def test_mistakes_in_pyproject_name_it(written):
     path = written("[tool.recoup]\nlakes = 'x'", "pyproject.toml")
-    assert refused() == f"{path}: unknown setting 'lakes'"
+    assert refused() == f"{path}:2: unknown setting 'lakes'"

@@ -91,7 +91,7 @@ def test_words_behind_two_dashes_are_no_flags(capsys):
 
 def test_a_bug_of_ours_says_so_and_keeps_the_evidence(capsys, monkeypatch, tmp_path):
     (tmp_path / ".recoup").mkdir()
-    monkeypatch.setattr("recoup.app.workspace.load_settings", lambda _config: 1 / 0)
+    monkeypatch.setattr("recoup.app.workspace.load_settings", lambda *_, **__: 1 / 0)
     assert main(["status", "password=hush"]) == ExitCode.BUG
     error, help_line = told(capsys)[1].splitlines()
     assert error == "error: this is a bug in recoup: ZeroDivisionError: division by zero"
@@ -102,7 +102,7 @@ def test_a_bug_of_ours_says_so_and_keeps_the_evidence(capsys, monkeypatch, tmp_p
 
 
 def test_ctrl_c_before_anything_runs(capsys, monkeypatch):
-    def interrupted(_config):
+    def interrupted(*_, **__):
         raise KeyboardInterrupt
 
     monkeypatch.setattr("recoup.app.workspace.load_settings", interrupted)

@@ -91,6 +91,17 @@ def test_one_death_costs_one_task_of_twenty(make):
     assert len(events) == 21
 
 
+def test_a_worker_that_finds_itself_unfit_ends_and_loses_nothing(make):
+    executor = make(1)
+    hasten(executor)
+    [pid] = executor.pids()
+    executor.submit([Task(1, {"do": "echo", "unfit": ["the disk is broken", ""]}), *(echo(t) for t in range(2, 9))])
+    events = settle(executor, range(1, 9))
+    assert not lost_among(events)
+    assert len(pids_of(events)) == 2
+    assert [pid] != executor.pids()
+
+
 def test_a_result_that_was_sent_before_the_death_counts(make):
     executor = make(1)
     hasten(executor)

@@ -252,6 +252,7 @@ def test_another_program_writes_with_sqlite(path):
         (sqlite3.SQLITE_BUSY, LedgerLockedError),
         (sqlite3.SQLITE_BUSY_SNAPSHOT, LedgerLockedError),
         (sqlite3.SQLITE_FULL, DiskFullError),
+        (sqlite3.SQLITE_IOERR_SHMSIZE, DiskFullError),
         (sqlite3.SQLITE_READONLY_DIRECTORY, UnreachableError),
         (sqlite3.SQLITE_CORRUPT, UnreachableError),
         (sqlite3.SQLITE_IOERR_FSYNC, CommitUnknownError),
@@ -290,6 +291,12 @@ def test_a_network_file_system_is_refused(path, kind, point):
     assert told.value.exit_code == ExitCode.USAGE
     assert f"({kind} at {point})" in told.value.message
     assert "local disk" in told.value.remedy
+
+
+def test_a_network_file_system_behind_a_link_is_refused(tmp_path):
+    (tmp_path / "project").symlink_to("/home/ann/project")
+    with pytest.raises(ConfigError, match="nfs4 at /home"):
+        refuse_network_file_system(tmp_path / "project" / ".recoup" / "ledger.db", MOUNTS)
 
 
 @pytest.mark.parametrize(

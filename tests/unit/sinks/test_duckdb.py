@@ -9,6 +9,7 @@ import sqlite3
 import subprocess
 import sys
 import textwrap
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -339,16 +340,19 @@ def first_line(process: subprocess.Popen[str]) -> str:
     return process.stdout.readline()
 
 
-def test_a_database_that_another_process_holds(sink, deliver, database):
+HOLDER = """
+    import duckdb, sys
+    connection = duckdb.connect(sys.argv[1])
+    print("open", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_a_database_that_another_process_holds(sink, deliver, database, monkeypatch):
+    monkeypatch.setattr("recoup.sinks.duckdb_turns.PATIENCE_SECONDS", 0.05)
     deliver(sink, {"n": [1]})
     sink.close()
-    code = """
-        import duckdb, sys
-        connection = duckdb.connect(sys.argv[1])
-        print("open", flush=True)
-        sys.stdin.read()
-    """
-    with child(code, database) as holder:
+    with child(HOLDER, database) as holder:
         assert first_line(holder) == "open\n"
         with pytest.raises(errors.ConflictError, match=f"held open by process {holder.pid} ") as exception:
             deliver(sink, {"n": [2]})
@@ -359,6 +363,48 @@ def test_a_database_that_another_process_holds(sink, deliver, database):
         holder.communicate()
         assert holder.returncode == 0
     assert deliver(sink, {"n": [2]}).rows == 1
+
+
+def test_a_delivery_waits_until_the_other_process_is_done(sink, deliver, database):
+    deliver(sink, {"n": [1]})
+    sink.close()
+    with child(HOLDER, database) as holder:
+        assert first_line(holder) == "open\n"
+        leave = threading.Timer(0.3, holder.communicate)
+        leave.start()
+        assert deliver(sink, {"n": [2]}).rows == 1
+        leave.join()
+
+
+def test_a_second_table_of_the_file_lets_nobody_else_in(sink, deliver, database):
+    """Looking into the file must not let go of the lock that the first one has on it."""
+    deliver(sink, {"n": [1]})
+    other = DuckDBSink(DuckDB(database, table="others").to_json())
+    deliver(other, {"n": [1]})
+    other.close()
+    deliver(other, {"n": [1]})
+    with child(HOLDER, database) as somebody:
+        assert first_line(somebody) == "", "DuckDB refuses a second process"
+        somebody.communicate()
+    other.close()
+
+
+def test_one_that_delivers_without_a_pause_lets_others_have_their_turn(sink, deliver, database, monkeypatch):
+    monkeypatch.setattr("recoup.sinks.duckdb_turns.TURN_SECONDS", 0.0)
+    deliver(sink, {"n": [1]})
+    code = """
+        import sys, time
+        from pathlib import Path
+        from recoup.sinks.duckdb_file import connect
+        print("waits", flush=True)
+        connect(Path(sys.argv[1])).close()
+        print("was in", flush=True)
+    """
+    with child(code, database) as waiting:
+        assert first_line(waiting) == "waits\n"
+        while waiting.poll() is None:
+            deliver(sink, {"n": [2]})
+        assert first_line(waiting) == "was in\n"
 
 
 def test_a_database_that_this_process_reads(sink, deliver, database):
