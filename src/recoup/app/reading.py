@@ -212,7 +212,8 @@ def _moment(as_of: datetime | str | None) -> float | None:
 def _nothing_there(reader: LedgerReader, found: Dataset, wanted: Wanted) -> UsageError:
     there = reader.planes([found.node])[found.node].get(planes.PUBLISHED, NOTHING)
     ranges = found.partitions.ranges_text(there)
-    few = ", ".join(ranges[:_NAMED]) + (f", and {len(ranges) - _NAMED} more ranges" if len(ranges) > _NAMED else "")
+    more = len(ranges) - _NAMED
+    few = ", ".join(ranges) if more <= 1 else ", ".join(ranges[:_NAMED]) + f", and {more} more ranges"
     what = wanted.partition or ("that window" if wanted.start or wanted.end else "any partition")
     when = f" as of {wanted.as_of}" if wanted.as_of is not None else ""
     message = f"nothing of {found.name} is published for {what}{when}"

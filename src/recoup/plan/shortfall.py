@@ -44,4 +44,5 @@ def _lacks(parent: Node) -> str:
 def _few(parent: Node, lacking: PartitionSet) -> Sequence[str]:
     texts = parent.partitions.ranges_text(lacking)
     more = len(texts) - NAMED_RANGES
-    return texts if more <= 0 else [*texts[:NAMED_RANGES], f"and {more} more ranges"]
+    # One more is named: that takes no more room than to count it.
+    return texts if more <= 1 else [*texts[:NAMED_RANGES], f"and {more} more ranges"]
