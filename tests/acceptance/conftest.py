@@ -122,10 +122,10 @@ class Project:
         assert answer["exit_code"] == result.returncode
         return answer
 
-    def start(self, *words: str, **environ: str) -> subprocess.Popen[str]:
+    def start(self, *words: str, module: tuple[str, str] = ("-m", "recoup"), **environ: str) -> subprocess.Popen[str]:
         """Type a command and do not wait."""
         process = subprocess.Popen(
-            [sys.executable, "-m", "recoup", *words],
+            [sys.executable, *module, *words],
             cwd=self.folder,
             env=self._environment(environ),
             stdin=subprocess.DEVNULL,

@@ -149,6 +149,21 @@ def test_ctrl_c_twice_stops_at_once(season):
     assert_the_rest_is_done(season, again={day(151)})
 
 
+def test_a_signal_is_noticed_however_rarely_the_loop_looks_by_itself(season, until):
+    """It waits for its only worker, which waits for somebody who never comes."""
+    season.write("from", day(1))
+    code = (
+        "import sys, recoup.engine.runner as r; r.LOOK_SECONDS = 3600.0; from recoup.cli import main; sys.exit(main())"
+    )
+    process = season.start(*RUN, module=("-c", code))
+    until(season.calls, process)
+    for _ in range(2):
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.5)  # two signals at once are one
+    process.communicate(timeout=60)
+    assert process.returncode == INTERRUPTED
+
+
 def is_alive(pid):
     try:
         state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
@@ -587,6 +602,8 @@ def test_a_time_limit_really_kills_and_others_go_on(project):
     result = project.recoup("run", "phase3", "--step", "sleepy")
     assert result.returncode == 1
     assert "timeout: the step ran longer than its limit of 1 s and was ended" in result.stdout
+    [(seconds,)] = project.ledger("SELECT ended_at - started_at FROM attempts WHERE state = 'failed'")
+    assert seconds >= 1
     (call,) = [call for call in project.calls() if call.partition == "2023-11-03"]
     assert not is_alive(call.pid)
     assert len(project.calls("ended")) == 7

@@ -29,6 +29,7 @@ def stop_on_signals(stopping: Stopping) -> Iterator[Received]:
         stopping.drain = True
         # A lost terminal is told as an interrupt: the exit code says that it can be resumed.
         received.number = signal.SIGTERM if number == signal.SIGTERM else signal.SIGINT
+        stopping.wake()
 
     if threading.current_thread() is not threading.main_thread():
         yield received

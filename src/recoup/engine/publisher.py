@@ -69,6 +69,11 @@ class Publisher:
         """Until there is an outcome, or the time is over."""
         select.select([self._wake_read], [], [], timeout_seconds)
 
+    def wake(self) -> None:
+        """Make `fileno` readable, from any thread or signal handler."""
+        with suppress(BlockingIOError):  # the pipe is full of wake-ups already
+            os.write(self._wake_write, b"!")
+
     def outcomes(self) -> list[PublishOutcome]:
         """What has happened since the last call."""
         with suppress(BlockingIOError):  # nothing has happened
@@ -104,8 +109,7 @@ class Publisher:
         except Exception as caught:  # noqa: BLE001 - carried to the engine's loop, which decides
             error = caught
         self._outcomes.put(PublishOutcome(intent.token, error))
-        with suppress(BlockingIOError):  # the pipe is full of wake-ups already
-            os.write(self._wake_write, b"!")
+        self.wake()
 
     def _move(self, intent: PublishIntent, manifest: Manifest, key: str, trusted: Pointer | None) -> Exception | None:
         try:

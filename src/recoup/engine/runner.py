@@ -67,6 +67,8 @@ class Stopping:
     at_once: bool = False
     paused: bool = False
     cancelled: bool = False
+    wake: Callable[[], None] = lambda: None
+    """Ends the loop's wait; for signal handlers, so that nobody waits until the loop looks by itself."""
 
     @property
     def claims(self) -> bool:
@@ -134,6 +136,7 @@ class Runner:
             with self._transaction() as tx:
                 tx.block(first_blocks, self.backfill)
         self.executor.watch(self.publisher.fileno)
+        self.stopping.wake = self.publisher.wake
         self._apply(self.controls)
         while not self._over():
             self._look()
@@ -192,7 +195,8 @@ class Runner:
         inflight = self._inflight[event.token]
         if isinstance(event, Lost):
             failure = inflight.killed or _lost(inflight, event)
-            self._fail(turn, inflight, failure, Measured(tx.now, tx.now, log=inflight.log_if_any()))
+            began = tx.now - event.evidence.get("seconds", 0.0)
+            self._fail(turn, inflight, failure, Measured(began, tx.now, log=inflight.log_if_any()))
             return
         inflight.result = event.body
         inflight.measured = inflight.measure(event.body, tx.now)
@@ -358,7 +362,8 @@ class Runner:
     def _tell(self, turn: _Turn) -> None:
         blocks = tuple(i for i in turn.instructions if isinstance(i, Block))
         retries = tuple(i for i in turn.instructions if isinstance(i, events.Retry))
-        running, paused = self.machine.running, self.stopping.paused
+        # What was only claimed ahead does not run yet.
+        running, paused = min(self.machine.running, self.executor.busy()), self.stopping.paused
         self.observe(Progress(self.machine.counts, running, paused, tuple(turn.failed), blocks, retries))
 
     # --- manifests that follow
@@ -399,7 +404,8 @@ class Runner:
             stopping.paused = wish == "pause"
             with self._transaction() as tx:
                 set_state(tx, self.backfill, "paused" if stopping.paused else "running")
-            self.observe(Progress(self.machine.counts, self.machine.running, stopping.paused))
+            running = min(self.machine.running, self.executor.busy())
+            self.observe(Progress(self.machine.counts, running, stopping.paused))
 
     def _apply(self, controls: Controls) -> None:
         """How it is to be carried out from now on."""

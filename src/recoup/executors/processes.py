@@ -319,6 +319,8 @@ class Processes:
         for kind in (TASK, RESULT):
             spill_path(self._launch.log_dir, kind, parcel.task.token).unlink(missing_ok=True)
         evidence = {**ending, "output_tail": tail} if tail else dict(ending)
+        if worker.ready and parcel is worker.sent[0]:
+            evidence["seconds"] = round(time.monotonic() - worker.since, 6)
         self._events.append(Lost(parcel.task.token, evidence, worker.timed_out))
 
     def _note_stillborn(self, worker: WorkerProcess, ending: Mapping[str, Any]) -> None:
