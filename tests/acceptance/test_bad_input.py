@@ -52,7 +52,7 @@ def standing(tmp_path_factory):
         (["run", "shop", "--max-parallel", "0"], "--max-parallel is 0", "from 1 to 10000"),
         (["run", "--plan", "nix.json"], "plan nix.json cannot be read", "recoup plan -o"),
         (["run", "shop", "--plan", "x", "--step", "orders"], "exactly what was saved", "leave them out"),
-        (["run"], "no pipeline was named", "[pipelines]"),
+        (["run"], "no pipeline was named", "recoup.toml has shop"),
         (["runs", "shop", "--since", "soon"], "'soon' is no duration", "30s"),
         (["status", "--config", "nix.toml"], "there is no configuration at", "recoup init"),
         (["publish", "show", "nix", "2024-01-01"], "'nix'", ""),

@@ -53,8 +53,8 @@ def test_a_delay_counts_from_what_another_controller_started(project, until, sto
 @pytest.mark.parametrize(
     ("declared", "told"),
     [
-        ('pools.api = {rate = "0/s"}', "recoup.toml: [pools] api: a rate of '0/s' would never let anything start"),
-        ("pools.api = {slots = 0}", "recoup.toml: [pools] api: 0 is no number of slots"),
+        ('pools.api = {rate = "0/s"}', "recoup.toml:1: [pools] api: a rate of '0/s' would never let anything start"),
+        ("pools.api = {slots = 0}", "recoup.toml:1: [pools] api: 0 is no number of slots"),
         ("pools.other = 2", "step 'schedule' uses the pool 'api', which is not declared"),
     ],
 )

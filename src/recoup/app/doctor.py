@@ -78,6 +78,9 @@ def _settings(settings: Settings) -> Iterator[Check]:
         value = ", ".join(one.value) if isinstance(one.value, list) else one.value
         if value:
             yield Check(f"setting {one.name}", "pass", f"{value}  ({one.origin})")
+    for pattern in settings.discover:
+        if not any(settings.root.glob(pattern)):
+            yield Check("setting discover", "fail", f"no file matches {pattern}", "mend the pattern, or leave it out")
     if not settings.pipelines:
         remedy = "name them under [pipelines] in recoup.toml, or give commands a place such as flights.py:flights"
         yield Check("setting pipelines", "unknown", "no pipeline is named, so none is checked", remedy)

@@ -8,8 +8,9 @@ import sys
 import traceback
 from pathlib import Path
 
+from recoup.app.configuration.check import nearest
 from recoup.app.settings import Settings
-from recoup.model.errors import PipelineError, RecoupError
+from recoup.model.errors import ConfigError, PipelineError, RecoupError
 from recoup.model.pipeline import Pipeline
 
 
@@ -21,7 +22,16 @@ def resolve(settings: Settings, name: str) -> str:
         return name
     known = ", ".join(settings.pipelines) or "none"
     message = f"there is no pipeline {name[:80]!r}"
-    raise PipelineError(message, f"recoup.toml names: {known}; or give a place such as flights.py:flights")
+    hint = nearest(name, settings.pipelines)
+    raise PipelineError(message, f"{hint}recoup.toml names: {known}; or give a place such as flights.py:flights")
+
+
+def all_pipelines(settings: Settings) -> list[str]:
+    """Those that recoup.toml names or finds; ConfigError when there is none."""
+    if not settings.pipelines:
+        remedy = 'name them under [pipelines] in recoup.toml, or find them with discover = ["pipelines/*.py"]'
+        raise ConfigError("no pipelines are named here", f"{remedy}; `recoup init sample` makes one to begin with")
+    return list(settings.pipelines)
 
 
 def load_pipeline(place: str, root: Path) -> Pipeline:

@@ -34,7 +34,7 @@ GROUPS: Final[tuple[tuple[str, tuple[Command, ...]], ...]] = (
                 "plan",
                 "recoup.cli.plan:plan",
                 "what would run, and why; changes nothing",
-                "PIPELINE [PARTITION…] [OPTIONS]",
+                "[PIPELINE [PARTITION…]] [OPTIONS]",
             ),
             Command(
                 "run",

@@ -9,16 +9,21 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from recoup.app import backfilling
+from recoup.app.loading import all_pipelines
+from recoup.app.prepare import Planned
+from recoup.app.workspace import Workspace
 from recoup.cli.options import Common, Scope
 from recoup.cli.output import Answer
-from recoup.cli.plan_text import plan_json, plan_lines, run_words
-from recoup.model.errors import ExitCode, UsageError
+from recoup.cli.plan_text import plan_json, plan_lines, plans_json, plans_lines, run_words
+from recoup.model.errors import ExitCode, RecoupError, UsageError
 
 _EVERYTHING, _USUAL = Scope(), Common()
 
 
 def plan(
-    pipeline: Annotated[str, Parameter(help="Its name in recoup.toml, or a place such as flights.py:flights.")],
+    pipeline: Annotated[
+        str | None, Parameter(help="Its name in recoup.toml, or a place such as flights.py:flights; else all.")
+    ] = None,
     /,
     *partitions: Annotated[str, Parameter(help="Only these, instead of --start and --end.")],
     scope: Scope = _EVERYTHING,
@@ -28,6 +33,11 @@ def plan(
 ) -> Answer:
     """Show what would run, and why; nothing is changed."""
     workspace = common.workspace()
+    if pipeline is None:
+        named = all_pipelines(workspace.settings)
+        if len(named) > 1:
+            return _overview(workspace, named, scope, output, common, check=check)
+        pipeline = named[0]
     loaded, _ = workspace.pipeline(pipeline)
     request = scope.request(loaded.name, partitions)
     planned = backfilling.plan(workspace, request, pipeline)
@@ -43,6 +53,30 @@ def plan(
         next=common.again(carry_out if pending else look),
         exit_code=ExitCode.PENDING if check and pending else ExitCode.DONE,
         notes=(f"saved: {output}",) if output is not None else (),
+    )
+
+
+def _overview(
+    workspace: Workspace, named: list[str], scope: Scope, output: Path | None, common: Common, *, check: bool
+) -> Answer:
+    """One that cannot be planned hides no other."""
+    usual = Scope(only=scope.only, order=scope.order, include_upstream=scope.include_upstream)
+    if output is not None or scope != usual:
+        names = ", ".join(named)
+        raise UsageError("a window, steps, an as-of mode and -o are for one pipeline", f"name one of {names}")
+    found: dict[str, Planned | RecoupError] = {}
+    for name in named:
+        try:
+            found[name] = backfilling.plan(workspace, scope.request(workspace.pipeline(name)[0].name, ()), name)
+        except RecoupError as error:
+            found[name] = error
+    pending = [name for name, one in found.items() if isinstance(one, RecoupError) or one.plan.actions]
+    return Answer(
+        "plan",
+        plans_json(found),
+        lambda view: plans_lines(found, view),
+        next=common.again(run_words(scope.request(pending[0], ()), pending[0], "plan") if pending else "recoup status"),
+        exit_code=ExitCode.PENDING if check and pending else ExitCode.DONE,
     )
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import groupby
 from typing import Any
 
 from recoup.app.prepare import Planned
-from recoup.cli.text import Cell, Row, View, counted, duration, number, ranges
+from recoup.cli.text import Cell, Row, View, clean, counted, duration, number, ranges
+from recoup.model.errors import RecoupError
 from recoup.model.partition import PartitionSet
 from recoup.plan.plan import Group, Verb
 from recoup.plan.request import Request
@@ -26,6 +27,23 @@ def plan_json(planned: Planned) -> dict[str, Any]:
         "blocked": plan.blocked,
         **plan.to_json(planned.prepared.graph),
     }
+
+
+def plans_json(found: Mapping[str, Planned | RecoupError]) -> dict[str, Any]:
+    """All pipelines with their totals."""
+    return {
+        "pipelines": [
+            {"pipeline": name, "error": one.message}
+            if isinstance(one, RecoupError)
+            else {"pipeline": name, "actions": one.plan.actions, "blocked": one.plan.blocked, "done": one.plan.done}
+            for name, one in found.items()
+        ]
+    }
+
+
+def plans_lines(found: Mapping[str, Planned | RecoupError], view: View) -> Iterator[str]:
+    """One line for each pipeline."""
+    yield from view.columns(_plan_row(name, one) for name, one in found.items())
 
 
 def plan_lines(planned: Planned, view: View, parallel: int) -> Iterator[str]:
@@ -70,6 +88,15 @@ def run_words(request: Request, name: str, verb: str = "run") -> str:
     words += ["--order", request.order.value] if request.order != Request(name).order else []
     words += ["--as-of-mode", request.as_of_mode] if request.as_of_mode != "now" else []
     return shlex.join(words)
+
+
+def _plan_row(name: str, found: Planned | RecoupError) -> Row:
+    if isinstance(found, RecoupError):
+        return [name, Cell("unknown", "warn"), "", "", clean(found.message)]
+    plan = found.plan
+    counts = f"{number(plan.actions)} to run", f"{number(plan.blocked)} blocked" if plan.blocked else ""
+    reasons = ", ".join(dict.fromkeys(group.reason for group in plan.groups if group.verb is Verb.RUN))
+    return [name, *(Cell(text, right=True) for text in (*counts, f"{number(plan.done)} done")), reasons]
 
 
 def _kind(group: Group) -> tuple[int, Verb]:

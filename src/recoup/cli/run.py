@@ -43,9 +43,10 @@ def run(
     if plan is not None:
         no_scope_with_a_plan(scope, partitions)
         pipeline = pipeline or _pipeline_of(plan)
-    if pipeline is None:
-        raise UsageError("no pipeline was named", "recoup.toml lists them under [pipelines]; see `recoup run --help`")
     workspace = common.workspace()
+    if pipeline is None:
+        there = ", ".join(workspace.settings.pipelines) or "nothing under [pipelines]"
+        raise UsageError("no pipeline was named", f"recoup.toml has {there}; see `recoup run --help`")
     loaded, _ = workspace.pipeline(pipeline)
     request = Request(loaded.name) if plan is not None else scope.request(loaded.name, partitions)
     options = RunOptions(set_.max_parallel, executor, resume, plan, set_.delay_seconds, set_.priority)

@@ -6,13 +6,14 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
+from recoup.app.loading import all_pipelines
 from recoup.app.status import Status
 from recoup.app.status import status as ask
 from recoup.app.workspace import Workspace
 from recoup.cli.options import Common, End, Start, Steps
 from recoup.cli.output import Answer
 from recoup.cli.status_text import overview_json, overview_lines, status_json, status_lines
-from recoup.model.errors import ConfigError, ExitCode, RecoupError, UsageError
+from recoup.model.errors import ExitCode, RecoupError, UsageError
 
 What = Literal["failed", "blocked", "missing", "running", "stale"]
 _USUAL = Common()
@@ -31,11 +32,7 @@ def status(
 ) -> Answer:
     """Tell whether the data is complete; what failed, what is blocked, and why. Asks no source, changes nothing."""
     workspace = common.workspace()
-    named = [pipeline] if pipeline else list(workspace.settings.pipelines)
-    if not named:
-        raise ConfigError(
-            "no pipelines are named here", "name them under [pipelines] in recoup.toml, or `recoup init sample`"
-        )
+    named = [pipeline] if pipeline else all_pipelines(workspace.settings)
     if len(named) > 1:
         if start or end or step or only:
             raise UsageError(

@@ -86,7 +86,7 @@ def overview_json(found: Mapping[str, Status | RecoupError]) -> dict[str, Any]:
         "pipelines": [
             {"pipeline": name, "error": one.message}
             if isinstance(one, RecoupError)
-            else {"pipeline": name, "complete": one.insight.complete, **_totals_json(one)}
+            else {"pipeline": name, "complete": one.insight.complete, **_totals_json(one), **_trouble(one)}
             for name, one in found.items()
         ]
     }
@@ -154,8 +154,15 @@ def overview_lines(found: Mapping[str, Status | RecoupError], view: View) -> Ite
         insight = one.insight
         word = Cell("complete", "good") if insight.complete else Cell("incomplete", "warn")
         counts = f"{number(len(insight.completed))} of {number(len(insight.dates))}"
-        rows.append([name, word, Cell(counts, right=True), f"{insight.pct_complete:g} %{_active(one)}"])
+        trouble = "".join(f" · {number(count)} {what}" for what, count in _trouble(one).items() if count)
+        rows.append([name, word, Cell(counts, right=True), f"{insight.pct_complete:g} %{trouble}{_active(one)}"])
     yield from view.columns(rows)
+
+
+def _trouble(found: Status) -> dict[str, int]:
+    """Over all steps."""
+    counts = [_counts(step.insight) for step in found.steps]
+    return {what: sum(count[what] for count in counts) for what in ("failed", "blocked")}
 
 
 def iso(at: float) -> str:

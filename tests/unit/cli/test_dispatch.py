@@ -56,7 +56,7 @@ def test_a_group_alone_tells_about_itself(capsys):
         (["rum"], 'unknown command "rum"', 'did you mean "run"?'),
         (["backfill", "puase"], 'unknown command "puase"', 'did you mean "pause"?'),
         (["run", "x", "--strt", "3"], "unknown option: --strt", "did you mean --start?"),
-        (["plan"], "`recoup plan` needs PIPELINE", "recoup plan --help"),
+        (["lake", "view"], "`recoup lake view` needs DATASET", "recoup lake view --help"),
         (["run", "x", "--max-parallel", "many"], 'unable to convert "many" into int', "recoup run --help"),
         (["plan", "x", "--order", "up"], 'invalid value "up" for --order', '"oldest", "newest"'),
         (["run", "x", "--start"], "--start needs a value", "recoup run --help"),

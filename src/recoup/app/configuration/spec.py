@@ -72,7 +72,8 @@ def _lease(value: float) -> str:
 
 def _patterns(value: list[Any]) -> str:
     for pattern in value:
-        if not isinstance(pattern, str) or not pattern.endswith(".py") or PurePath(pattern).is_absolute():
+        path = PurePath(pattern) if isinstance(pattern, str) else None
+        if path is None or path.suffix != ".py" or path.is_absolute() or ".." in path.parts:
             return f"{pattern!r:.40} is no pattern of Python files below this folder"
     return ""
 
