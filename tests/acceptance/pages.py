@@ -1,9 +1,9 @@
 """Pages that are played: what they show to type is typed, and what they show as its answer is what is printed.
 
-Comments that nobody sees on the page say what a block is. `<!-- file: NAME -->` is written, `<!-- run -->` is typed, line
-by line, and its output compared; `<!-- edit: NAME: OLD => NEW -->` changes a file in between. What only makes the ground
-for a page stands within such a comment: `<!-- file: NAME` up to `-->`, and `<!-- type: COMMAND -->`. Where a page shows
-only part of an answer, `…` on a line of its own stands for the rest.
+Comments that nobody sees on the page say what a block is: `<!-- file: NAME -->` is written, `<!-- run -->` is typed,
+line by line, and its output compared; `<!-- edit: NAME: OLD => NEW -->` changes a file in between. What only makes the
+ground for a page stands within such a comment: `<!-- file: NAME` up to `-->`, and `<!-- type: COMMAND -->`. Where a
+page shows only part of an answer, `…` on a line of its own stands for the rest.
 
 Run as a program, it writes today's answers into the pages: `python tests/acceptance/pages.py docs/guides/backfill.md`.
 """

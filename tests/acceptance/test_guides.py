@@ -1,0 +1,43 @@
+"""The pages below docs are true: what they show is what is printed, and what they name exists."""
+
+import re
+
+import pytest
+
+from recoup.app.configuration.spec import SETTINGS
+from recoup.cli.commands import COMMANDS
+from tests.acceptance.pages import ROOT, differences, played, type_in
+
+PAGES = sorted([ROOT / "docs" / "settings.md", *(ROOT / "docs" / "guides").glob("*.md")])
+NAMES = [page.stem for page in PAGES]
+GROUPS = {command.name for command in COMMANDS if command.is_group}
+
+
+@pytest.fixture(params=PAGES, ids=NAMES)
+def page(request):
+    return request.param
+
+
+def test_what_it_shows_is_what_is_printed(page, tmp_path):
+    text = page.read_text()
+    assert differences(text, played(text, tmp_path)) == []
+
+
+def test_its_links_lead_somewhere(page):
+    links = re.findall(r"\]\((?!https?:)([^)#]+)\)", page.read_text())
+    assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+def test_the_commands_that_it_names_exist(page, tmp_path):
+    text = page.read_text()
+    for line in {*re.findall(r"`(recoup [a-z][^`]*)`", text), *re.findall(r"^\$ (recoup .*)", text, re.MULTILINE)}:
+        words = line.split()
+        command = words[: 3 if words[1] in GROUPS else 2]
+        shown = type_in(tmp_path, " ".join([*command, "--help"]))
+        assert [flag for flag in re.findall(r"--[a-z-]+", line) if flag not in shown] == [], line
+
+
+def test_the_page_of_settings_has_all_of_them():
+    text = (ROOT / "docs" / "settings.md").read_text()
+    named = re.findall(r"^\| `\[?(\w+)\]?` \|", text, re.MULTILINE)  # a row of the table; `[env.NAME]` is none of them
+    assert named == list(SETTINGS)
