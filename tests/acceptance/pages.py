@@ -10,10 +10,13 @@ Run as a program, it writes today's answers into the pages: `python tests/accept
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
+
+from recoup.cli.commands import COMMANDS
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -30,11 +33,18 @@ CHANGING = re.compile(
 )
 EXIT_CODES = (0, 1, 3)
 GAP = "…"
+GROUPS = {command.name for command in COMMANDS if command.is_group}
+
+
+def command_of(line):
+    """`recoup run`, `recoup lake adopt`: a line without its arguments."""
+    words = line.split()
+    return " ".join(words[: 3 if words[1] in GROUPS else 2])
 
 
 def type_in(folder, line, environ=None):
     """What a command line prints on stdout, and what it says to type next."""
-    words = line.removeprefix("$ ").split("#")[0].split()
+    words = shlex.split(line.removeprefix("$ "), comments=True)
     assert words[0] == "recoup"
     environment = {name: value for name, value in os.environ.items() if not name.startswith("RECOUP_")}
     command = [sys.executable, "-m", "recoup", *words[1:]]

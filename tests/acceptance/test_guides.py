@@ -5,12 +5,10 @@ import re
 import pytest
 
 from recoup.app.configuration.spec import SETTINGS
-from recoup.cli.commands import COMMANDS
-from tests.acceptance.pages import ROOT, differences, played, type_in
+from tests.acceptance.pages import ROOT, command_of, differences, played, type_in
 
 PAGES = sorted([ROOT / "docs" / "settings.md", *(ROOT / "docs" / "guides").glob("*.md")])
 NAMES = [page.stem for page in PAGES]
-GROUPS = {command.name for command in COMMANDS if command.is_group}
 
 
 @pytest.fixture(params=PAGES, ids=NAMES)
@@ -31,9 +29,7 @@ def test_its_links_lead_somewhere(page):
 def test_the_commands_that_it_names_exist(page, tmp_path):
     text = page.read_text()
     for line in {*re.findall(r"`(recoup [a-z][^`]*)`", text), *re.findall(r"^\$ (recoup .*)", text, re.MULTILINE)}:
-        words = line.split()
-        command = words[: 3 if words[1] in GROUPS else 2]
-        shown = type_in(tmp_path, " ".join([*command, "--help"]))
+        shown = type_in(tmp_path, f"{command_of(line)} --help")
         assert [flag for flag in re.findall(r"--[a-z-]+", line) if flag not in shown] == [], line
 
 
