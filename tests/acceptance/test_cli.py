@@ -346,7 +346,9 @@ def test_json_is_what_its_page_says(project):
         sections = ["plan"] if event["event"] == "plan" else []
         wrong[f"run: {event['event']}"] = complaints(event, f"run: {event['event']}", *sections)
     assert {event.get("event") for event in events} >= {None, "plan", "result"}
+    hold(["waive", "sample", "2024-01-20", "--reason", "lost"], "waive")
     hold(["status", "sample"], "status")
+    hold(["waive", "sample", "2024-01-20", "--take-back"], "waive")
     hold(["runs", "sample"], "runs")
     hold(["backfill", "ls"], "backfill ls")
     hold(["publish", "ls", "sample.trend"], "publish ls")

@@ -141,7 +141,7 @@ def _found(store: ObjectStore, prepared: Prepared, node: Node, pattern: str) -> 
     """Look at the files, and read the footers of those that are to be adopted."""
     files = listing(store, pattern, node.partitions)
     state, there = prepared.snapshot.states[node.index], PartitionSet.of(files.files)
-    unexpected = there - state.expected
+    unexpected = there - state.expected - state.waived
     published = (there & state.published) - unexpected
     wanted = {ordinal: files.files[ordinal] for ordinal in there - unexpected - published}
     footers = opened(store, (file for own in wanted.values() for file in own))

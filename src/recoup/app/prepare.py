@@ -13,6 +13,7 @@ from recoup.app.observing import presence
 from recoup.app.outside import Outside
 from recoup.app.plugins import sink_exists
 from recoup.app.presence import Presence
+from recoup.app.waived import waived_of
 from recoup.ledger import planes as plane_names
 from recoup.ledger.facts import NodeId
 from recoup.ledger.reader import LedgerReader
@@ -77,6 +78,7 @@ def prepare(ledger: Ledger, pipeline: Pipeline, outside: Outside, now: datetime)
             calendars[node.index],
             versions[node.index],
             durations.get(node_id),
+            waived_of(node, node_ids, planes),
         )
         for node, node_id in zip(graph.nodes, node_ids, strict=True)
     )
@@ -138,7 +140,11 @@ def _readers(
 
 
 def _state(
-    planes: Mapping[str, PartitionSet], expected_now: PartitionSet, version: str, mean_seconds: float | None
+    planes: Mapping[str, PartitionSet],
+    expected_now: PartitionSet,
+    version: str,
+    mean_seconds: float | None,
+    waived: PartitionSet,
 ) -> NodeState:
     nothing = PartitionSet(0)
     failed = {
@@ -147,7 +153,8 @@ def _state(
         if name.startswith(plane_names.FAILED) and ordinals
     }
     return NodeState(
-        expected=expected_now,
+        expected=expected_now - waived,
+        waived=expected_now & waived,
         published=planes.get(plane_names.PUBLISHED, nothing),
         stale=planes.get(plane_names.STALE, nothing),
         same_code=same_code(version, planes),

@@ -5,19 +5,22 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from recoup.app.dataset_rows import DatasetRows
 from recoup.engine.lost_manifests import mark_manifests
 from recoup.engine.runs import grain_of
 from recoup.lake.layout import summary as summary_path
+from recoup.lake.waivers import AcceptedGaps, read_waivers
 from recoup.ledger import planes
-from recoup.ledger.facts import NodeId
+from recoup.ledger.facts import NodeId, Waiver
 from recoup.ledger.registry import as_chunks, register_members, register_node
 from recoup.ledger.restore import Restoring, raise_tokens, restore_planes
 from recoup.ledger.staleness import staleness
 from recoup.ledger.transaction import Transaction
 from recoup.ledger.verify import facts_planes
 from recoup.ledger.writer import Ledger
+from recoup.model.errors import RecoupError
 from recoup.model.graph import Graph, NodeKind
 from recoup.model.manifest import InputRead
 from recoup.model.partition import PartitionSet
@@ -64,10 +67,27 @@ class Rebuilding:
             self._backfills(tx, restoring)
             present = self._sources(tx, known, reads)
             restore_planes(self.ledger, tx, self._stale(known, present, reads))
+            self._waivers(tx, known)
             raise_tokens(tx, restoring.highest_token)
             for pipeline in pipelines:
                 mark_manifests(tx, pipeline.name, restoring.highest_token)
             tx.event("ledger rebuilt", data={"attempts": self.attempts, "generations": self.generations})
+
+    def _waivers(self, tx: Transaction, known: Sequence[tuple[Graph, list[NodeId]]]) -> None:
+        """Gaps that were accepted, as the lake was last told; what has been published since is none any more."""
+        for graph, node_ids in known:
+            try:
+                for gaps in read_waivers(self.store, graph.pipeline):
+                    self._waive(tx, graph, node_ids, gaps)
+            except RecoupError as error:  # corrupt, or of a partition that there is no more
+                self.trouble.append(error.message)
+
+    def _waive(self, tx: Transaction, graph: Graph, node_ids: list[NodeId], gaps: AcceptedGaps) -> None:
+        node = graph.node(gaps.dataset)
+        node_id, at = node_ids[node.index], datetime.fromisoformat(gaps.at).timestamp()
+        ordinals = [node.partitions.ordinal(name) for name in gaps.partitions]
+        lacking = [ordinal for ordinal in ordinals if not tx.plane_has(node_id, planes.PUBLISHED, ordinal)]
+        tx.waive([Waiver(node_id, ordinal, gaps.reason, gaps.who, at) for ordinal in lacking])
 
     def _registered(self, tx: Transaction, pipeline: Pipeline) -> tuple[Graph, list[NodeId]]:
         def members_of(partitions: Partitioning) -> Partitioning:

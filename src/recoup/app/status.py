@@ -13,6 +13,7 @@ from recoup.app.bound import Bound, bound
 from recoup.app.calendars import expected
 from recoup.app.code import code_version, same_code
 from recoup.app.outside import Outside
+from recoup.app.waived import waived_of
 from recoup.app.workspace import Workspace
 from recoup.engine.insight import Insight, Reason, StepInsight, Window, insight
 from recoup.ledger import planes as plane_names
@@ -39,6 +40,16 @@ class FailureSample:
 
 
 @dataclass(frozen=True, slots=True)
+class Accepted:
+    """Gaps that were accepted together, and why."""
+
+    reason: str
+    who: str
+    at: float
+    partitions: PartitionSet
+
+
+@dataclass(frozen=True, slots=True)
 class StepStatus:
     """A step with what its attempts tell; times are seconds since 1970."""
 
@@ -46,6 +57,7 @@ class StepStatus:
     last_successful_date: str | None
     last_successful_time: float | None
     samples: Mapping[str, FailureSample]
+    accepted: tuple[Accepted, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +134,8 @@ def _snapshot(
             wanted = facts.get(plane_names.EXPECTED, NOTHING)
         else:
             wanted = expected(node.partitions, now, outside)
-        states.append(_state(node, facts, wanted, running.get(node_id, NOTHING)))
+        accepted = waived_of(node, known.node_ids, planes)
+        states.append(_state(node, facts, wanted, running.get(node_id, NOTHING), accepted))
     return Snapshot(tuple(states), now)
 
 
@@ -137,7 +150,13 @@ def _running(reader: LedgerReader, live: frozenset[int]) -> dict[int, PartitionS
     return {node: PartitionSet.of(ordinals) for node, ordinals in found.items()}
 
 
-def _state(node: Node, facts: Mapping[str, PartitionSet], wanted: PartitionSet, running: PartitionSet) -> NodeState:
+def _state(
+    node: Node,
+    facts: Mapping[str, PartitionSet],
+    wanted: PartitionSet,
+    running: PartitionSet,
+    waived: PartitionSet,
+) -> NodeState:
     version = code_version(node)
     failed = {
         plane.removeprefix(plane_names.FAILED): ordinals
@@ -145,7 +164,8 @@ def _state(node: Node, facts: Mapping[str, PartitionSet], wanted: PartitionSet, 
         if plane.startswith(plane_names.FAILED) and ordinals
     }
     return NodeState(
-        expected=wanted,
+        expected=wanted - waived,
+        waived=wanted & waived,
         published=facts.get(plane_names.PUBLISHED, NOTHING),
         stale=facts.get(plane_names.STALE, NOTHING),
         same_code=same_code(version, facts),
@@ -171,14 +191,26 @@ def _reasons(reader: LedgerReader, known: Bound) -> dict[int, list[Reason]]:
 def _with_history(reader: LedgerReader, known: Bound, step: StepInsight, tail: Mapping[int, _Tail]) -> StepStatus:
     node_id = known.node_ids[step.node.index]
     name = step.node.partitions.name
-    there = step.complete
+    there = step.complete - step.waived
     newest = there.last if step.node.partitions.is_time else None
     samples = {}
     for kind, ordinals in step.failed.items():
         if sample := _sample(reader, node_id, ordinals.last or 0):
             samples[kind] = FailureSample(name(ordinals.last or 0), *sample)
     at = _last_time(reader, node_id, there, tail.get(node_id))
-    return StepStatus(step, None if newest is None else name(newest), at, samples)
+    newest_name = None if newest is None else name(newest)
+    return StepStatus(step, newest_name, at, samples, tuple(_accepted(reader, node_id, step)))
+
+
+def _accepted(reader: LedgerReader, node_id: NodeId, step: StepInsight) -> Iterator[Accepted]:
+    """A step's own; that its table follows needs no line of its own."""
+    if step.waived:
+        together: dict[tuple[str, str, float], list[int]] = {}
+        for waiver in reader.waivers([node_id]):
+            if waiver.ordinal in step.waived:
+                together.setdefault((waiver.reason, waiver.who, waiver.at), []).append(waiver.ordinal)
+        for (reason, who, at), ordinals in together.items():
+            yield Accepted(reason, who, at, PartitionSet.of(ordinals))
 
 
 @dataclass(frozen=True, slots=True)

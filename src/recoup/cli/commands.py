@@ -42,6 +42,12 @@ GROUPS: Final[tuple[tuple[str, tuple[Command, ...]], ...]] = (
                 "run what is missing or failed",
                 "PIPELINE [PARTITION…] [OPTIONS], or run --plan PATH",
             ),
+            Command(
+                "waive",
+                "recoup.cli.waive:waive",
+                "accept a gap for good, or take that back",
+                "PIPELINE [PARTITION…] --reason TEXT [OPTIONS]",
+            ),
             Command("backfill", "recoup.cli.backfill:app", "ls, show, pause, resume, cancel, set"),
         ),
     ),

@@ -15,7 +15,7 @@ from recoup.cli.output import Answer
 from recoup.cli.status_text import overview_json, overview_lines, status_json, status_lines
 from recoup.model.errors import ExitCode, RecoupError, UsageError
 
-What = Literal["failed", "blocked", "missing", "running", "stale"]
+What = Literal["failed", "blocked", "missing", "running", "waived", "stale"]
 _USUAL = Common()
 
 

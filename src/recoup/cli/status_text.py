@@ -15,8 +15,8 @@ from recoup.model.errors import RecoupError
 from recoup.model.partition import PartitionSet
 
 REASONS_SHOWN: Final = 5
-_OPTIONAL: Final = ("running", "failed", "blocked", "stale")
-_STYLE: Final = {"failed": "bad", "blocked": "warn", "running": "", "missing": "warn", "stale": "dim"}
+_OPTIONAL: Final = ("running", "failed", "blocked", "waived", "stale")
+_STYLE: Final = {"failed": "bad", "blocked": "warn", "running": "", "missing": "warn", "waived": "dim", "stale": "dim"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +60,16 @@ def _parts(status: StepStatus) -> Iterator[Part]:
     for word, ordinals in (("stale(code)", step.stale_code), ("stale(input)", step.stale_input)):
         if ordinals:
             yield Part(step, "stale", word, ordinals, more={"kind": word[6:-1]})
+    yield from _waived_parts(status)
     if step.unexpected:
         yield Part(step, "unexpected", "unexpected", step.unexpected, "no longer on the calendar; counts nowhere")
+
+
+def _waived_parts(status: StepStatus) -> Iterator[Part]:
+    for accepted in status.accepted:
+        told = {"reason": accepted.reason, "who": accepted.who, "at": iso(accepted.at)}
+        text = f"{clean(accepted.reason)} ({clean(accepted.who)}, {iso(accepted.at)[:10]})"
+        yield Part(status.insight, "waived", "waived", accepted.partitions, text, told)
 
 
 # --- for programs
@@ -75,7 +83,8 @@ def status_json(found: Status, only: str | None) -> dict[str, Any]:
         "complete": insight.complete,
         **_totals_json(found),
         "steps": [_step_json(step) for step in found.steps],
-        "incomplete": [_part_json(part) for part in parts(found, only)],
+        "incomplete": [_part_json(part) for part in parts(found, only) if part.state != "waived"],
+        "waived": [_waived_json(part) for part in parts(found, "waived")],
         "active_backfills": [row.backfill_id for row in found.active],
     }
 
@@ -113,11 +122,16 @@ def _step_json(status: StepStatus) -> dict[str, Any]:
         "failed": {kind: len(ordinals) for kind, ordinals in step.failed.items()},
         "blocked": len(step.blocked),
         "running": len(step.running),
+        "waived": len(step.waived),
         "stale": {"code": len(step.stale_code), "input": len(step.stale_input)},
         "unexpected": len(step.unexpected),
         "last_successful_date": status.last_successful_date,
         "last_successful_time": None if at is None else iso(at),
     }
+
+
+def _waived_json(part: Part) -> dict[str, Any]:
+    return {**(part.more or {}), **where_json(part.step.node, part.partitions)}
 
 
 def _part_json(part: Part) -> dict[str, Any]:
@@ -204,6 +218,7 @@ def _counts(step: StepInsight) -> dict[str, int]:
         "running": len(step.running),
         "failed": len(step.any_failed),
         "blocked": len(step.blocked),
+        "waived": len(step.waived),
         "stale": len(step.stale),
     }
 

@@ -26,7 +26,7 @@ class StepInsight:
 
     `complete` are those with which nothing is left to do; every other expected partition is in exactly one of
     `running`, `failed`, `blocked` and `missing`. `running` may hold complete ones, which are made again; `stale_code`
-    and `stale_input` only hold complete ones.
+    and `stale_input` only hold complete ones. `waived` ones are complete, because somebody accepted their gap.
     """
 
     node: Node
@@ -39,6 +39,7 @@ class StepInsight:
     stale_code: PartitionSet
     stale_input: PartitionSet
     unexpected: PartitionSet
+    waived: PartitionSet = NOTHING
     reasons: tuple[Reason, ...] = ()
 
     @property
@@ -151,16 +152,18 @@ def _step(
     node: Node, graph: Graph, snapshot: Snapshot, window: PartitionSet | None, reasons: Sequence[Reason]
 ) -> StepInsight:
     state = snapshot.states[node.index]
-    expected = state.expected if window is None else state.expected & window
-    running = state.running & expected
-    complete = _complete(node, snapshot) & expected
+    needed = state.expected | state.waived
+    expected = needed if window is None else needed & window
+    running, waived = state.running & expected, state.waived & expected
+    made = _complete(node, snapshot) & expected - waived
+    complete = made | waived
     rest = expected - complete - running
     failed = dict(_shares(state, rest))
     for ordinals in failed.values():
         rest -= ordinals
     waiting = _waiting(node, snapshot) & rest
     blocked = state.blocked & rest | waiting
-    shown = state.published - state.expected
+    shown = state.published - needed
     return StepInsight(
         node=node,
         expected=expected,
@@ -169,9 +172,10 @@ def _step(
         failed=failed,
         blocked=blocked,
         missing=rest - blocked,
-        stale_code=complete - state.same_code,
-        stale_input=complete & state.stale,
+        stale_code=made - state.same_code,
+        stale_input=made & state.stale,
         unexpected=shown if window is None else shown & window,
+        waived=waived,
         reasons=(*_within(reasons, blocked - waiting), *_within(_behind(node, graph, waiting), waiting)),
     )
 

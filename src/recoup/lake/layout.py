@@ -98,6 +98,11 @@ def summary(backfill_id: str) -> str:
     return f"{MANIFESTS}backfills/{_checked(_ID, backfill_id, 'a backfill')}/summary.json"
 
 
+def waivers(pipeline: str) -> str:
+    """The key of a pipeline's accepted gaps."""
+    return f"_recoup/waivers/{_checked(_DATASET, pipeline, 'a pipeline')}.json"
+
+
 def is_leftover(key: str) -> bool:
     """Whether it is what a write that was killed left beside its target."""
     return _LEFTOVER.fullmatch(key.rpartition("/")[2]) is not None

@@ -153,6 +153,17 @@ class Controls:
 
 
 @dataclass(frozen=True, slots=True)
+class Waiver:
+    """A gap that somebody has accepted: it counts as complete."""
+
+    node: NodeId
+    ordinal: int
+    reason: str
+    who: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
 class BackfillRow:
     """A backfill as people see it."""
 

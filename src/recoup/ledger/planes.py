@@ -18,6 +18,7 @@ BLOCKED = "blocked"
 EXPECTED = "expected"
 TRIED = "tried"
 POINTED = "pointed"
+WAIVED = "waived"
 FAILED = "failed:"
 CODE = "code:"
 

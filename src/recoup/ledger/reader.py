@@ -9,7 +9,18 @@ from pathlib import Path
 from typing import Any, Protocol, Self
 
 from recoup.ledger.connection import connect, explain
-from recoup.ledger.facts import BackfillRow, BlockRow, Controls, NodeId, NodeRow, Publication, Published, RunRow, Token
+from recoup.ledger.facts import (
+    BackfillRow,
+    BlockRow,
+    Controls,
+    NodeId,
+    NodeRow,
+    Publication,
+    Published,
+    RunRow,
+    Token,
+    Waiver,
+)
 from recoup.model.manifest import DataFile
 from recoup.model.partition import PartitionSet
 
@@ -95,6 +106,12 @@ class LedgerReader:
         wanted = set(nodes)
         rows = self.query("SELECT node, ordinal, reason, at FROM blocks ORDER BY node, ordinal")
         return [BlockRow(*row) for row in rows if row[0] in wanted]
+
+    def waivers(self, nodes: Iterable[NodeId]) -> list[Waiver]:
+        """Gaps that were accepted."""
+        wanted = set(nodes)
+        rows = self.query("SELECT node, ordinal, reason, who, at FROM waivers ORDER BY node, ordinal")
+        return [Waiver(*row) for row in rows if row[0] in wanted]
 
     def members(self, scope: str) -> dict[str, int]:
         """The ids of a static partitioning's members."""

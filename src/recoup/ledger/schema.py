@@ -27,7 +27,7 @@ CREATE TABLE members (
 ) STRICT, WITHOUT ROWID;
 
 -- Facts as bitmaps, 4,096 ordinals a chunk: published, stale, running, blocked, expected, tried, pointed,
--- failed:<kind>, code:<version>.
+-- waived, failed:<kind>, code:<version>.
 CREATE TABLE planes (
     node INTEGER NOT NULL, plane TEXT NOT NULL, chunk INTEGER NOT NULL, bits BLOB NOT NULL,
     PRIMARY KEY (node, plane, chunk)
@@ -82,6 +82,12 @@ CREATE TABLE blocks (
     PRIMARY KEY (node, ordinal)
 ) STRICT, WITHOUT ROWID;
 
+-- Gaps that a person has accepted for good; a publication ends it.
+CREATE TABLE waivers (
+    node INTEGER NOT NULL, ordinal INTEGER NOT NULL, reason TEXT NOT NULL, who TEXT NOT NULL, at REAL NOT NULL,
+    PRIMARY KEY (node, ordinal)
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE events (
     seq INTEGER PRIMARY KEY, at REAL NOT NULL, kind TEXT NOT NULL, token INTEGER, backfill INTEGER, data TEXT
 ) STRICT;
@@ -131,7 +137,7 @@ MIGRATIONS: Mapping[int, str] = {
         SELECT node, count(*), sum(ended_at - started_at) FROM attempts
         WHERE state = 'succeeded' AND started_at IS NOT NULL GROUP BY node;
     """,
-    # To the schema that knows rates, shared slots, and what is set on a backfill.
+    # To the schema that knows rates, shared slots, what is set on a backfill, and gaps that are accepted.
     2: """
     CREATE TABLE controls (
         backfill INTEGER PRIMARY KEY, max_parallel INTEGER, delay_seconds REAL, priority INTEGER
@@ -142,6 +148,10 @@ MIGRATIONS: Mapping[int, str] = {
     CREATE TABLE shares (
         pool TEXT NOT NULL, controller INTEGER NOT NULL, priority INTEGER NOT NULL, slots INTEGER NOT NULL,
         held INTEGER NOT NULL, wanted INTEGER NOT NULL, granted_at REAL NOT NULL, PRIMARY KEY (pool, controller)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE waivers (
+        node INTEGER NOT NULL, ordinal INTEGER NOT NULL, reason TEXT NOT NULL, who TEXT NOT NULL, at REAL NOT NULL,
+        PRIMARY KEY (node, ordinal)
     ) STRICT, WITHOUT ROWID;
     """,
 }

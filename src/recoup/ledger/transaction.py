@@ -21,6 +21,7 @@ from recoup.ledger.facts import (
     RunRow,
     Succeeded,
     Token,
+    Waiver,
 )
 from recoup.ledger.planes import PlaneCache
 from recoup.ledger.reader import published_rows
@@ -142,6 +143,19 @@ class Transaction:
             self._planes.mark(b.node, plane_names.BLOCKED, b.ordinal)
         for reason in dict.fromkeys(b.reason for b in blocked):
             self.event("blocked", backfill=backfill, data={"reason": reason})
+
+    def waive(self, waivers: Sequence[Waiver]) -> None:
+        """Accept these gaps; what failed or is blocked there stays on record."""
+        rows = [(w.node, w.ordinal, w.reason, w.who, w.at) for w in waivers]
+        self._db.executemany("INSERT OR REPLACE INTO waivers VALUES (?, ?, ?, ?, ?)", rows)
+        for waiver in waivers:
+            self._planes.mark(waiver.node, plane_names.WAIVED, waiver.ordinal)
+
+    def unwaive(self, node: NodeId, ordinal: int) -> None:
+        """It is a gap again, or none any more."""
+        if self._planes.has(node, plane_names.WAIVED, ordinal):
+            self._planes.clear(node, plane_names.WAIVED, ordinal)
+            self._db.execute("DELETE FROM waivers WHERE node = ? AND ordinal = ?", (node, ordinal))
 
     # --- publications
 
@@ -286,6 +300,7 @@ class Transaction:
             for plane in (plane_names.PUBLISHED, code, plane_names.STALE):
                 self._planes.clear(node, plane, ordinal)
             return
+        self.unwaive(node, ordinal)
         self._planes.mark(node, plane_names.PUBLISHED, ordinal)
         self._planes.mark(node, code, ordinal)
         if clear_stale:

@@ -32,7 +32,7 @@ class Difference:
 
 
 def facts_planes(db: sqlite3.Connection) -> dict[NodeId, dict[str, PartitionSet]]:
-    """All planes that follow from attempts, publications and blocks."""
+    """All planes that follow from attempts, publications, blocks and waivers."""
     found: dict[tuple[NodeId, str], list[int]] = {}
     for node, plane, ordinal in _bits(db):
         found.setdefault((node, plane), []).append(ordinal)
@@ -124,6 +124,11 @@ _LAWS = (
         SELECT max(token) FROM publications q WHERE q.node = p.node AND q.ordinal = p.ordinal AND q.state = 'past')""",
     ),
     (
+        "gaps are waived although they show something",
+        """SELECT w.node, w.ordinal, p.token FROM waivers w JOIN publications p USING (node, ordinal)
+        WHERE p.state = 'current' AND p.run IS NOT NULL""",
+    ),
+    (
         "publications are of a dataset that is not known",
         """SELECT p.node, p.ordinal, p.token FROM publications p LEFT JOIN nodes n USING (node)
         WHERE n.node IS NULL""",
@@ -133,6 +138,7 @@ _LAWS = (
 _RUNNING = "SELECT node, ordinal FROM attempts WHERE state = 'running'"
 _TRIED = "SELECT DISTINCT node, ordinal FROM attempts WHERE node > 0"
 _BLOCKED = "SELECT node, ordinal FROM blocks"
+_WAIVED = "SELECT node, ordinal FROM waivers"
 _CURRENT = "SELECT node, ordinal, run, code_version FROM publications WHERE state = 'current'"
 # The newest failure since the last publication; what was cancelled, or lost with its controller, says nothing new.
 _FAILED = """
@@ -143,8 +149,16 @@ ORDER BY a.token
 """
 
 
+_BY_ROWS = (
+    (planes.RUNNING, _RUNNING),
+    (planes.TRIED, _TRIED),
+    (planes.BLOCKED, _BLOCKED),
+    (planes.WAIVED, _WAIVED),
+)
+
+
 def _bits(db: sqlite3.Connection) -> Iterator[tuple[NodeId, str, int]]:
-    for plane, sql in ((planes.RUNNING, _RUNNING), (planes.TRIED, _TRIED), (planes.BLOCKED, _BLOCKED)):
+    for plane, sql in _BY_ROWS:
         yield from ((node, plane, ordinal) for node, ordinal in db.execute(sql))
     for node, ordinal, run, code in db.execute(_CURRENT):
         yield node, planes.POINTED, ordinal

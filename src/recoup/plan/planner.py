@@ -108,6 +108,10 @@ class _Planning:
         asked = NOTHING
         for key in self.request.partitions:
             asked |= partitioning.window(key, key, self.snapshot.now)
+        for ordinal in asked & self._waived_everywhere(partitioning):
+            message = f"partition {partitioning.name(ordinal)} is waived: its gap was accepted"
+            again = f"recoup waive {self.graph.pipeline} {partitioning.name(ordinal)} --take-back"
+            raise PartitionError(message, f"take that back first: `{again}`")
         for ordinal in asked - self._expected_anywhere(partitioning):
             message = f"partition {partitioning.name(ordinal)} is not expected: the calendar leaves it out"
             raise PartitionError(message, "choose a partition that is on the calendar, or change the calendar")
@@ -121,6 +125,15 @@ class _Planning:
         for node in alike:
             expected |= self._state(node).expected
         return expected
+
+    def _waived_everywhere(self, partitioning: Partitioning) -> PartitionSet:
+        """Where nothing is left to be made, because every gap was accepted."""
+        waived, rest = NOTHING, NOTHING
+        for node in self.graph.nodes:
+            if node.kind is NodeKind.STEP and node.partitions.identity() == partitioning.identity():
+                waived |= self._state(node).waived
+                rest |= self._state(node).expected
+        return waived - rest
 
     def _widen(self, scope: list[PartitionSet]) -> None:
         """Add, children first, what the wanted ones read and what is not there; and then its deliveries."""
@@ -195,6 +208,7 @@ class _Planning:
             there = self._state(parent).published | self.running[parent.index]
             if isinstance(edge.relation, Same):
                 if edge.complete > 0:
+                    blocks.add(f"{parent.name} is waived", (wanted - there) & self._state(parent).waived)
                     blocks.add(same_shortfall(parent), wanted - there)
             else:
                 self._count(node, edge, parent, there, wanted - blocks.everything, blocks)

@@ -13,9 +13,13 @@ NOTHING = PartitionSet(0)
 
 @dataclass(frozen=True, slots=True)
 class NodeState:
-    """One node's facts. `same_code` holds what today's code made; `failed` is by kind."""
+    """One node's facts. `same_code` holds what today's code made; `failed` is by kind.
+
+    What is `waived`, a gap that was accepted, is `expected` no more: so nobody plans it, and no share counts it.
+    """
 
     expected: PartitionSet = NOTHING
+    waived: PartitionSet = NOTHING
     published: PartitionSet = NOTHING
     stale: PartitionSet = NOTHING
     same_code: PartitionSet = NOTHING

@@ -10,7 +10,7 @@ from recoup.ledger.writer import Ledger
 from recoup.model.errors import LedgerSchemaError, UnreachableError
 from recoup.testing.clock import FakeClock
 
-NEWER = tuple(f"CREATE TABLE {table} (" for table in ("durations", "controls", "starts", "shares"))
+NEWER = tuple(f"CREATE TABLE {table} (" for table in ("durations", "controls", "starts", "shares", "waivers"))
 
 
 @pytest.fixture
