@@ -10,13 +10,15 @@ from recoup.engine.context import Context
 from recoup.model.calendar import Calendar
 from recoup.model.errors import RecoupError
 from recoup.model.failure import Failure, FailureKind
-from recoup.model.pipeline import Pipeline, Source, Step, lookback, trailing, within
+from recoup.model.grid import Grid
+from recoup.model.member_partitionings import Dynamic, Static
+from recoup.model.pipeline import Pipeline, Source, Step
 from recoup.model.policy import Retry
 from recoup.model.pool import Pool
+from recoup.model.reading import enclosing, every, lookback, newest, snapshot, trailing, within
 from recoup.model.sinks import DuckDB
 from recoup.model.sql import Sql
-from recoup.model.static_partitioning import Static
-from recoup.model.time_partitionings import Daily, Hourly, Monthly
+from recoup.model.time_partitionings import Daily, Hourly, Monthly, Weekly
 
 if TYPE_CHECKING:
     from recoup.app.api import plan, read, run, status
@@ -28,8 +30,10 @@ __all__ = [
     "Context",
     "Daily",
     "DuckDB",
+    "Dynamic",
     "Failure",
     "FailureKind",
+    "Grid",
     "Hourly",
     "Monthly",
     "Pipeline",
@@ -40,10 +44,15 @@ __all__ = [
     "Sql",
     "Static",
     "Step",
+    "Weekly",
+    "enclosing",
+    "every",
     "lookback",
+    "newest",
     "plan",
     "read",
     "run",
+    "snapshot",
     "status",
     "trailing",
     "within",

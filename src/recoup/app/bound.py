@@ -9,10 +9,8 @@ from recoup.app.workspace import Workspace
 from recoup.ledger.facts import NodeId
 from recoup.ledger.reader import LedgerReader
 from recoup.model.graph import Graph, Node
-from recoup.model.partitioning import Partitioning
+from recoup.model.partitioning import MemberSet
 from recoup.model.pipeline import Pipeline
-from recoup.model.relation import children
-from recoup.model.static_partitioning import Static
 
 UNKNOWN = NodeId(0)
 """What a node is called that the ledger has not met: it has no rows."""
@@ -28,27 +26,19 @@ class Bound:
 
     def readers(self, node: Node, ordinal: int) -> tuple[tuple[NodeId, range], ...]:
         """Who reads a partition of this node: they become stale when it changes."""
-        return tuple(
-            (
-                self.node_ids[reader],
-                children(edge.relation, self.graph.nodes[reader].partitions, node.partitions, ordinal),
-            )
-            for reader, edge in self.graph.readers[node.index]
-        )
+        return tuple((self.node_ids[reader], span) for reader, span in self.graph.touched_by(node.index, ordinal))
 
 
 def bound(workspace: Workspace, reader: LedgerReader, name: str | Pipeline) -> Bound:
     """Load a pipeline and bind it to what the ledger knows of it."""
     pipeline, _ = workspace.pipeline(name)
-    graph = Graph.of(pipeline).bind(lambda partitioning: _bound(reader, pipeline.name, partitioning))
+    graph = Graph.of(pipeline).with_members(lambda members: _ids(reader, members))
     known = {n.name: n for n in reader.nodes().values() if n.pipeline == pipeline.name or n.kind == "source"}
     return Bound(pipeline, graph, [known[node.name].node if node.name in known else UNKNOWN for node in graph.nodes])
 
 
-def _bound(reader: LedgerReader, pipeline: str, partitioning: Partitioning) -> Partitioning:
-    if not isinstance(partitioning, Static):
-        return partitioning
-    ids = reader.members(f"{pipeline}/{partitioning.key}")
-    for member in partitioning.members:
+def _ids(reader: LedgerReader, members: MemberSet) -> dict[str, int]:
+    ids = reader.members(members.key)
+    for member in members.listed or ():
         ids.setdefault(member, len(ids))
-    return partitioning.bind(ids)
+    return ids

@@ -11,6 +11,7 @@ from recoup.app.outside import Outside
 from recoup.app.plugins import open_days
 from recoup.model.calendar import Exchange, File, Holidays, Query, parse_keys
 from recoup.model.errors import ConfigError, PartitionError, RecoupError, RefusedError
+from recoup.model.grid import Grid
 from recoup.model.partition import PartitionSet
 from recoup.model.partitioning import Partitioning
 from recoup.model.sql import of_whole, ordinals_of
@@ -19,8 +20,11 @@ from recoup.model.zones import local_day
 
 
 def expected(partitioning: Partitioning, now: datetime, outside: Outside) -> PartitionSet:
-    """The declared partitions that are on the calendar."""
+    """The declared partitions that are on the calendar; of a grid, on its own and on that of its time."""
     universe = partitioning.universe(now)
+    if isinstance(partitioning, Grid):
+        members = partitioning.members.universe(now)
+        universe &= partitioning.product(expected(partitioning.time, now, outside), members)
     calendar = partitioning.calendar
     if calendar is None or not universe:
         return universe

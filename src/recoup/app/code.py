@@ -22,7 +22,7 @@ from typing import Any, TypeGuard
 from recoup.ledger.planes import CODE
 from recoup.model.errors import PipelineError
 from recoup.model.graph import Node, NodeKind
-from recoup.model.partition import PartitionSet
+from recoup.model.partition import EMPTY, PartitionSet
 
 PYTHON = f"py{sys.version_info.major}.{sys.version_info.minor}"
 PLAIN = (str, bytes, int, float, bool, type(None))
@@ -44,7 +44,7 @@ def code_version(node: Node) -> str:
 
 def same_code(version: str, planes: Mapping[str, PartitionSet]) -> PartitionSet:
     """What this version made; what another Python minor version made counts too: there a difference is only a hint."""
-    same = planes.get(CODE + version, PartitionSet(0))
+    same = planes.get(CODE + version, EMPTY)
     if version.startswith(f"{PYTHON}:"):
         for plane, ordinals in planes.items():
             if plane.startswith(f"{CODE}py") and not plane.startswith(f"{CODE}{PYTHON}:"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -10,11 +10,12 @@ from datetime import UTC, datetime
 from recoup.ledger.facts import NodeId, NodeRow
 from recoup.ledger.reader import LedgerReader
 from recoup.model.errors import LedgerSchemaError, PartitionError, UsageError
+from recoup.model.grid import Grid
 from recoup.model.keys import quoted
-from recoup.model.partition import PartitionSet
+from recoup.model.member_partitionings import Dynamic, Members, Static
+from recoup.model.partition import EMPTY, PartitionSet
 from recoup.model.partitioning import Partitioning
-from recoup.model.static_partitioning import Static
-from recoup.model.time_partitionings import Daily, Hourly, Monthly
+from recoup.model.time_partitionings import Daily, Hourly, Monthly, Weekly
 
 _FIRST = "1900"
 _HOURLY_STARTS = (1900, 1925, 1950, 1975, 1990, 2000, 2010, 2020, 2030)
@@ -67,20 +68,27 @@ def select(
         message = "both a window and explicit partitions were given"
         raise UsageError(message, "give --start and --end, or partitions, not both")
     if keys:
-        asked = PartitionSet(0)
+        asked = EMPTY
         for key in keys:
             asked |= partitions.window(key, key, _FOR_EVER)
         return asked & there
     return there & partitions.window(start, end, _FOR_EVER) if start or end else there
 
 
-def partitioning_of(identity: Mapping[str, object], members: Mapping[str, int]) -> Partitioning:
-    """A partitioning that has this identity; of time ones, one that begins early enough for every key."""
+def partitioning_of(identity: Mapping[str, object], members: Callable[[str], Mapping[str, int]]) -> Partitioning:
+    """A partitioning that has this identity; of time ones, one that begins early enough for every key.
+
+    `members` gives the ids of a key's members.
+    """
     match identity:
-        case {"kind": "static", "key": str(key)}:
-            return Static(members, key=key).bind(members)
+        case {"kind": "static" | "dynamic" as kind, "key": str(key)}:
+            return (Dynamic if kind == "dynamic" else Static).known(key, members(key))
+        case {"kind": "grid", "time": dict(time), "members": dict(member_side)}:
+            return Grid(partitioning_of(time, members), partitioning_of(member_side, members))
         case {"kind": "daily", "key": str(key), "tz": str(tz)}:
             return Daily(_FIRST, key=key, tz=tz)
+        case {"kind": "weekly", "key": str(key), "tz": str(tz)}:
+            return Weekly(_FIRST, key=key, tz=tz)
         case {"kind": "monthly", "key": str(key), "tz": str(tz)}:
             return Monthly(_FIRST, key=key, tz=tz)
         case {"kind": "hourly", "key": str(key), "tz": str(tz)}:
@@ -92,14 +100,12 @@ def partitioning_of(identity: Mapping[str, object], members: Mapping[str, int]) 
 
 def undeclared(partitions: Partitioning) -> Partitioning:
     """The same partitions without a range: what is published outlives the range that was declared for it."""
-    return partitions if isinstance(partitions, Static) else partitioning_of(partitions.identity(), {})
+    side = partitions.member_side
+    return partitioning_of(partitions.identity(), lambda _: dict(side.ids) if isinstance(side, Members) else {})
 
 
 def _dataset(reader: LedgerReader, row: NodeRow) -> Dataset:
-    members = (
-        reader.members(f"{row.pipeline}/{row.partitioning['key']}") if row.partitioning["kind"] == "static" else {}
-    )
-    return Dataset(row.node, row.name, row.pipeline, row.kind, partitioning_of(row.partitioning, members))
+    return Dataset(row.node, row.name, row.pipeline, row.kind, partitioning_of(row.partitioning, reader.members))
 
 
 def _hourly(identity: Mapping[str, object], key: str, tz: str) -> Hourly:

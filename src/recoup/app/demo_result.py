@@ -179,7 +179,7 @@ class _Look:
         source = self.nodes[edge.parent]
         state = self.prepared.snapshot.states[source.index]
         span = parents(edge.relation, node.partitions, source.partitions, ordinal)
-        expected = state.expected.within(span.start, span.stop)
+        expected = state.expected.within(span)
         missing = expected - state.published
         if not missing:
             return None

@@ -25,7 +25,6 @@ from recoup.ledger.reader import LedgerReader
 from recoup.ledger.registry import as_chunks
 from recoup.ledger.staleness import staleness
 from recoup.ledger.verify import (
-    NOTHING,
     Difference,
     Planes,
     broken_laws,
@@ -35,6 +34,7 @@ from recoup.ledger.verify import (
     stored_planes,
 )
 from recoup.model.errors import ExitCode, RecoupError, UsageError
+from recoup.model.partition import EMPTY
 from recoup.model.pipeline import Pipeline
 
 
@@ -93,7 +93,7 @@ def verify(workspace: Workspace, pipelines: Sequence[str | Pipeline] = (), *, re
         with workspace.ledger() as ledger, ledger.transaction() as tx:
             again = _compare(LedgerReader(ledger.path, ledger.db), loaded)
             for difference in again.differences:
-                have = again.stored.get(difference.node, {}).get(difference.plane, NOTHING)
+                have = again.stored.get(difference.node, {}).get(difference.plane, EMPTY)
                 tx.set_plane(
                     difference.node, difference.plane, as_chunks((have | difference.lacking) - difference.extra)
                 )
@@ -142,7 +142,7 @@ def _compare(reader: LedgerReader, loaded: Sequence[Bound]) -> _Compared:
     facts = facts_planes(reader.db)
     sources = frozenset(row.node for row in reader.nodes().values() if row.kind == "source")
     found = list(differences(stored, facts, sources))
-    present = {node: stored.get(node, {}).get(planes.PUBLISHED, NOTHING) for node in sources}
+    present = {node: stored.get(node, {}).get(planes.PUBLISHED, EMPTY) for node in sources}
     bounds = [b for known in loaded for b in staleness(reader.db, known.graph, known.node_ids, present)]
     found += stale_differences(stored, bounds)
     names = {row.node: name for name, row in reader.nodes().items()}

@@ -13,11 +13,33 @@ from recoup.app.presence import Presence
 from recoup.app.sql_sources import sql_presence
 from recoup.model.errors import PartitionError, RecoupError, UnreachableError
 from recoup.model.graph import Node
+from recoup.model.grid import Grid
+from recoup.model.member_partitionings import Dynamic, Members
 from recoup.model.partition import PartitionSet
 from recoup.model.partitioning import Partitioning
-from recoup.model.static_partitioning import Static
 from recoup.model.time_base import TimePartitioning
 from recoup.model.time_partitionings import Hourly
+
+
+def listed(partitioning: Partitioning) -> Partitioning:
+    """The same with the members that a listing names now; others are as they are."""
+    side = partitioning.member_side
+    if not isinstance(side, Dynamic) or side.listing is None:
+        return partitioning
+    try:
+        members = side.asked(side.listing())
+    except RecoupError as error:
+        raise PartitionError(f"the listing of {side.key}: {error.message}", error.remedy) from error
+    except Exception as error:
+        message = f"the members of {side.key} could not be listed: {type(error).__name__}: {error}"
+        raise UnreachableError(message, "see that the listing answers, then run the same command again") from error
+    return partitioning.with_sides(partitioning.time, members) if isinstance(partitioning, Grid) else members
+
+
+def is_listed(partitioning: Partitioning) -> bool:
+    """Whether somebody outside must be asked which members there are."""
+    side = partitioning.member_side
+    return isinstance(side, Dynamic) and side.listing is not None
 
 
 def presence(node: Node, wanted: PartitionSet, outside: Outside) -> Presence:
@@ -82,8 +104,10 @@ def matched(pattern: str, partitioning: Partitioning, paths: Iterable[str]) -> I
 
 def _key(partitioning: Partitioning) -> str:
     """What a key looks like, so that `{partition}*.csv` is cut where it ends."""
-    if isinstance(partitioning, Static):
-        return "|".join(re.escape(member) for member in sorted(partitioning.members, key=len, reverse=True))
+    if isinstance(partitioning, Members):
+        return "|".join(re.escape(member) for member in sorted(partitioning.members, key=len, reverse=True)) or "(?!)"
+    if isinstance(partitioning, Grid):
+        return f"(?:{_key(partitioning.time)})/(?:{_key(partitioning.members)})"
     if isinstance(partitioning, TimePartitioning):
         written = re.sub(r"\d", r"\\d", re.escape(partitioning.example))
         return f"{written}(?:_2)?" if isinstance(partitioning, Hourly) else written

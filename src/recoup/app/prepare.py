@@ -9,7 +9,7 @@ from pathlib import Path
 
 from recoup.app.calendars import expected
 from recoup.app.code import code_version, same_code
-from recoup.app.observing import presence
+from recoup.app.observing import listed, presence
 from recoup.app.outside import Outside
 from recoup.app.plugins import sink_exists
 from recoup.app.presence import Presence
@@ -21,11 +21,9 @@ from recoup.ledger.registry import record_expected, record_presence, register_me
 from recoup.ledger.transaction import Transaction
 from recoup.ledger.writer import Ledger
 from recoup.model.graph import Graph, Node, NodeKind
-from recoup.model.partition import PartitionSet
+from recoup.model.partition import EMPTY, PartitionSet
 from recoup.model.partitioning import Partitioning
 from recoup.model.pipeline import Pipeline
-from recoup.model.relation import children
-from recoup.model.static_partitioning import Static
 from recoup.plan.plan import Plan
 from recoup.plan.snapshot import NodeState, Snapshot
 
@@ -52,20 +50,17 @@ class Planned:
 
 def prepare(ledger: Ledger, pipeline: Pipeline, outside: Outside, now: datetime) -> Prepared:
     """Ask calendars and sources, record what they say, and read the planes; unchanged facts are not written again."""
-    graph = Graph.of(pipeline)
+    graph = _bound(ledger, Graph.of(pipeline).with_partitions(listed))
     calendars = _calendars(graph, now, outside)
     sources = {
-        node.index: presence(node, calendars.get(node.index, node.partitions.universe(now)), outside)
+        node.index: presence(node, calendars[node.index], outside)
         for node in graph.nodes
         if node.kind is NodeKind.SOURCE
     }
     with ledger.transaction() as tx:
-        graph = graph.bind(lambda partitioning: _bound(tx, pipeline.name, partitioning))
         node_ids = [_register(tx, ledger, pipeline.name, node) for node in graph.nodes]
-        for node in graph.nodes:
-            mask = calendars.get(node.index, node.partitions.universe(now))
-            calendars[node.index] = mask
-            record_expected(tx, node_ids[node.index], mask)
+        for node_id, mask in zip(node_ids, calendars, strict=True):
+            record_expected(tx, node_id, mask)
         for index, seen in sources.items():
             readers = _readers(graph, node_ids, index, seen)
             record_presence(tx, node_ids[index], seen.present, seen.versions, readers)
@@ -86,13 +81,13 @@ def prepare(ledger: Ledger, pipeline: Pipeline, outside: Outside, now: datetime)
     return Prepared(pipeline, graph, node_ids, versions, observed, Snapshot(states, now))
 
 
-def _calendars(graph: Graph, now: datetime, outside: Outside) -> dict[int, PartitionSet]:
+def _calendars(graph: Graph, now: datetime, outside: Outside) -> list[PartitionSet]:
     """What each node's calendar expects, by the node's index; one that several share is read once."""
     read: dict[Partitioning, PartitionSet] = {}
     for node in graph.nodes:
-        if not _is_static(node) and node.partitions not in read:
+        if node.partitions not in read:
             read[node.partitions] = expected(node.partitions, now, outside)
-    return {node.index: read[node.partitions] for node in graph.nodes if not _is_static(node)}
+    return [read[node.partitions] for node in graph.nodes]
 
 
 def _held(node: Node, planes: Mapping[str, PartitionSet], root: Path) -> Mapping[str, PartitionSet]:
@@ -115,26 +110,20 @@ def _register(tx: Transaction, ledger: Ledger, pipeline: str, node: Node) -> Nod
     )
 
 
-def _is_static(node: Node) -> bool:
-    return isinstance(node.partitions, Static)
-
-
-def _bound(tx: Transaction, pipeline: str, partitioning: Partitioning) -> Partitioning:
-    if not isinstance(partitioning, Static):
-        return partitioning
-    return partitioning.bind(register_members(tx, f"{pipeline}/{partitioning.key}", partitioning.members))
+def _bound(ledger: Ledger, graph: Graph) -> Graph:
+    """With the members' ids; a transaction of its own, and none where there are no members."""
+    if all(node.partitions.member_side is None for node in graph.nodes):
+        return graph
+    with ledger.transaction() as tx:
+        return graph.with_members(lambda members: register_members(tx, members.key, members.listed or ()))
 
 
 def _readers(
     graph: Graph, node_ids: Sequence[NodeId], index: int, seen: Presence
 ) -> Mapping[int, list[tuple[NodeId, range]]]:
     """Who would become stale, for each partition of a source that knows versions."""
-    source = graph.nodes[index]
     return {
-        ordinal: [
-            (node_ids[reader], children(edge.relation, graph.nodes[reader].partitions, source.partitions, ordinal))
-            for reader, edge in graph.readers[index]
-        ]
+        ordinal: [(node_ids[reader], span) for reader, span in graph.touched_by(index, ordinal)]
         for ordinal in seen.versions
     }
 
@@ -146,7 +135,7 @@ def _state(
     mean_seconds: float | None,
     waived: PartitionSet,
 ) -> NodeState:
-    nothing = PartitionSet(0)
+    nothing = EMPTY
     failed = {
         name.removeprefix(plane_names.FAILED): ordinals
         for name, ordinals in planes.items()

@@ -25,10 +25,8 @@ from recoup.model.errors import CorruptError, UsageError
 from recoup.model.graph import NodeKind
 from recoup.model.keys import quoted
 from recoup.model.manifest import Pointer
-from recoup.model.partition import PartitionSet
+from recoup.model.partition import EMPTY
 from recoup.model.pipeline import Pipeline
-
-NOTHING = PartitionSet(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,8 +131,8 @@ def accept(
                 continue
             node_id, version = known.node_ids[node.index], code_version(node)
             own = reader.planes([node_id])[node_id]
-            asked = select(undeclared(node.partitions), own.get(planes.PUBLISHED, NOTHING), partitions, start, end)
-            older = asked - own.get(planes.CODE + version, NOTHING)
+            asked = select(undeclared(node.partitions), own.get(planes.PUBLISHED, EMPTY), partitions, start, end)
+            older = asked - own.get(planes.CODE + version, EMPTY)
             if older:
                 ranges[node.name] = node.partitions.ranges_text(older)
                 count += len(older)
@@ -148,7 +146,7 @@ def accept(
 def _current(
     reader: LedgerReader, found: Dataset, partitions: Sequence[str], start: str | None, end: str | None
 ) -> Iterator[Shown]:
-    own = reader.planes([found.node])[found.node].get(planes.PUBLISHED, NOTHING)
+    own = reader.planes([found.node])[found.node].get(planes.PUBLISHED, EMPTY)
     asked = select(found.partitions, own, partitions, start, end)
     for run in asked.ranges():
         yield from (_shown(found, row) for row in reader.current(found.node, run))

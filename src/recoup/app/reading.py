@@ -26,13 +26,12 @@ from recoup.ledger.reader import LedgerReader
 from recoup.ledger.restore import CORRUPT
 from recoup.model.errors import CorruptError, PartitionError, UsageError
 from recoup.model.manifest import DataFile, Pointer, output_digest
-from recoup.model.partition import PartitionSet
+from recoup.model.partition import EMPTY, PartitionSet
 from recoup.ports import ObjectStore
 
 if TYPE_CHECKING:
     import polars as pl
 
-NOTHING = PartitionSet(0)
 _NAMED = 6
 
 
@@ -101,7 +100,7 @@ def parts_of(workspace: Workspace, name: str, wanted: Wanted) -> tuple[Dataset, 
 def _asked(reader: LedgerReader, found: Dataset, wanted: Wanted) -> PartitionSet:
     """What was asked for of all that was ever published, or is about to be."""
     own = reader.planes([found.node])[found.node]
-    ever = own.get(planes.POINTED, NOTHING)
+    ever = own.get(planes.POINTED, EMPTY)
     ever |= PartitionSet.of(row.publication.ordinal for row in reader.open_intents(found.node))
     if wanted.partition is not None and not (wanted.start or wanted.end):
         # Exactly one, not all that a month covers; and never mind what the ledger knows: its pointer is asked.
@@ -210,7 +209,7 @@ def _moment(as_of: datetime | str | None) -> float | None:
 
 
 def _nothing_there(reader: LedgerReader, found: Dataset, wanted: Wanted) -> UsageError:
-    there = reader.planes([found.node])[found.node].get(planes.PUBLISHED, NOTHING)
+    there = reader.planes([found.node])[found.node].get(planes.PUBLISHED, EMPTY)
     ranges = found.partitions.ranges_text(there)
     more = len(ranges) - _NAMED
     few = ", ".join(ranges) if more <= 1 else ", ".join(ranges[:_NAMED]) + f", and {more} more ranges"

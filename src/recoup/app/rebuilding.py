@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from recoup.app.dataset_rows import DatasetRows
+from recoup.app.lake_facts import partitions_of
 from recoup.engine.lost_manifests import mark_manifests
 from recoup.engine.runs import grain_of
 from recoup.lake.layout import summary as summary_path
@@ -23,14 +24,11 @@ from recoup.ledger.writer import Ledger
 from recoup.model.errors import RecoupError
 from recoup.model.graph import Graph, NodeKind
 from recoup.model.manifest import InputRead
-from recoup.model.partition import PartitionSet
-from recoup.model.partitioning import Partitioning
+from recoup.model.member_partitionings import Dynamic
+from recoup.model.partition import EMPTY, PartitionSet
 from recoup.model.pipeline import Pipeline
-from recoup.model.static_partitioning import Static
 from recoup.plan.request import Request
 from recoup.ports import ObjectStore
-
-NOTHING = PartitionSet(0)
 
 
 @dataclass
@@ -90,12 +88,10 @@ class Rebuilding:
         tx.waive([Waiver(node_id, ordinal, gaps.reason, gaps.who, at) for ordinal in lacking])
 
     def _registered(self, tx: Transaction, pipeline: Pipeline) -> tuple[Graph, list[NodeId]]:
-        def members_of(partitions: Partitioning) -> Partitioning:
-            if not isinstance(partitions, Static):
-                return partitions
-            return partitions.bind(register_members(tx, f"{pipeline.name}/{partitions.key}", partitions.members))
-
-        graph = Graph.of(pipeline).bind(members_of)
+        unbound = Graph.of(pipeline)
+        for key, members in self._arrived(unbound).items():
+            register_members(tx, key, members)
+        graph = unbound.with_members(lambda members: register_members(tx, members.key, members.listed or ()))
         node_ids = []
         for node in graph.nodes:
             label = node.step.label if node.step and node.kind is NodeKind.STEP else ""
@@ -111,6 +107,16 @@ class Rebuilding:
                 )
             )
         return graph, node_ids
+
+    def _arrived(self, graph: Graph) -> dict[str, list[str]]:
+        """The members that only a ledger knew: as many as have anything in the lake."""
+        arrived: dict[str, list[str]] = {}
+        for node in graph.nodes:
+            side = node.partitions.member_side
+            if isinstance(side, Dynamic) and side.listed is None and node.kind is NodeKind.STEP:
+                for found in partitions_of(self.store, node.name, []):
+                    arrived.setdefault(side.key, []).append(found.partition.rpartition("/")[2])
+        return {key: list(dict.fromkeys(members)) for key, members in arrived.items()}
 
     def _sources(
         self, tx: Transaction, known: Sequence[tuple[Graph, list[NodeId]]], reads: Mapping[int, tuple[InputRead, ...]]
@@ -179,13 +185,13 @@ def _unfinished(
         by_grain: dict[str, list[PartitionSet]] = {}
         for node in graph.nodes:
             if node.kind is NodeKind.STEP:
-                there = shown.get(node_ids[node.index], {}).get(planes.PUBLISHED, NOTHING)
+                there = shown.get(node_ids[node.index], {}).get(planes.PUBLISHED, EMPTY)
                 by_grain.setdefault(grain_of(node.partitions), []).append(there)
         for grain, sets in by_grain.items():
-            somewhere, everywhere = NOTHING, sets[0]
+            somewhere, everywhere = EMPTY, sets[0]
             for there in sets:
                 somewhere, everywhere = somewhere | there, everywhere & there
-            tried = [shown.get(i, {}).get(planes.TRIED, NOTHING) for i in node_ids]
+            tried = [shown.get(i, {}).get(planes.TRIED, EMPTY) for i in node_ids]
             for there in tried:
                 somewhere |= there
             rest[graph.pipeline, grain] = somewhere - everywhere

@@ -20,12 +20,10 @@ from recoup.ledger.reader import LedgerReader
 from recoup.ledger.writer import Ledger
 from recoup.model.graph import Node, NodeKind
 from recoup.model.manifest import InputRead, input_version
-from recoup.model.partition import PartitionSet
+from recoup.model.partition import EMPTY, PartitionSet
 from recoup.model.redact import redactor
 from recoup.ports import Delivery, Held, ObjectStore, Sink
 from recoup.recovery.classify import classify
-
-NOTHING = PartitionSet(0)
 
 
 @dataclass
@@ -52,11 +50,11 @@ class Redelivery:
     def _deliver_each(self, step: Node, ordinals: PartitionSet, *, only_stale: bool) -> None:
         for node in self._deliveries(step):
             own = self._planes(self.known.node_ids[node.index])
-            holds = own.get(planes.PUBLISHED, NOTHING)
-            held_once = own.get(planes.POINTED, NOTHING) - holds
+            holds = own.get(planes.PUBLISHED, EMPTY)
+            held_once = own.get(planes.POINTED, EMPTY) - holds
             if only_stale:
-                holds &= own.get(planes.STALE, NOTHING)
-            shown = self._planes(self.known.node_ids[step.index]).get(planes.PUBLISHED, NOTHING)
+                holds &= own.get(planes.STALE, EMPTY)
+            shown = self._planes(self.known.node_ids[step.index]).get(planes.PUBLISHED, EMPTY)
             if wanted := (holds | (held_once & shown)) & ordinals:
                 self._deliver(node, step, wanted)
 

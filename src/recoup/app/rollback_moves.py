@@ -7,9 +7,8 @@ from dataclasses import dataclass, field
 
 from recoup.ledger.facts import Published
 from recoup.ledger.staleness import ROLLBACK
-from recoup.model.partition import PartitionSet
+from recoup.model.partition import EMPTY, PartitionSet
 
-NOTHING = PartitionSet(0)
 NONE = "none"
 """The run to go back to when a partition shall show nothing."""
 
@@ -64,7 +63,7 @@ class RollbackPlan:
 
     def moved_before(self, node: int) -> PartitionSet:
         """What the rollback that is gone on with has moved of a node."""
-        return self.done.get(node, NOTHING)
+        return self.done.get(node, EMPTY)
 
     def by_dataset(self) -> dict[str, list[Move]]:
         """The moves of each dataset, in order."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from recoup.app.bound import Bound
 from recoup.app.datasets import select, undeclared
-from recoup.app.rollback_moves import NONE, NOTHING, Asked, Begun, Move, RollbackPlan, run_before
+from recoup.app.rollback_moves import NONE, Asked, Begun, Move, RollbackPlan, run_before
 from recoup.lake.data_files import present
 from recoup.ledger import planes
 from recoup.ledger.facts import Published, Token
@@ -16,7 +16,7 @@ from recoup.ledger.staleness import ROLLBACK
 from recoup.model.errors import PartitionError, UsageError
 from recoup.model.graph import Node, NodeKind
 from recoup.model.keys import quoted
-from recoup.model.partition import PartitionSet
+from recoup.model.partition import EMPTY, PartitionSet
 from recoup.ports import ObjectStore
 
 
@@ -135,7 +135,7 @@ class _Planning:
     def _candidates(self, node: Node) -> Iterator[_Candidate]:
         """What shows, or showed, anything of what was asked for."""
         node_id = self.known.node_ids[node.index]
-        there = self.reader.planes([node_id])[node_id].get(planes.POINTED, NOTHING)
+        there = self.reader.planes([node_id])[node_id].get(planes.POINTED, EMPTY)
         for run in self._selected(node, there).ranges():
             for history in _by_ordinal(self.reader.histories(node_id, run)):
                 if any(row.state == "current" for row in history):
@@ -149,7 +149,7 @@ class _Planning:
             if asked.dataset is not None or node.partitions.identity() == self.known.graph.anchor.identity():
                 raise
             self.notes.append(f"{node.name} stays as it is: its partitions are {node.partitions.grain}")
-            return NOTHING
+            return EMPTY
 
     def _move_to(self, candidate: _Candidate, to: str) -> Move | None:
         """To the newest output of that run, forward too; None where it shows that already, or never did."""

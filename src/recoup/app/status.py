@@ -12,6 +12,7 @@ from recoup.app.backfills import ACTIVE, as_they_stand, at_work
 from recoup.app.bound import Bound, bound
 from recoup.app.calendars import expected
 from recoup.app.code import code_version, same_code
+from recoup.app.observing import is_listed
 from recoup.app.outside import Outside
 from recoup.app.waived import waived_of
 from recoup.app.workspace import Workspace
@@ -23,9 +24,9 @@ from recoup.ledger.schema import TABLES, VIEWS
 from recoup.model.errors import UsageError
 from recoup.model.failure import Failure
 from recoup.model.graph import Graph, Node, NodeKind
-from recoup.model.partition import PartitionSet
+from recoup.model.partition import EMPTY, PartitionSet
 from recoup.model.pipeline import Pipeline
-from recoup.plan.snapshot import NOTHING, NodeState, Snapshot
+from recoup.plan.snapshot import NodeState, Snapshot
 
 _TAIL = 5_000
 
@@ -114,7 +115,7 @@ def _asked(
     if partitions and (start or end):
         message = "both a window and explicit partitions were given"
         raise UsageError(message, "give --start and --end, or partitions, not both")
-    now, asked = workspace.clock.now(), NOTHING
+    now, asked = workspace.clock.now(), EMPTY
     for key in partitions:
         asked |= graph.anchor.window(key, key, now)
     if partitions:
@@ -130,12 +131,12 @@ def _snapshot(
     running, states = _running(reader, live), []
     for node, node_id in zip(known.graph.nodes, known.node_ids, strict=True):
         facts = planes.get(node_id, {})
-        if node.kind is NodeKind.SOURCE:
-            wanted = facts.get(plane_names.EXPECTED, NOTHING)
+        if node.kind is NodeKind.SOURCE or is_listed(node.partitions):
+            wanted = facts.get(plane_names.EXPECTED, EMPTY)
         else:
             wanted = expected(node.partitions, now, outside)
         accepted = waived_of(node, known.node_ids, planes)
-        states.append(_state(node, facts, wanted, running.get(node_id, NOTHING), accepted))
+        states.append(_state(node, facts, wanted, running.get(node_id, EMPTY), accepted))
     return Snapshot(tuple(states), now)
 
 
@@ -166,10 +167,10 @@ def _state(
     return NodeState(
         expected=wanted - waived,
         waived=wanted & waived,
-        published=facts.get(plane_names.PUBLISHED, NOTHING),
-        stale=facts.get(plane_names.STALE, NOTHING),
+        published=facts.get(plane_names.PUBLISHED, EMPTY),
+        stale=facts.get(plane_names.STALE, EMPTY),
         same_code=same_code(version, facts),
-        blocked=facts.get(plane_names.BLOCKED, NOTHING),
+        blocked=facts.get(plane_names.BLOCKED, EMPTY),
         running=running,
         failed=failed,
         code_version=version,

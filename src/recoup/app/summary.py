@@ -9,7 +9,7 @@ from recoup.engine.events import Counts
 from recoup.ledger import planes
 from recoup.ledger.reader import LedgerReader
 from recoup.model.graph import NodeKind
-from recoup.model.partition import PartitionSet
+from recoup.model.partition import EMPTY
 
 SUMMARY_VERSION = 1
 
@@ -18,7 +18,7 @@ def summarise(
     planned: Planned, reader: LedgerReader, backfill_id: str, state: str, counts: Counts, seconds: float
 ) -> dict[str, Any]:
     """The outcome of every partition that the plan names, as the ledger holds it now."""
-    prepared, nothing = planned.prepared, PartitionSet(0)
+    prepared, nothing = planned.prepared, EMPTY
     now = reader.planes(prepared.node_ids)
     steps: dict[str, Any] = {}
     for node in prepared.graph.nodes:

@@ -22,6 +22,7 @@ from recoup.lake.data_files import uri_of
 from recoup.lake.disk import FsyncFailedError
 from recoup.model.failure import Failure
 from recoup.model.graph import Graph, Node
+from recoup.model.keys import sides_of
 from recoup.model.pipeline import Step
 from recoup.model.redact import Redact
 from recoup.model.relation import Same
@@ -90,6 +91,8 @@ class AttemptPerformer:
             result = self._stage(node, body, returned)
         if context.counters:
             result["counters"] = context.counters
+        if context.arrived:
+            result["members"] = context.arrived
         return result
 
     def _stage(self, node: Node, body: Mapping[str, Any], returned: object) -> dict[str, Any]:
@@ -163,6 +166,7 @@ def _context(pipeline: str, node: Node, body: Mapping[str, Any]) -> Context:
         attempt=body["attempt"],
         span=partitions.span(body["ordinal"]) if partitions.is_time else None,
         backfill_id=body.get("backfill_id"),
+        keys=sides_of(partitions.key, body["partition"]),
         there={name: tuple(given["partitions"]) for name, given in body.get("inputs", {}).items()},
     )
 

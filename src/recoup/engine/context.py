@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+
+from recoup.model.errors import PipelineError
+from recoup.model.member_names import check_members
+from recoup.model.member_partitionings import Dynamic
 
 
 @dataclass(frozen=True)
@@ -25,12 +29,22 @@ class Context:
     backfill_id: str | None = None
     there: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """For each argument that reads a span: the partitions of it that are there."""
+    keys: Mapping[str, str] = field(default_factory=dict)
+    """The partition by the names of its sides: `{"dt": "2023-11-15", "tenant": "acme"}`."""
     counters: dict[str, float] = field(default_factory=dict)
+    arrived: dict[str, list[str]] = field(default_factory=dict)
 
     @property
     def log(self) -> logging.Logger:
         """Its lines go to this attempt's own log."""
         return logging.getLogger(f"recoup.step.{self.step}")
+
+    def add_members(self, to: Dynamic, members: Iterable[str]) -> None:
+        """Members that have arrived: they are known when this attempt has succeeded, and planned for from then on."""
+        if to.listing is not None:
+            message = f"the members of {to.key} come from its listing"
+            raise PipelineError(message, "leave listing= out if steps add them")
+        self.arrived.setdefault(to.key, []).extend(check_members(dict.fromkeys(members)))
 
     def count(self, name: str, by: float = 1) -> None:
         """Add to one of the attempt's own counters; they are kept in its manifest."""

@@ -5,11 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
+from functools import reduce
+from operator import or_
 
 from recoup.model.graph import Graph, Node, NodeKind
-from recoup.model.partition import PartitionSet
+from recoup.model.partition import EMPTY, PartitionSet
 from recoup.model.partitioning import Partitioning
-from recoup.plan.snapshot import NOTHING, NodeState, Snapshot
+from recoup.model.touching import touching
+from recoup.plan.snapshot import NodeState, Snapshot
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +43,7 @@ class StepInsight:
     stale_code: PartitionSet
     stale_input: PartitionSet
     unexpected: PartitionSet
-    waived: PartitionSet = NOTHING
+    waived: PartitionSet = EMPTY
     reasons: tuple[Reason, ...] = ()
 
     @property
@@ -50,7 +54,7 @@ class StepInsight:
     @property
     def any_failed(self) -> PartitionSet:
         """Failed, of whatever kind."""
-        everything = NOTHING
+        everything = EMPTY
         for ordinals in self.failed.values():
             everything |= ordinals
         return everything
@@ -88,11 +92,11 @@ class Window:
 
     asked: PartitionSet | None = None
 
-    def of(self, node: Node, anchor: Partitioning) -> PartitionSet | None:
+    def of(self, node: Node, anchor: Partitioning, now: datetime) -> PartitionSet | None:
         """The same window in a node's partitioning; None where there is no limit."""
-        if self.asked is None or node.partitions.identity() == anchor.identity():
-            return self.asked
-        return touching(self.asked, anchor, node.partitions)
+        if self.asked is None:
+            return None
+        return touching(self.asked, anchor, node.partitions, now)
 
 
 def insight(
@@ -106,16 +110,18 @@ def insight(
     """How all steps stand, or those named with their deliveries; `reasons` are of the blocked, by the node's index."""
     looked_at, known = window or Window(), reasons or {}
     found = tuple(
-        _step(node, graph, snapshot, looked_at.of(node, graph.anchor), known.get(node.index, ()))
+        _step(node, graph, snapshot, looked_at.of(node, graph.anchor, snapshot.now), known.get(node.index, ()))
         for node in _chosen(graph, steps)
     )
-    dates, lacking = NOTHING, NOTHING
+    dates, lacking = EMPTY, EMPTY
     for step in found:
-        dates |= _dates(step.node, graph, step.expected)
+        dates |= _dates(step.node, graph, step.expected, snapshot.now)
+    own = [step.expected for step in found if step.node.partitions.identity() == graph.anchor.identity()]
+    dates &= reduce(or_, own) if own else graph.anchor.universe(snapshot.now)  # a month's step touches days of no step
     if looked_at.asked is not None:
         dates &= looked_at.asked
     for step in found:
-        lacking |= _dates(step.node, graph, step.expected - step.complete)
+        lacking |= _dates(step.node, graph, step.expected - step.complete, snapshot.now)
     return Insight(graph.pipeline, graph.anchor, dates, dates - lacking, found)
 
 
@@ -128,24 +134,9 @@ def _chosen(graph: Graph, steps: Sequence[str]) -> Iterator[Node]:
             yield node
 
 
-def touching(ordinals: PartitionSet, own: Partitioning, other: Partitioning) -> PartitionSet | None:
-    """The partitions of another partitioning that share time with these; None where the two have nothing in common."""
-    if not (own.is_time and other.is_time):
-        return None
-    found = NOTHING
-    for run in ordinals.ranges():
-        begin, end = own.span(run.start)[0], own.span(run.stop - 1)[1]
-        last = other.at(end)
-        stop = last if other.span(last)[0] >= end else last + 1
-        found |= PartitionSet.of_range(range(other.at(begin), stop))
-    return found
-
-
-def _dates(node: Node, graph: Graph, ordinals: PartitionSet) -> PartitionSet:
+def _dates(node: Node, graph: Graph, ordinals: PartitionSet, now: datetime) -> PartitionSet:
     """In the pipeline's own partitions; what cannot be said in them counts for the step alone."""
-    if node.partitions.identity() == graph.anchor.identity():
-        return ordinals
-    return touching(ordinals, node.partitions, graph.anchor) or NOTHING
+    return touching(ordinals, node.partitions, graph.anchor, now) or EMPTY
 
 
 def _step(
@@ -193,7 +184,7 @@ def _complete(node: Node, snapshot: Snapshot) -> PartitionSet:
 def _waiting(node: Node, snapshot: Snapshot) -> PartitionSet:
     """What a table cannot show because its step failed or is blocked; nobody writes that down for deliveries."""
     if node.kind is not NodeKind.DELIVERY:
-        return NOTHING
+        return EMPTY
     parent = snapshot.states[node.edges[0].parent]
     return (parent.blocked | parent.any_failed) - parent.published
 

@@ -7,7 +7,8 @@ completion does not grow with the plan.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from typing import assert_never
 
 from recoup.engine.events import (
@@ -26,7 +27,7 @@ from recoup.engine.events import (
     Unready,
 )
 from recoup.engine.gates import Gate
-from recoup.engine.work import Flags, Status, Work, grains_of
+from recoup.engine.work import Extent, Flags, Status, Work, grains_of, hulls, mark
 from recoup.model.failure import RETRYABLE, FailureKind
 from recoup.model.graph import Graph, Node, NodeKind
 from recoup.model.partition import PartitionSet
@@ -158,7 +159,7 @@ class Machine:
                 return []
             case Taken(node, ordinal):
                 self._leave(node, ordinal)
-                self._set(node, ordinal, Status.ELSEWHERE)
+                self._work[node].set(ordinal, Status.ELSEWHERE)
                 self._elsewhere.add((node, ordinal))
                 return []
             case Unready(node, ordinal, reason):
@@ -180,37 +181,39 @@ class Machine:
                 if group.node == node.index and group.verb is Verb.RUN:
                     work = self._work[node.index]
                     work.reasons.append((group.ordinals, group.reason))
-                    for run in group.ordinals.ranges():
-                        work.status[run.start - work.lo : run.stop - work.lo] = bytes([Status.WAITING]) * len(run)
+                    mark(work.status, work.extent, group.ordinals, Status.WAITING)
         for node in self.graph.nodes:
             state, ordinals = snapshot.states[node.index], plan.of(node.index)
-            lo, hi = self._reach(node)
-            self._there.append(Flags(state.published - ordinals, lo, hi))
+            reach = Extent(self._reach(node, state.published | state.expected))
+            self._there.append(Flags(state.published - ordinals, reach))
             # What left the calendar is still there, but counts in no share.
-            self._counted.append(Flags(state.published & state.expected - ordinals, lo, hi))
-            self._expected.append(Flags(state.expected, lo, hi))
+            self._counted.append(Flags(state.published & state.expected - ordinals, reach))
+            self._expected.append(Flags(state.expected, reach))
             self.counts.total += len(ordinals)
         for node in self.graph.nodes:
             self._count_waits(node, plan.of(node.index))
         for heap in self._ready.values():
             heapq.heapify(heap)
 
-    def _reach(self, node: Node) -> tuple[int, int]:
+    def _reach(self, node: Node, known: PartitionSet) -> Iterator[range]:
         """The ordinals of this node that anything in the plan may look at: its readers, and its run's other steps."""
-        grain = self._grains[node.index]
-        spans = [work.span for work in self._work if work.grain == grain and work.status]
+        grain, limits = self._grains[node.index], Extent(hulls(known))
+        for work in self._work:
+            if work.grain == grain:
+                yield from work.extent.spans
         for reader, edge in self.graph.readers[node.index]:
-            if span := self._work[reader].span:
-                child = self.graph.nodes[reader].partitions
-                first = parents(edge.relation, child, node.partitions, span.start)
-                last = parents(edge.relation, child, node.partitions, span.stop - 1)
-                spans.append(range(first.start, last.stop))
-        return (min(s.start for s in spans), max(s.stop for s in spans)) if spans else (0, 0)
+            for span in self._work[reader].extent.spans:
+                first, last = self._span(edge, reader, span.start), self._span(edge, reader, span.stop - 1)
+                if first.step == 1:
+                    yield from limits.inside(range(first.start, last.stop))
+                else:  # one of each row
+                    for begin, end in zip(first, last, strict=True):
+                        yield from limits.inside(range(begin, end + 1))
 
     def _count_waits(self, node: Node, ordinals: PartitionSet) -> None:
         """How many inputs of each action are in the plan too, and have not settled."""
         work = self._work[node.index]
-        inner = [edge for edge in node.edges if self._work[edge.parent].status]
+        inner = [edge for edge in node.edges if self._work[edge.parent].unsettled]
         only_same = all(isinstance(edge.relation, Same) for edge in inner)
         heap = self._ready.setdefault((work.pool, True), [])
         for ordinal in ordinals:
@@ -223,16 +226,16 @@ class Machine:
             if waits:
                 work.waiting[ordinal] = waits
             else:
-                work.status[ordinal - work.lo] = Status.READY
+                work.set(ordinal, Status.READY)
                 heap.append(self._key(node.index, ordinal))
 
     def _unsettled(self, edge: Edge, node: Node, ordinal: int) -> int:
-        parent = self._work[edge.parent]
+        if edge.is_whole:
+            return 1  # for all of the parent's together, however many there are
         span = self._span(edge, node.index, ordinal)
         if self._reads_nothing(edge, span):
             span = range(ordinal, ordinal + 1)
-        known = parent.status[max(span.start - parent.lo, 0) : max(span.stop - parent.lo, 0)]
-        return len(known) - known.count(Status.ABSENT)
+        return self._work[edge.parent].count(span)
 
     def _span(self, edge: Edge, node: int, ordinal: int) -> range:
         return parents(
@@ -254,9 +257,11 @@ class Machine:
         todo = [(node, ordinal, status)]
         while todo:
             at, which, end = todo.pop()
-            self._set(at, which, end)
+            self._work[at].set(which, end)
+            self._work[at].unsettled -= 1
             if end is Status.SUCCEEDED:
-                self._there[at][which] = self._counted[at][which] = 1
+                self._there[at].add(which)
+                self._counted[at].add(which)
             self._close(at, which, instructions)
             for reader, edge in self.graph.readers[at]:
                 for child in self._waiting_children(reader, edge, at, which):
@@ -287,12 +292,14 @@ class Machine:
         return last_waits
 
     def _children(self, edge: Edge, reader: int, at: int, ordinal: int) -> Iterable[int]:
-        partitions = self.graph.nodes
+        work, partitions = self._work[reader], self.graph.nodes
+        if edge.is_whole:
+            return () if self._work[at].unsettled else tuple(work.waiting)
         readers = children(edge.relation, partitions[reader].partitions, partitions[at].partitions, ordinal)
         own_too = isinstance(edge.relation, Span) and ordinal not in readers
         if own_too and self._reads_nothing(edge, self._span(edge, reader, ordinal)):
             return (ordinal, *readers)
-        return readers
+        return readers if len(readers) == 1 else chain.from_iterable(work.extent.inside(readers))
 
     def _shortfall(self, node: int, ordinal: int) -> str | None:
         """Whether an input is not enough: a share only counts once all of it has settled."""
@@ -322,7 +329,7 @@ class Machine:
         tries = budget[event.ordinal] = budget.get(event.ordinal, 0) + 1
         if step is not None and event.failure.kind in RETRYABLE and tries < step.retry.max_attempts:
             delay = 0.0 if lost and tries == 1 else step.retry.delay(tries, event.chance)
-            self._set(event.node, event.ordinal, Status.DELAYED)
+            self._work[event.node].set(event.ordinal, Status.DELAYED)
             heapq.heappush(self._delayed, (event.now + delay, event.node, event.ordinal))
             return [Retry(event.node, event.ordinal, delay)]
         self.counts.failed += 1
@@ -348,8 +355,8 @@ class Machine:
         return (-rank if self.newest_first else rank, node, ordinal)
 
     def _make_ready(self, node: int, ordinal: int) -> None:
-        self._set(node, ordinal, Status.READY)
         work = self._work[node]
+        work.set(ordinal, Status.READY)
         first = (work.grain, ordinal) not in self._begun
         heapq.heappush(self._ready.setdefault((work.pool, first), []), self._key(node, ordinal))
 
@@ -365,7 +372,7 @@ class Machine:
         if key not in self._begun:
             self._begun.add(key)
             self._beginning.add(key)
-        self._set(node, ordinal, Status.RUNNING)
+        self._work[node].set(ordinal, Status.RUNNING)
         self._running += 1
         return Start(node, ordinal, work.reason(ordinal))
 
@@ -403,7 +410,3 @@ class Machine:
         while self._delayed and self._delayed[0][0] <= now:
             _, node, ordinal = heapq.heappop(self._delayed)
             self._make_ready(node, ordinal)
-
-    def _set(self, node: int, ordinal: int, status: Status) -> None:
-        work = self._work[node]
-        work.status[ordinal - work.lo] = status

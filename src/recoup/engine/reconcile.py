@@ -16,7 +16,7 @@ from recoup.ledger.staleness import ROLLBACK
 from recoup.ledger.transaction import Transaction
 from recoup.ledger.writer import Ledger
 from recoup.model.graph import Graph, Node, NodeKind
-from recoup.model.relation import children, parents
+from recoup.model.relation import parents
 from recoup.ports import ObjectStore
 
 _CHANGED_SINCE = """
@@ -84,14 +84,8 @@ class _Settling:
         tx.close_runs([p.run for p in moved if p.run is not None and self._is_complete(tx, p)])
 
     def _readers(self, publication: Publication) -> list[tuple[NodeId, range]]:
-        node, nodes = self.by_id[publication.node], self.graph.nodes
-        return [
-            (
-                self.node_ids[reader],
-                children(edge.relation, nodes[reader].partitions, node.partitions, publication.ordinal),
-            )
-            for reader, edge in self.graph.readers[node.index]
-        ]
+        touched = self.graph.touched_by(self.by_id[publication.node].index, publication.ordinal)
+        return [(self.node_ids[reader], span) for reader, span in touched]
 
     def _was_overtaken(self, tx: Transaction, publication: Publication) -> bool:
         """Whether something that it read has changed since it was claimed."""

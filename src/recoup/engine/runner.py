@@ -36,6 +36,7 @@ from recoup.ledger.facts import (
 )
 from recoup.ledger.leases import ControllerLease
 from recoup.ledger.reader import intents
+from recoup.ledger.registry import register_members
 from recoup.ledger.transaction import Transaction
 from recoup.ledger.writer import Ledger
 from recoup.model.errors import CommitUnknownError
@@ -43,7 +44,6 @@ from recoup.model.failure import RETRYABLE, Failure, FailureKind
 from recoup.model.graph import Graph, NodeKind
 from recoup.model.manifest import Manifest, Pointer
 from recoup.model.redact import Redact, redact
-from recoup.model.relation import children
 from recoup.ports import Clock, Executor, Lost, TaskEvent
 from recoup.recovery.classify import classify, lost, timed_out
 
@@ -203,6 +203,8 @@ class Runner:
         if "failure" in event.body:
             self._fail(turn, inflight, Failure.from_json(event.body["failure"]), inflight.measured)
             return
+        for key, members in event.body.get("members", {}).items():
+            register_members(tx, key, members)
         self.tasks.learn(inflight.node.index, inflight.measured.ended_at - inflight.measured.started_at)
         inflight.publication = inflight.publish(event.body, self.node_ids[inflight.node.index])
         if inflight.publication.nonce:
@@ -224,13 +226,7 @@ class Runner:
 
     def _succeed(self, turn: _Turn, inflight: Inflight, publication: Publication, measured: Measured) -> None:
         node, ordinal = inflight.node, publication.ordinal
-        readers = tuple(
-            (
-                self.node_ids[reader],
-                children(edge.relation, self.graph.nodes[reader].partitions, node.partitions, ordinal),
-            )
-            for reader, edge in self.graph.readers[node.index]
-        )
+        readers = tuple((self.node_ids[reader], span) for reader, span in self.graph.touched_by(node.index, ordinal))
         turn.succeeded.append(Succeeded(publication, measured, readers))
         turn.instructions += self.machine.handle(events.Succeeded(node.index, ordinal))
         turn.over.append(inflight.token)

@@ -7,20 +7,29 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from recoup.engine.inflight import Inflight
+from recoup.engine.snapshots import over_by, unfit
 from recoup.lake.layout import is_staged
-from recoup.ledger.facts import Claimed, NodeId, Published
+from recoup.ledger.facts import Claim, Claimed, NodeId, Published
 from recoup.ledger.transaction import Transaction
 from recoup.model.graph import Graph, Node, NodeKind
 from recoup.model.keys import encoded_member
 from recoup.model.manifest import InputRead, input_version
 from recoup.model.partition import PartitionSet
-from recoup.model.relation import Edge, Same, parents
+from recoup.model.relation import Edge, Enclosing, Newest, Same, parents
 from recoup.plan.shortfall import shortfall
 from recoup.plan.snapshot import Snapshot
 from recoup.ports import Clock, Task
 
 FIRST_GUESS_SECONDS = 1.0
 MEMORY_OF_DURATIONS = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class _Pinned:
+    """What one argument reads, and what the worker must be told of it."""
+
+    reads: Sequence[InputRead]
+    given: Mapping[str, object]
 
 
 @dataclass
@@ -41,26 +50,18 @@ class TaskMaker:
         """The attempt with what it will read; or why it cannot run after all."""
         partition = claimed.claim.run.partition
         reads: list[InputRead] = []
-        given: dict[str, dict[str, object]] = {}
+        given: dict[str, Mapping[str, object]] = {}
         delivery = None
         for edge in node.edges:
-            parent = self.graph.nodes[edge.parent]
-            span = parents(edge.relation, node.partitions, parent.partitions, claimed.claim.ordinal)
-            if parent.kind is NodeKind.SOURCE:
-                read, keys = self._source(parent, span)
-                given[edge.argument] = {"partitions": keys}
+            if node.kind is NodeKind.DELIVERY:
+                delivery, read = self._held_by(tx, edge, claimed.claim)
                 reads += read
                 continue
-            found = tx.pins(
-                self.node_ids[parent.index], span, claimed.claim.run.run_as_of if self.as_of_limits else None
-            )
-            if node.kind is NodeKind.DELIVERY:
-                delivery = _delivery(parent, found)
-            elif reason := self._too_late(edge, parent, span, found):
-                return reason
-            names = [(p, parent.partitions.name(p.publication.ordinal)) for p in found]
-            reads += [InputRead(parent.name, name, p.run_id or "", p.publication.digest) for p, name in names]
-            given[edge.argument] = {"partitions": [name for _, name in names], **self._files(tx, parent, found)}
+            pinned = self._input(tx, edge, node, claimed)
+            if isinstance(pinned, str):
+                return pinned
+            given[edge.argument] = pinned.given
+            reads += pinned.reads
         version = input_version(reads) if reads else ""
         nonce = self.clock.token_bytes(4).hex()
         log = f"{self.logs}/{self.backfill_id}/{node.name}/{encoded_member(partition)}.{claimed.token}.log"
@@ -97,8 +98,44 @@ class TaskMaker:
         old = self._seconds.get(node, seconds)
         self._seconds[node] = old + MEMORY_OF_DURATIONS * (seconds - old)
 
+    def _input(self, tx: Transaction, edge: Edge, node: Node, claimed: Claimed) -> _Pinned | str:
+        """What one argument reads, or why that is not enough."""
+        parent, run_as_of = self.graph.nodes[edge.parent], claimed.claim.run.run_as_of
+        span = parents(edge.relation, node.partitions, parent.partitions, claimed.claim.ordinal)
+        if isinstance(edge.relation, Newest):
+            span = over_by(span, parent.partitions, edge.relation, run_as_of)
+        if parent.kind is NodeKind.SOURCE:
+            pinned = self._of_source(edge, parent, span)
+        else:
+            found = self._current(tx, edge, parent, span, run_as_of)
+            if reason := self._too_late(edge, parent, span, found):
+                return reason
+            pinned = _Pinned(_reads(parent, found), self._files(tx, parent, found))
+        if isinstance(edge.relation, Newest):
+            keys = [read.partition for read in pinned.reads]
+            if reason := unfit(edge.relation, parent, keys, run_as_of):
+                return reason
+            read = [(self.node_ids[parent.index], parent.partitions.ordinal(key)) for key in keys]
+            tx.remember_reads(claimed.token, read)
+        return pinned
+
+    def _held_by(self, tx: Transaction, edge: Edge, claim: Claim) -> tuple[Mapping[str, object], list[InputRead]]:
+        """What the table should hold: the current run, or nothing where nothing is published."""
+        parent = self.graph.nodes[edge.parent]
+        found = self._current(tx, edge, parent, range(claim.ordinal, claim.ordinal + 1), claim.run.run_as_of)
+        return _delivery(parent, found), _reads(parent, found)
+
+    def _current(self, tx: Transaction, edge: Edge, parent: Node, span: range, run_as_of: float) -> Sequence[Published]:
+        """What is current of what it may read, as far as the run may know it."""
+        pinned = tx.newest if isinstance(edge.relation, Newest) else tx.pins
+        return pinned(self.node_ids[parent.index], span, run_as_of if self.as_of_limits else None)
+
     def _files(self, tx: Transaction, parent: Node, found: Sequence[Published]) -> dict[str, object]:
         """The pinned files; with their columns where all have the same, so that nobody needs to read their footers."""
+        names = [_name(parent, p) for p in found]
+        return {"partitions": names, **self._paths(tx, parent, found)}
+
+    def _paths(self, tx: Transaction, parent: Node, found: Sequence[Published]) -> dict[str, object]:
         paths = [file.path for p in found for file in p.publication.files]
         if not paths:
             return {"files": [], "columns": tx.columns_of(self.node_ids[parent.index])} if not found else {"files": []}
@@ -111,24 +148,35 @@ class TaskMaker:
             given["partition_of"] = {f.path: name(p.publication.ordinal) for p in found for f in p.publication.files}
         return given
 
-    def _source(self, source: Node, span: range) -> tuple[list[InputRead], list[str]]:
+    def _of_source(self, edge: Edge, source: Node, span: range) -> _Pinned:
         """What the source had when the plan was made."""
-        there = self.snapshot.states[source.index].published.within(span.start, span.stop)
+        there = self.snapshot.states[source.index].published.within(span)
+        if isinstance(edge.relation, Newest):
+            there = PartitionSet.of([there.last] if there.last is not None else [])
         versions = self.source_versions.get(source.index, {})
         named = [(ordinal, source.partitions.name(ordinal)) for ordinal in there]
-        return [InputRead(source.name, name, "", versions.get(o, "")) for o, name in named], [name for _, name in named]
+        reads = [InputRead(source.name, name, "", versions.get(ordinal, "")) for ordinal, name in named]
+        return _Pinned(reads, {"partitions": [name for _, name in named]})
 
     def _too_late(self, edge: Edge, parent: Node, span: range, found: Sequence[Published]) -> str | None:
         """The machine counted what is published; of that, some may have been made from later knowledge."""
         if not self.as_of_limits:
             return None
-        expected = self.snapshot.states[parent.index].expected.within(span.start, span.stop)
-        need = len(span) if isinstance(edge.relation, Same) else len(expected)
+        expected = self.snapshot.states[parent.index].expected.within(span)
+        need = len(span) if isinstance(edge.relation, Same | Enclosing) else len(expected)
         if len(found) >= edge.needed(need):
             return None
-        lacking = PartitionSet.of_range(span) - PartitionSet.of(p.publication.ordinal for p in found)
-        reason = shortfall(edge, parent, lacking & expected, len(found), need)
+        lacking = expected - PartitionSet.of(p.publication.ordinal for p in found)
+        reason = shortfall(edge, parent, lacking, len(found), need)
         return f"{reason} (what is there was made later than run_as_of)"
+
+
+def _name(parent: Node, found: Published) -> str:
+    return parent.partitions.name(found.publication.ordinal)
+
+
+def _reads(parent: Node, found: Sequence[Published]) -> list[InputRead]:
+    return [InputRead(parent.name, _name(parent, p), p.run_id or "", p.publication.digest) for p in found]
 
 
 def _delivery(parent: Node, found: Sequence[Published]) -> dict[str, object]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from enum import IntEnum
+from typing import Final
 
 from recoup.model.graph import Graph, Node, NodeKind
-from recoup.model.partition import PartitionSet
+from recoup.model.partition import ROW_BITS, PartitionSet, row_of
 
 
 class Status(IntEnum):
@@ -22,44 +24,102 @@ class Status(IntEnum):
     BLOCKED = 8
 
 
+_NO_ROW: Final = (0, 0, 0)
+
+
+class Extent:
+    """The ordinals that may be looked at, as places in one array: from the first to the last one of each row."""
+
+    __slots__ = ("_rows", "size")
+
+    def __init__(self, spans: Iterable[range]) -> None:
+        hulls: dict[int, range] = {}
+        for span in spans:
+            for piece in _by_row(span):
+                row = row_of(piece.start)
+                hull = hulls.get(row, piece)
+                hulls[row] = range(min(hull.start, piece.start), max(hull.stop, piece.stop))
+        self._rows: dict[int, tuple[int, int, int]] = {}
+        self.size = 0
+        for row, hull in sorted(hulls.items()):
+            self._rows[row] = (hull.start, hull.stop, self.size - hull.start)
+            self.size += len(hull)
+
+    @property
+    def spans(self) -> list[range]:
+        """What it covers, row by row."""
+        return [range(start, stop) for start, stop, _ in self._rows.values()]
+
+    def place(self, ordinal: int) -> int:
+        """Where it stands in the array; for what lies outside the spare place at the end, which is always zero."""
+        found = self._rows.get(ordinal >> ROW_BITS)
+        if found is None or not found[0] <= ordinal < found[1]:
+            return self.size
+        return ordinal + found[2]
+
+    def inside(self, span: range) -> Iterator[range]:
+        """What of a span it covers."""
+        return (range(start, stop) for start, stop, _ in self._cut(span))
+
+    def places(self, span: range) -> Iterator[range]:
+        """Where that stands in the array."""
+        return (range(start + shift, stop + shift) for start, stop, shift in self._cut(span))
+
+    def _cut(self, span: range) -> Iterator[tuple[int, int, int]]:
+        if span.step != 1:
+            for ordinal in span:
+                start, stop, shift = self._rows.get(row_of(ordinal), _NO_ROW)
+                if start <= ordinal < stop:
+                    yield ordinal, ordinal + 1, shift
+        elif span:
+            rows = range(row_of(max(span.start, 0)), row_of(span.stop - 1) + 1)
+            for row in rows if len(rows) <= len(self._rows) else self._rows:
+                start, stop, shift = self._rows.get(row, _NO_ROW)
+                start, stop = max(start, span.start), min(stop, span.stop)
+                if start < stop:
+                    yield start, stop, shift
+
+
 class Flags:
-    """One byte for each ordinal of a range; what lies outside is zero."""
+    """One byte for each ordinal of an extent; what lies outside is zero."""
 
-    __slots__ = ("bytes", "lo")
+    __slots__ = ("bytes", "extent")
 
-    def __init__(self, ordinals: PartitionSet, lo: int, hi: int) -> None:
-        self.lo = lo
-        self.bytes = bytearray(max(hi - lo, 0))
-        for run in ordinals.within(lo, hi).ranges():
-            self.bytes[run.start - lo : run.stop - lo] = b"\x01" * len(run)
+    def __init__(self, ordinals: PartitionSet, extent: Extent) -> None:
+        self.extent = extent
+        self.bytes = bytearray(extent.size + 1)
+        mark(self.bytes, extent, ordinals, 1)
 
     def __getitem__(self, ordinal: int) -> int:
-        place = ordinal - self.lo
-        return self.bytes[place] if 0 <= place < len(self.bytes) else 0
+        return self.bytes[self.extent.place(ordinal)]
 
-    def __setitem__(self, ordinal: int, value: int) -> None:
-        place = ordinal - self.lo
-        if 0 <= place < len(self.bytes):
-            self.bytes[place] = value
+    def add(self, ordinal: int) -> None:
+        """Set one, where it can be looked at."""
+        place = self.extent.place(ordinal)
+        if place < self.extent.size:
+            self.bytes[place] = 1
 
     def count(self, span: range) -> int:
         """How many of the span are set."""
-        return self.bytes.count(1, max(span.start - self.lo, 0), max(span.stop - self.lo, 0))
+        return sum(self.bytes.count(1, places.start, places.stop) for places in self.extent.places(span))
 
     def lacking(self, span: range, there: Flags) -> PartitionSet:
         """Those of the span that are set here and not there."""
-        return PartitionSet.of(o for o in span if self[o] and not there[o])
+        inside = self.extent.inside(span)
+        return PartitionSet.of(o for piece in inside for o in piece if self[o] and not there[o])
 
 
 class Work:
     """The actions of one node."""
 
-    __slots__ = ("attempts", "delivery", "grain", "lo", "losses", "pool", "reasons", "status", "waiting")
+    __slots__ = (
+        "attempts", "delivery", "extent", "grain", "losses", "pool", "reasons", "status", "unsettled", "waiting"
+    )  # fmt: skip
 
     def __init__(self, node: Node, ordinals: PartitionSet, grain: int) -> None:
-        self.lo = ordinals.first or 0
-        size = (ordinals.last or 0) + 1 - self.lo if ordinals else 0
-        self.status = bytearray(size)
+        self.extent = Extent(hulls(ordinals))
+        self.status = bytearray(self.extent.size + 1)
+        self.unsettled = len(ordinals)
         self.waiting: dict[int, int] = {}
         self.attempts: dict[int, int] = {}
         self.losses: dict[int, int] = {}
@@ -68,19 +128,49 @@ class Work:
         self.pool = _pool(node)
         self.grain = grain
 
-    @property
-    def span(self) -> range:
-        """From the first to behind the last action."""
-        return range(self.lo, self.lo + len(self.status))
-
     def get(self, ordinal: int) -> int:
-        place = ordinal - self.lo
-        return self.status[place] if 0 <= place < len(self.status) else Status.ABSENT
+        return self.status[self.extent.place(ordinal)]
+
+    def set(self, ordinal: int, status: Status) -> None:
+        self.status[self.extent.place(ordinal)] = status
+
+    def count(self, span: range) -> int:
+        """How many actions the span holds."""
+        return sum(
+            len(places) - self.status.count(Status.ABSENT, places.start, places.stop)
+            for places in self.extent.places(span)
+        )
 
     def reason(self, ordinal: int) -> str:
         if len(self.reasons) == 1:
             return self.reasons[0][1]
         return next((text for ordinals, text in self.reasons if ordinal in ordinals), "missing")
+
+
+def hulls(ordinals: PartitionSet) -> list[range]:
+    """From the first to the last one of each row."""
+    found = []
+    for row, columns in ordinals.rows().items():
+        base = row << ROW_BITS
+        found.append(range(base + (columns.first or 0), base + (columns.last or 0) + 1))
+    return found
+
+
+def mark(array: bytearray, extent: Extent, ordinals: PartitionSet, value: int) -> None:
+    """Write a value at the place of each of these that lies inside."""
+    for run in ordinals.ranges():
+        for places in extent.places(run):
+            array[places.start : places.stop] = bytes([value]) * len(places)
+
+
+def _by_row(span: range) -> Iterator[range]:
+    """A span in pieces that lie in one row each; a row begins with nothing, so what reaches below it is cut."""
+    if span.step != 1:
+        yield from (range(ordinal, ordinal + 1) for ordinal in span)
+        return
+    if span and span.stop > 0:
+        row = row_of(span.stop - 1)
+        yield range(max(span.start, row << ROW_BITS), span.stop)
 
 
 def _pool(node: Node) -> str:

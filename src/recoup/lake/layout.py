@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from recoup.model.errors import PartitionError, UsageError
-from recoup.model.keys import member_of, path_segment, quoted
+from recoup.model.keys import member_of, path_segment, quoted, sides_of
 
 OWNER = "_recoup/owner.json"
 LOCKS = "_recoup/locks"
@@ -42,16 +42,8 @@ class Place:
 
 
 def partition_path(key: str, partition: str) -> str:
-    """`dt=2013-01-01`; a grid's names and members are separated by `/`: `dt=2023-11-15/tenant=acme`.
-
-    Only as many parts as there are names are split off, so a member of a plain set may hold a `/` itself.
-    """
-    names = key.split("/")
-    members = partition.split("/", len(names) - 1)
-    if len(members) != len(names) or not all(members):
-        message = f"partition {quoted(partition)} has no member for each of {quoted(key)}"
-        raise PartitionError(message)
-    return "/".join(map(path_segment, names, members))
+    """`dt=2013-01-01`, of a grid `dt=2023-11-15/tenant=acme`."""
+    return "/".join(path_segment(name, member) for name, member in sides_of(key, partition).items())
 
 
 def partition_prefix(dataset: str, key: str, partition: str) -> str:

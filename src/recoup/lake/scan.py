@@ -11,6 +11,7 @@ import polars as pl
 from recoup.lake.data_files import uri_of
 from recoup.lake.dtypes import AnyType, merged, schema_of
 from recoup.lake.layout import is_outside, place_of
+from recoup.model.keys import sides_of
 from recoup.model.manifest import DataFile
 from recoup.ports import ObjectStore
 
@@ -115,12 +116,10 @@ def _options(store: ObjectStore) -> Any:  # noqa: ANN401 - polars has a type for
 def _members(path: str, key: str, partition_of: Mapping[str, str]) -> dict[str, str]:
     """The members of a file's partition, as its path has them or as we are told, by the names of the key."""
     place = None if path in partition_of else place_of(path)
-    partition = place.partition if place else partition_of.get(path, "")
-    names = key.split("/")
-    found = partition.split("/", len(names) - 1) if partition else []
-    if len(found) != len(names):
+    partition = place.partition if place and place.key == key else partition_of.get(path, "")
+    if not partition:
         raise ValueError(f"{path} does not lie below {key}=…")
-    return dict(zip(names, found, strict=True))
+    return sides_of(key, partition)
 
 
 def _literals(members: Mapping[str, str], names: Sequence[str]) -> dict[str, pl.Expr]:

@@ -10,6 +10,7 @@ from recoup.model.partition import CHUNK_BITS
 CHUNK_BYTES = CHUNK_BITS // 8
 _SHIFT = CHUNK_BITS.bit_length() - 1
 _MASK = CHUNK_BITS - 1
+_FEW = 64
 
 PUBLISHED = "published"
 STALE = "stale"
@@ -48,6 +49,20 @@ class PlaneCache:
         chunk = ordinal >> _SHIFT
         chunks[chunk] = chunks.get(chunk, 0) | 1 << (ordinal & _MASK)
         self._dirty.add((node, plane, chunk))
+
+    def overlay(self, node: int, plane: str, from_plane: str, span: range) -> None:
+        """Set each bit of a span that another plane has, whole chunks at a time."""
+        if span.step != 1 or len(span) <= _FEW:
+            for ordinal in span:
+                if self.has(node, from_plane, ordinal):
+                    self.mark(node, plane, ordinal)
+            return
+        first, last = span.start >> _SHIFT, span.stop - 1 >> _SHIFT
+        given, chunks = self._chunks(node, from_plane), self._chunks(node, plane)
+        for chunk, bits in given.items():
+            if first <= chunk <= last and (new := bits & _ones_of(span, chunk) & ~chunks.get(chunk, 0)):
+                chunks[chunk] = chunks.get(chunk, 0) | new
+                self._dirty.add((node, plane, chunk))
 
     def clear(self, node: int, plane: str, ordinal: int) -> None:
         """Clear one bit; nothing is written when it was not set."""
@@ -94,6 +109,12 @@ class PlaneCache:
             self._planes[node, plane] = chunks
             self.names(node).add(plane)
         return chunks
+
+
+def _ones_of(span: range, chunk: int) -> int:
+    low = chunk << _SHIFT
+    start, stop = max(span.start - low, 0), min(span.stop - low, CHUNK_BITS)
+    return (1 << stop) - (1 << start)
 
 
 def load_plane(db: sqlite3.Connection, node: int, plane: str) -> Iterator[tuple[int, int]]:

@@ -113,9 +113,9 @@ class LedgerReader:
         rows = self.query("SELECT node, ordinal, reason, who, at FROM waivers ORDER BY node, ordinal")
         return [Waiver(*row) for row in rows if row[0] in wanted]
 
-    def members(self, scope: str) -> dict[str, int]:
-        """The ids of a static partitioning's members."""
-        return dict(self.query("SELECT member, id FROM members WHERE scope = ? ORDER BY id", (scope,)))
+    def members(self, key: str) -> dict[str, int]:
+        """The ids of the members of all partitions that have this key, in their order."""
+        return dict(self.query("SELECT member, id FROM members WHERE scope = ? ORDER BY id", (key,)))
 
     def observations(self, node: NodeId) -> dict[int, str]:
         """The versions that a source had when it was last asked."""
@@ -195,11 +195,37 @@ class LedgerReader:
 
 def published_rows(db: sqlite3.Connection, node: NodeId, ordinals: range, as_of: float | None) -> Iterator[Published]:
     """Current publications that show something; one that was made too late for `as_of` gives way to an earlier one."""
+    return _known(db, node, _current_rows(db, node, ordinals), as_of)
+
+
+def newest_row(db: sqlite3.Connection, node: NodeId, ordinals: range, as_of: float | None) -> Published | None:
+    """The one of the highest ordinal among them."""
     rows = db.execute(
         _PUBLICATION
-        + "WHERE p.node = ? AND p.ordinal >= ? AND p.ordinal < ? AND p.state = 'current' ORDER BY p.ordinal",
+        + "WHERE p.node = ? AND p.ordinal >= ? AND p.ordinal < ? AND p.state = 'current' ORDER BY p.ordinal DESC",
         (node, ordinals.start, ordinals.stop),
+    )
+    return next(_known(db, node, rows, as_of), None)
+
+
+def _current_rows(db: sqlite3.Connection, node: NodeId, ordinals: range) -> list[tuple[Any, ...]]:
+    if ordinals.step == 1:
+        return db.execute(
+            _PUBLICATION
+            + "WHERE p.node = ? AND p.ordinal >= ? AND p.ordinal < ? AND p.state = 'current' ORDER BY p.ordinal",
+            (node, ordinals.start, ordinals.stop),
+        ).fetchall()
+    # A grid's column: each cell by the index, instead of all that lies between them.
+    cells = "JOIN json_each(?) cell ON p.ordinal = cell.value "
+    return db.execute(
+        _PUBLICATION + cells + "WHERE p.node = ? AND p.state = 'current' ORDER BY p.ordinal",
+        (json.dumps(list(ordinals)), node),
     ).fetchall()
+
+
+def _known(
+    db: sqlite3.Connection, node: NodeId, rows: Iterable[tuple[Any, ...]], as_of: float | None
+) -> Iterator[Published]:
     for row in rows:
         found: Published | None = _published(row)
         if found and as_of is not None and found.publication.run_as_of > as_of:

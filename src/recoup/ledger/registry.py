@@ -11,6 +11,7 @@ from recoup.ledger.facts import NodeId
 from recoup.ledger.transaction import Transaction
 from recoup.ledger.writer import Ledger
 from recoup.model.errors import PipelineError
+from recoup.model.member_names import check_members
 from recoup.model.partition import PartitionSet
 
 
@@ -35,13 +36,15 @@ def register_node(
     return NodeId(node)
 
 
-def register_members(tx: Transaction, scope: str, members: Iterable[str]) -> dict[str, int]:
-    """Ids by member; new ones are appended, ids are never given twice."""
-    known = dict(tx.execute("SELECT member, id FROM members WHERE scope = ?", (scope,)).fetchall())
-    for member in members:
-        if member not in known:
-            known[member] = len(known)
-            tx.execute("INSERT INTO members VALUES (?, ?, ?)", (scope, member, known[member]))
+def register_members(tx: Transaction, key: str, members: Iterable[str]) -> dict[str, int]:
+    """Ids by member, in their order; new ones are appended, ids are never given twice.
+
+    All datasets whose partitions have this key share them, so that one pipeline can read another one's cells.
+    """
+    known = dict(tx.execute("SELECT member, id FROM members WHERE scope = ? ORDER BY id", (key,)).fetchall())
+    for member in check_members(members, known):
+        known[member] = len(known)
+        tx.execute("INSERT INTO members VALUES (?, ?, ?)", (key, member, known[member]))
     return known
 
 
@@ -66,6 +69,7 @@ def record_presence(
             rows.append((node, ordinal, version, tx.now))
             for reader, ordinals in readers.get(ordinal, ()):
                 tx.mark_stale(reader, ordinals)
+            tx.mark_who_read(node, ordinal)
     for row in rows:
         tx.execute("INSERT OR REPLACE INTO observations VALUES (?, ?, ?, ?)", row)
 

@@ -19,7 +19,7 @@ from recoup.ledger.transaction import Transaction
 from recoup.ledger.verify import facts_planes
 from recoup.ledger.writer import Ledger
 from recoup.model.manifest import DataFile
-from recoup.model.partition import PartitionSet
+from recoup.model.partition import EMPTY, PartitionSet
 
 TOKENS_BETWEEN = 10_000_000
 """How far the next token is above all that a lake has seen: tables have seen tokens that no manifest tells of."""
@@ -125,7 +125,7 @@ class Restoring:
                 newest[key] = run
         rows = []
         for (run_id, grain, ordinal), run in self._runs.items():
-            rest = unfinished.get((run.pipeline, grain), PartitionSet(0))
+            rest = unfinished.get((run.pipeline, grain), EMPTY)
             is_open = newest[run.pipeline, grain, ordinal] is run and run.newest_token > 0 and ordinal in rest
             closed_at = None if is_open else run.ended_at
             opened_at = min(run.opened_at, run.ended_at)

@@ -21,10 +21,11 @@ CREATE TABLE nodes (
     label TEXT NOT NULL, partitioning TEXT NOT NULL
 ) STRICT;
 
--- Append-only ids of the members of a static partitioning.
+-- Append-only ids of members; the scope is the key of the partitions that they name.
 CREATE TABLE members (
     scope TEXT NOT NULL, member TEXT NOT NULL, id INTEGER NOT NULL, PRIMARY KEY (scope, member)
 ) STRICT, WITHOUT ROWID;
+CREATE UNIQUE INDEX member_ids ON members (scope, id);
 
 -- Facts as bitmaps, 4,096 ordinals a chunk: published, stale, running, blocked, expected, tried, pointed,
 -- waived, failed:<kind>, code:<version>.
@@ -65,6 +66,12 @@ CREATE TABLE attempts (
 ) STRICT;
 CREATE UNIQUE INDEX one_running ON attempts (node, ordinal) WHERE state = 'running';
 CREATE INDEX tries ON attempts (node, ordinal);
+
+-- What an attempt read that its pipeline alone does not tell: the newest partition, or another pipeline's. A node's
+-- partition; -1 stands for all of them.
+CREATE TABLE reads (
+    node INTEGER NOT NULL, ordinal INTEGER NOT NULL, token INTEGER NOT NULL, PRIMARY KEY (node, ordinal, token)
+) STRICT, WITHOUT ROWID;
 
 -- What a node's partition shows, and showed. The key is the token of the attempt (or rollback) that made it so.
 CREATE TABLE publications (
@@ -137,7 +144,8 @@ MIGRATIONS: Mapping[int, str] = {
         SELECT node, count(*), sum(ended_at - started_at) FROM attempts
         WHERE state = 'succeeded' AND started_at IS NOT NULL GROUP BY node;
     """,
-    # To the schema that knows rates, shared slots, what is set on a backfill, and gaps that are accepted.
+    # To the schema that knows rates, shared slots, what is set on a backfill, gaps that are accepted, and reads across
+    # pipelines; members have one id in the ledger, where each pipeline used to give its own.
     2: """
     CREATE TABLE controls (
         backfill INTEGER PRIMARY KEY, max_parallel INTEGER, delay_seconds REAL, priority INTEGER
@@ -152,6 +160,13 @@ MIGRATIONS: Mapping[int, str] = {
     CREATE TABLE waivers (
         node INTEGER NOT NULL, ordinal INTEGER NOT NULL, reason TEXT NOT NULL, who TEXT NOT NULL, at REAL NOT NULL,
         PRIMARY KEY (node, ordinal)
+    ) STRICT, WITHOUT ROWID;
+    INSERT INTO members SELECT DISTINCT substr(scope, instr(scope, '/') + 1), member, id FROM members
+        WHERE instr(scope, '/') > 0;
+    DELETE FROM members WHERE instr(scope, '/') > 0;
+    CREATE UNIQUE INDEX member_ids ON members (scope, id);
+    CREATE TABLE reads (
+        node INTEGER NOT NULL, ordinal INTEGER NOT NULL, token INTEGER NOT NULL, PRIMARY KEY (node, ordinal, token)
     ) STRICT, WITHOUT ROWID;
     """,
 }

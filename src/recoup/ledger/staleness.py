@@ -8,15 +8,15 @@ that were rolled back: it is what the ledger's writer marks, as exactly as the f
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from recoup.ledger.facts import NodeId
 from recoup.ledger.reader import published_rows
 from recoup.model.graph import Graph, Node, NodeKind
 from recoup.model.manifest import InputRead, input_version
-from recoup.model.partition import PartitionSet
-from recoup.model.relation import Edge, parents
+from recoup.model.partition import EMPTY, PartitionSet
+from recoup.model.relation import ALL, Edge, Newest, parents
 
 ROLLBACK = "rollback"
 """How the reason of a publication begins that a person took back."""
@@ -128,15 +128,29 @@ class _Checking:
         reads: list[InputRead] = []
         for edge in node.edges:
             parent = self.graph.nodes[edge.parent]
-            span = parents(edge.relation, node.partitions, parent.partitions, made.ordinal)
+            span = self._span(node, edge, made)
             found = self._source_reads(edge, span, made, within_present=within_present)
             if found is None:
                 found = self._reads(edge, span) if as_of is None else self._reads_as_of(edge, span, as_of)
             reads += [InputRead(parent.name, parent.partitions.name(o), "", digest) for o, digest in found]
         return input_version(reads)
 
+    def _span(self, node: Node, edge: Edge, made: _Made) -> Sequence[int]:
+        """The parent's ordinals that it reads; of the newest, which one that was when it was claimed."""
+        if isinstance(edge.relation, Newest):
+            asked = (self.node_ids[edge.parent], made.token)
+            rows = self.db.execute("SELECT ordinal FROM reads WHERE node = ? AND token = ?", asked)
+            return [row[0] for row in rows]
+        span = parents(edge.relation, node.partitions, self.graph.nodes[edge.parent].partitions, made.ordinal)
+        return span if span is not ALL else sorted(self._known(edge.parent))
+
+    def _known(self, parent: int) -> Iterable[int]:
+        """All partitions of a parent that show anything, or of which a source has said anything."""
+        source = self.sources.get(parent)
+        return source.versions if source else self.current[parent].changed_at
+
     def _source_reads(
-        self, edge: Edge, span: range, made: _Made, *, within_present: bool
+        self, edge: Edge, span: Sequence[int], made: _Made, *, within_present: bool
     ) -> list[tuple[int, str]] | None:
         source = self.sources.get(edge.parent)
         if source is None:
@@ -150,18 +164,20 @@ class _Checking:
         found = [(o, source.versions[o]) for o in span if o in source.versions]
         return [(o, version) for o, version in found if o in source.present] if within_present else found
 
-    def _reads(self, edge: Edge, span: range) -> list[tuple[int, str]]:
+    def _reads(self, edge: Edge, span: Sequence[int]) -> list[tuple[int, str]]:
         digests = self.current[edge.parent].digests
         return [(o, digests[o]) for o in span if o in digests]
 
-    def _reads_as_of(self, edge: Edge, span: range, as_of: float) -> list[tuple[int, str]]:
-        rows = published_rows(self.db, self.node_ids[edge.parent], span, as_of)
+    def _reads_as_of(self, edge: Edge, span: Sequence[int], as_of: float) -> list[tuple[int, str]]:
+        node = self.node_ids[edge.parent]
+        pieces = [span] if isinstance(span, range) else [range(ordinal, ordinal + 1) for ordinal in span]
+        rows = (row for piece in pieces for row in published_rows(self.db, node, piece, as_of))
         return [(row.publication.ordinal, row.publication.digest) for row in rows]
 
     def _touched(self, node: Node, made: _Made) -> bool:
         """Whether an input changed, or a source's version was seen, since this one's inputs were pinned."""
         for edge in node.edges:
-            span = parents(edge.relation, node.partitions, self.graph.nodes[edge.parent].partitions, made.ordinal)
+            span = self._span(node, edge, made)
             source = self.sources.get(edge.parent)
             moments = source.seen_at if source else self.current[edge.parent].changed_at
             if any(moments.get(o, 0.0) >= made.claimed_at for o in span):
@@ -204,7 +220,7 @@ def _unless_republished_alike(db: sqlite3.Connection, node: NodeId, found: _Curr
 def _source(db: sqlite3.Connection, node: NodeId, present: Mapping[NodeId, PartitionSet]) -> _Source:
     rows = db.execute("SELECT ordinal, version, observed_at FROM observations WHERE node = ?", (node,)).fetchall()
     versions = {ordinal: version for ordinal, version, _ in rows}
-    return _Source(versions, {ordinal: at for ordinal, _, at in rows}, present.get(node, PartitionSet(0)))
+    return _Source(versions, {ordinal: at for ordinal, _, at in rows}, present.get(node, EMPTY))
 
 
 def _running(db: sqlite3.Connection, node: NodeId) -> set[int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from recoup.ledger import planes as plane_names
@@ -24,9 +24,12 @@ from recoup.ledger.facts import (
     Waiver,
 )
 from recoup.ledger.planes import PlaneCache
-from recoup.ledger.reader import published_rows
+from recoup.ledger.reader import newest_row, published_rows
 from recoup.ledger.row_numbers import RowNumbers
 from recoup.model.errors import FencedError
+
+ANY = -1
+"""Where an attempt's reads say that it would have read any partition."""
 
 
 class Transaction:
@@ -183,15 +186,30 @@ class Transaction:
             if old is None or old[0] != new.digest:
                 for node, ordinals in readers:
                     self.mark_stale(node, ordinals)
+                self.mark_who_read(new.node, new.ordinal)
         self._insert_publications(appended, "current")
 
     def mark_stale(self, node: NodeId, ordinals: range) -> None:
         """What was read has changed: what is published or being made of it no longer matches."""
-        for ordinal in ordinals:
-            if self._planes.has(node, plane_names.PUBLISHED, ordinal) or self._planes.has(
-                node, plane_names.RUNNING, ordinal
-            ):
-                self._planes.mark(node, plane_names.STALE, ordinal)
+        for plane in (plane_names.PUBLISHED, plane_names.RUNNING):
+            self._planes.overlay(node, plane_names.STALE, plane, ordinals)
+
+    def mark_who_read(self, node: NodeId, ordinal: int) -> None:
+        """The same for those of which only their attempt tells what they read: the newest, or another pipeline's."""
+        rows = self._db.execute(
+            "SELECT a.node, a.ordinal FROM reads r JOIN attempts a USING (token)"
+            " LEFT JOIN publications p ON p.token = a.token AND p.state = 'current'"
+            " WHERE r.node = ? AND r.ordinal IN (?, ?) AND (p.token IS NOT NULL OR a.state = 'running')",
+            (node, ordinal, ANY),
+        ).fetchall()
+        for reader, read_by in rows:
+            self._planes.mark(NodeId(reader), plane_names.STALE, read_by)
+
+    def remember_reads(self, token: Token, reads: Iterable[tuple[NodeId, int]]) -> None:
+        """What an attempt reads that its pipeline alone does not tell; `ANY` stands for every partition."""
+        self._db.executemany(
+            "INSERT OR IGNORE INTO reads VALUES (?, ?, ?)", [(node, ordinal, token) for node, ordinal in reads]
+        )
 
     def accept_code(self, node: NodeId, ordinals: Sequence[int], version: str) -> None:
         """Bless what older code made."""
@@ -207,6 +225,11 @@ class Transaction:
     def pins(self, node: NodeId, ordinals: range, as_of: float | None = None) -> list[Published]:
         """What is current for these partitions, as this transaction sees it; with `as_of`, what was known by then."""
         return list(published_rows(self._db, node, ordinals, as_of))
+
+    def newest(self, node: NodeId, ordinals: range, as_of: float | None = None) -> list[Published]:
+        """Of what is current, the newest, if there is any."""
+        found = newest_row(self._db, node, ordinals, as_of)
+        return [] if found is None else [found]
 
     def columns_of(self, node: NodeId) -> dict[str, str]:
         """The columns of the node's newest table; none when it has never made one."""

@@ -15,9 +15,8 @@ from recoup.ledger import planes
 from recoup.ledger.facts import NodeId
 from recoup.ledger.planes import CHUNK_BYTES
 from recoup.ledger.staleness import Staleness
-from recoup.model.partition import PartitionSet
+from recoup.model.partition import EMPTY, PartitionSet
 
-NOTHING = PartitionSet(0)
 Planes = Mapping[NodeId, Mapping[str, PartitionSet]]
 
 
@@ -66,7 +65,7 @@ def differences(stored: Planes, facts: Planes, sources: frozenset[NodeId]) -> It
         for plane in sorted(have.keys() | want.keys()):
             if plane in (planes.EXPECTED, planes.STALE) or (plane == planes.PUBLISHED and node in sources):
                 continue
-            shown, true = have.get(plane, NOTHING), want.get(plane, NOTHING)
+            shown, true = have.get(plane, EMPTY), want.get(plane, EMPTY)
             if shown != true:
                 yield Difference(node, plane, true - shown, shown - true)
 
@@ -74,7 +73,7 @@ def differences(stored: Planes, facts: Planes, sources: frozenset[NodeId]) -> It
 def stale_differences(stored: Planes, staleness: Iterable[Staleness]) -> Iterator[Difference]:
     """Partitions that must be stale and are not, and those that are without a reason in the facts."""
     for known in staleness:
-        shown = stored.get(known.node, {}).get(planes.STALE, NOTHING)
+        shown = stored.get(known.node, {}).get(planes.STALE, EMPTY)
         lacking, extra = known.must - shown, shown - known.may
         if lacking or extra:
             yield Difference(known.node, planes.STALE, lacking, extra)

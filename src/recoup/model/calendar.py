@@ -18,7 +18,7 @@ _SOURCES: Final = "give a function, a list of keys, or Calendar.from_file(path)"
 _WHOLE: Final = frozenset({"first", "last"})
 
 Expects = Callable[[Any], bool]
-"""Asked with a date (days, months), an aware local datetime (hours) or a member."""
+"""Asked with a date (days, weeks, months), an aware local datetime (hours), a member, or a tuple of a grid's two."""
 
 
 class PathLike(Protocol):
@@ -32,7 +32,7 @@ class Keyed(Protocol):
 
     def ordinal(self, key: str) -> int: ...
     def name(self, ordinal: int) -> str: ...
-    def value(self, ordinal: int) -> date | datetime | str: ...
+    def value(self, ordinal: int) -> date | datetime | str | tuple[date | datetime | str, str]: ...
 
 
 @dataclass(frozen=True, slots=True)

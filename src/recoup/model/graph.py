@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any
 
 from recoup.model.errors import PipelineError
-from recoup.model.partitioning import Partitioning
+from recoup.model.partitioning import MemberSet, Partitioning
 from recoup.model.pipeline import Input, Pipeline, SinkSpec, Source, Step
-from recoup.model.relation import Edge, Same, check_relation
+from recoup.model.relation import Edge, Newest, Same, check_relation, children
 
 
 class NodeKind(Enum):
@@ -82,10 +82,22 @@ class Graph:
             pipeline.name, pipeline.partitions, tuple(nodes), tuple(map(tuple, readers)), {n.name: n for n in nodes}
         )
 
-    def bind(self, bound: Callable[[Partitioning], Partitioning]) -> Graph:
-        """The same graph with other partitionings: a static one learns its members' ids from the ledger."""
-        nodes = tuple(replace(node, partitions=bound(node.partitions)) for node in self.nodes)
-        return replace(self, anchor=bound(self.anchor), nodes=nodes, by_name={n.name: n for n in nodes})
+    def with_partitions(self, other: Callable[[Partitioning], Partitioning]) -> Graph:
+        """The same graph over other partitionings; nodes that share one go on sharing it."""
+        made = {id(partitions): other(partitions) for partitions in [self.anchor, *(n.partitions for n in self.nodes)]}
+        nodes = tuple(replace(node, partitions=made[id(node.partitions)]) for node in self.nodes)
+        return replace(self, anchor=made[id(self.anchor)], nodes=nodes, by_name={n.name: n for n in nodes})
+
+    def with_members(self, ids_of: Callable[[MemberSet], Mapping[str, int]]) -> Graph:
+        """The same graph, in which members have the ids that the ledger gives them."""
+        return self.with_partitions(lambda partitions: partitions.with_members(ids_of))
+
+    def touched_by(self, node: int, ordinal: int) -> Iterator[tuple[int, range]]:
+        """Whose partitions become stale when this one changes; who read the newest is for the ledger to say."""
+        parent = self.nodes[node].partitions
+        for reader, edge in self.readers[node]:
+            if not isinstance(edge.relation, Newest):
+                yield reader, children(edge.relation, self.nodes[reader].partitions, parent, ordinal)
 
     def node(self, name: str) -> Node:
         """The node of that name, or a sentence that lists what there is."""

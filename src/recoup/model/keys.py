@@ -26,6 +26,19 @@ def check_key_name(name: str) -> str:
     return name
 
 
+def sides_of(key_names: str, partition: str) -> dict[str, str]:
+    """A partition by the names of its key: `dt/tenant` and `2023-11-15/acme` are `{"dt": …, "tenant": …}`.
+
+    Only as many parts as there are names are split off, so a member may hold a `/` itself.
+    """
+    names = key_names.split("/")
+    members = partition.split("/", len(names) - 1)
+    if len(members) != len(names) or not all(members):
+        message = f"partition {quoted(partition)} has no member for each of {quoted(key_names)}"
+        raise PartitionError(message)
+    return dict(zip(names, members, strict=True))
+
+
 def path_segment(key_name: str, member: str) -> str:
     """`dt=2013-01-01`: the member percent-encoded, so that it is always one segment that stays where it stands."""
     return f"{quote(key_name, safe='')}={encoded_member(member)}"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from bisect import bisect_left
-from typing import TYPE_CHECKING, ClassVar
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, ClassVar, Protocol, Self
 
 from recoup.model.errors import PartitionError
 from recoup.model.partition import EMPTY, PartitionSet
@@ -15,6 +16,15 @@ if TYPE_CHECKING:
     from recoup.model.calendar import Calendar
 
 
+class MemberSet(Protocol):
+    """Members whose ids the ledger gives: by name, or None where only the ledger knows who has arrived."""
+
+    @property
+    def key(self) -> str: ...
+    @property
+    def listed(self) -> tuple[str, ...] | None: ...
+
+
 class Partitioning(ABC):
     """How a dataset is cut into partitions; each has a key for people and an ordinal for sets."""
 
@@ -22,9 +32,25 @@ class Partitioning(ABC):
     grain: ClassVar[str]
     """What its partitions are, in the plural: `days`, `hours`, `months`, `members`."""
     is_time: ClassVar[bool]
+    has_order: ClassVar[bool]
+    """Whether a higher ordinal is a later partition."""
 
     key: str
     calendar: Calendar | None
+
+    @property
+    def time_side(self) -> Partitioning | None:
+        """How it is cut by time; None where it is not."""
+        return None
+
+    @property
+    def member_side(self) -> Partitioning | None:
+        """The set of members that it is cut by; None where it is not."""
+        return None
+
+    def with_members(self, ids_of: Callable[[MemberSet], Mapping[str, int]]) -> Self:  # noqa: ARG002 - it has none
+        """The same with the ids that the ledger gives to members."""
+        return self
 
     @abstractmethod
     def ordinal(self, key: str) -> int:
@@ -35,8 +61,8 @@ class Partitioning(ABC):
         """The key of an ordinal."""
 
     @abstractmethod
-    def value(self, ordinal: int) -> date | datetime | str:
-        """The partition as a Python value: a date, an aware local datetime or the member."""
+    def value(self, ordinal: int) -> date | datetime | str | tuple[date | datetime | str, str]:
+        """The partition as a Python value: a date, an aware local datetime, the member, or a tuple of a grid's two."""
 
     @abstractmethod
     def universe(self, now: datetime) -> PartitionSet:
@@ -59,16 +85,19 @@ class Partitioning(ABC):
         """Where it stands in the order of work across partitionings: about the second at which it begins."""
 
     @abstractmethod
-    def identity(self) -> dict[str, str | int]:
+    def identity(self) -> dict[str, object]:
         """What must not change while a dataset has partitions, fit for JSON."""
 
     @abstractmethod
     def is_finer_than(self, other: Partitioning) -> bool:
-        """Whether each partition of this one lies in exactly one of the other, coarser one."""
+        """Whether each partition of this one lies in exactly one of the other, coarser one, and `parts` can tell."""
 
     @abstractmethod
     def parts(self, coarser: Partitioning, ordinal: int) -> range:
-        """The ordinals that lie in one coarser partition; some may never have existed, so cut with `universe`."""
+        """The ordinals that lie in one coarser partition; some may never have existed, so cut with `universe`.
+
+        A range with a step where they do not follow each other: a day's cells in a grid.
+        """
 
     @abstractmethod
     def whole(self, finer_ordinal: int, coarser: Partitioning) -> int:

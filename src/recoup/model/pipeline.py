@@ -15,7 +15,7 @@ from recoup.model.keys import quoted
 from recoup.model.partitioning import Partitioning
 from recoup.model.policy import Retry, seconds
 from recoup.model.pool import Pool
-from recoup.model.relation import Relation, Same, Span, Within
+from recoup.model.relation import Relation, Same
 from recoup.model.sql import Sql
 
 P = ParamSpec("P")
@@ -41,7 +41,7 @@ class SinkSpec(Protocol):
     def lane(self) -> str | None:
         """Deliveries with the same lane are made one after the other (an embedded database); None: side by side."""
 
-    def check(self, key_name: str) -> None:
+    def check(self, key_names: str) -> None:
         """Refuse what cannot work for partitions of that key: a sink's own key contains it."""
 
     def to_json(self) -> dict[str, Any]:
@@ -217,30 +217,11 @@ class Pipeline:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What `lookback`, `trailing` and `within` give as the default of a step's argument."""
+    """What `lookback`, `within` and the like give as the default of a step's argument."""
 
     of: Step[..., Any] | Source
     relation: Relation
     complete: float
-
-
-def lookback(
-    of: Step[..., Any] | Source, *, days: int = 0, hours: int = 0, months: int = 0, complete: float = 1.0
-) -> Any:  # noqa: ANN401 - it stands where the argument's own type is declared
-    """Read the span before this partition; `complete` is the share of its expected partitions that must be there."""
-    return Reading(_readable(of), Span(_length(of, days, hours, months)), _share(complete))
-
-
-def trailing(
-    of: Step[..., Any] | Source, *, days: int = 0, hours: int = 0, months: int = 0, complete: float = 1.0
-) -> Any:  # noqa: ANN401 - it stands where the argument's own type is declared
-    """Read the span that ends with this partition."""
-    return Reading(_readable(of), Span(_length(of, days, hours, months), trailing=True), _share(complete))
-
-
-def within(of: Step[..., Any] | Source, *, complete: float = 1.0) -> Any:  # noqa: ANN401 - as above
-    """Read the finer partitions that lie in this one: the hours of a day, the days of a month."""
-    return Reading(_readable(of), Within(), _share(complete))
 
 
 def check_name(what: str, name: str) -> None:
@@ -287,36 +268,3 @@ def _read_signature(step: str, fn: Callable[..., Any]) -> tuple[dict[str, Input]
         if isinstance(of, Source):
             sources[of.name] = of
     return inputs, sources
-
-
-def _readable(of: object) -> Any:  # noqa: ANN401 - a Step or a Source, whose types the caller knows
-    if not isinstance(of, Step | Source):
-        message = f"{quoted(of)} is no step and no source, so nothing can be read of it"
-        raise PipelineError(message, "give the step itself, without quotes: rc.lookback(step, days=7)")
-    return of
-
-
-def _length(of: Step[..., Any] | Source, days: int, hours: int, months: int) -> int:
-    """The span in partitions of the dataset that is read."""
-    given = {unit: n for unit, n in (("days", days), ("hours", hours), ("months", months)) if n}
-    grain = of.partitions.grain
-    if not of.partitions.is_time:
-        message = f"lookback on {of.name!r}: its partitions are {grain}, which do not follow each other in time"
-        raise PipelineError(message, "read the same partition instead")
-    if len(given) != 1 or not all(isinstance(n, int) and n >= 1 for n in given.values()):
-        message = f"lookback on {of.name!r}: say how far with one of days=, hours= or months="
-        raise PipelineError(message, "for example rc.lookback(step, days=7)")
-    unit, length = next(iter(given.items()))
-    if unit == "days" and grain == "hours":
-        return length * 24
-    if unit != grain:
-        message = f"lookback on {of.name!r}: its partitions are {grain}, not {unit}"
-        raise PipelineError(message, f"write {grain}=")
-    return length
-
-
-def _share(complete: float) -> float:
-    if not isinstance(complete, int | float) or not 0 <= complete <= 1:
-        message = f"complete={quoted(complete)} is no share"
-        raise PipelineError(message, "give a number from 0 to 1, for example 0.8")
-    return float(complete)

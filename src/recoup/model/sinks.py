@@ -78,13 +78,14 @@ class DuckDB:
         schema, _, name = self.table.rpartition(".")
         return schema or "main", name
 
-    def check(self, key_name: str) -> None:
+    def check(self, key_names: str) -> None:
         """Refuse a key without the partition's: two partitions could then claim the same row."""
-        if self.key and key_name.lower() not in {column.lower() for column in self.key}:
-            message = (
-                f"sink {self.name}: its key ({', '.join(self.key)}) does not contain the partition's, {key_name!r}"
-            )
-            raise PipelineError(message, f"write key={[key_name, *self.key]!r}")
+        own = {column.lower() for column in self.key}
+        lacking = [name for name in key_names.split("/") if name.lower() not in own]
+        if self.key and lacking:
+            partition = ", ".join(map(repr, lacking))
+            message = f"sink {self.name}: its key ({', '.join(self.key)}) does not contain the partition's, {partition}"
+            raise PipelineError(message, f"write key={[*lacking, *self.key]!r}")
 
     def to_json(self) -> dict[str, Any]:
         """What a worker needs to open it."""

@@ -21,6 +21,7 @@ class TimePartitioning(Partitioning):
     """Partitions that follow each other in time; `start` and `end` are included, no `end` means: it goes on."""
 
     is_time: ClassVar[bool] = True
+    has_order: ClassVar[bool] = True
     noun: ClassVar[str]
     example: ClassVar[str]
     fineness: ClassVar[int]
@@ -46,6 +47,11 @@ class TimePartitioning(Partitioning):
     def __str__(self) -> str:
         return f"{self.grain} of {self.tz}"
 
+    @property
+    def time_side(self) -> TimePartitioning:
+        """Itself."""
+        return self
+
     @abstractmethod
     def day_of(self, ordinal: int) -> date:
         """The local day on which it begins."""
@@ -68,9 +74,9 @@ class TimePartitioning(Partitioning):
         for key, covered in ((start, first), (end, last)):
             if key is not None and (covered.stop <= declared.start or covered.start >= declared.stop):
                 raise self._outside(key, declared)
-        return self.universe(now).within(first.start, last.stop)
+        return self.universe(now).within(range(first.start, last.stop))
 
-    def identity(self) -> dict[str, str | int]:
+    def identity(self) -> dict[str, object]:
         """Kind, key and time zone."""
         return {"kind": self.kind, "key": self.key, "tz": self.tz}
 

@@ -1,4 +1,4 @@
-"""Daily, Hourly and Monthly: how their keys are written, and which ordinals they have."""
+"""Daily, Weekly, Monthly and Hourly: how their keys are written, and which ordinals they have."""
 
 from __future__ import annotations
 
@@ -83,6 +83,63 @@ class Daily(WholeDays):
 
     def _never(self) -> PartitionSet:
         return self.never
+
+
+@dataclass(frozen=True, init=False)
+class Weekly(WholeDays):
+    """One partition a week from Monday to Sunday, such as `2013-W01`; a day stands for its week in a window."""
+
+    kind: ClassVar[str] = "weekly"
+    grain: ClassVar[str] = "weeks"
+    noun: ClassVar[str] = "week"
+    example: ClassVar[str] = "2013-W01"
+    fineness: ClassVar[int] = 0  # no finer than months: a week may lie in two of them
+
+    def __init__(
+        self,
+        start: str | date,
+        end: str | date | None = None,
+        *,
+        key: str = "week",
+        tz: str = "UTC",
+        calendar: Calendar | None = None,
+    ) -> None:
+        super().__init__(start, end, key, tz, calendar)
+
+    def ordinal(self, key: str) -> int:
+        try:
+            year, week = key.split("-W")
+            monday = date.fromisocalendar(int(year), int(week), 1)
+        except (AttributeError, TypeError, ValueError):
+            raise self._not_a_key(key) from None
+        ordinal = self.of_day(monday)
+        if _week(monday) != key:
+            raise self._not_a_key(key)
+        if not 0 <= ordinal < self.of_day(LAST_DAY):
+            raise not_counted(key)
+        return ordinal
+
+    def name(self, ordinal: int) -> str:
+        return _week(date.fromordinal(_EPOCH_DAY + ordinal * 7))
+
+    def rank(self, ordinal: int) -> int:
+        return ordinal * 7 * 86_400 + _EPOCH_SECOND
+
+    def days_of(self, ordinal: int) -> tuple[date, date]:
+        monday = date.fromordinal(_EPOCH_DAY + ordinal * 7)
+        return monday, monday + 6 * DAY
+
+    def of_day(self, day: date) -> int:
+        return (day.toordinal() - _EPOCH_DAY) // 7  # 1 January 1900 was a Monday
+
+    def _covered(self, key: str | date) -> range:
+        days = covered_days(str(key))
+        return super()._covered(key) if days is None else self.of_days(*days)
+
+
+def _week(monday: date) -> str:
+    year, week, _ = monday.isocalendar()
+    return f"{year}-W{week:02d}"
 
 
 @dataclass(frozen=True, init=False)
@@ -177,7 +234,7 @@ class Hourly(TimePartitioning):
     def rank(self, ordinal: int) -> int:
         return ordinal * 3_600 + _EPOCH_SECOND
 
-    def identity(self) -> dict[str, str | int]:
+    def identity(self) -> dict[str, object]:
         """Kind, key, time zone, and how far past the full UTC hour its hours begin."""
         return super().identity() | {"phase_seconds": self.phase_seconds}
 

@@ -10,9 +10,8 @@ from typing import Any
 
 from recoup.model.errors import PlanMovedError, UsageError
 from recoup.model.graph import Graph, Node
-from recoup.model.partition import PartitionSet
+from recoup.model.partition import EMPTY, PartitionSet
 from recoup.plan.request import Request
-from recoup.plan.snapshot import NOTHING
 
 PLAN_VERSION = 1
 
@@ -56,7 +55,7 @@ class Plan:
 
     def of(self, node: int, verb: Verb = Verb.RUN) -> PartitionSet:
         """The partitions of one node that are decided so."""
-        chosen = NOTHING
+        chosen = EMPTY
         for group in self.groups:
             if group.node == node and group.verb is verb:
                 chosen |= group.ordinals
@@ -120,7 +119,7 @@ def read_plan(text: str, graph: Graph) -> Plan:
 
 def _group(saved: Mapping[str, Any], graph: Graph) -> Group:
     node = graph.node(saved["step"])
-    ordinals = NOTHING
+    ordinals = EMPTY
     for first, last in saved["ranges"]:
         run = range(node.partitions.ordinal(first), node.partitions.ordinal(last) + 1)
         ordinals |= PartitionSet.of_range(run)

@@ -5,16 +5,18 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import assert_never
 
 from recoup.model.errors import PartitionError, UsageError
 from recoup.model.graph import Graph, Node, NodeKind
-from recoup.model.partition import PartitionSet
+from recoup.model.partition import EMPTY, PartitionSet
 from recoup.model.partitioning import Partitioning
-from recoup.model.relation import Edge, Relation, Same, Span, Within, parents
+from recoup.model.relation import Edge, Enclosing, Every, Newest, Same, Span, Within, parents
+from recoup.model.touching import touching
 from recoup.plan.plan import Group, Plan, Verb
 from recoup.plan.request import Only, Request
 from recoup.plan.shortfall import same_shortfall, shortfall
-from recoup.plan.snapshot import NOTHING, NodeState, Snapshot
+from recoup.plan.snapshot import NodeState, Snapshot
 
 
 def make_plan(request: Request, graph: Graph, snapshot: Snapshot) -> Plan:
@@ -34,11 +36,12 @@ class _Planning:
     snapshot: Snapshot
 
     def __post_init__(self) -> None:
-        self.running: list[PartitionSet] = [NOTHING] * len(self.graph.nodes)
+        self.running: list[PartitionSet] = [EMPTY] * len(self.graph.nodes)
         self.groups: list[Group] = []
-        self.pulled: list[PartitionSet] = [NOTHING] * len(self.graph.nodes)
+        self.pulled: list[PartitionSet] = [EMPTY] * len(self.graph.nodes)
         self.excluded = self._excluded()
         self.selected = self._selected()
+        self.others = EMPTY
         self.scope = self._scope()
 
     def plan(self) -> Plan:
@@ -67,8 +70,9 @@ class _Planning:
         return node
 
     def _scope(self) -> list[PartitionSet]:
-        scope = [NOTHING] * len(self.graph.nodes)
+        scope = [EMPTY] * len(self.graph.nodes)
         own = self._own()
+        self.others = self._expected_anywhere(self.graph.anchor) - self.excluded - own
         for node in self.graph.nodes:
             if node.index in self.selected:
                 scope[node.index] = self._asked(own, node.partitions) & self._state(node).expected
@@ -83,7 +87,7 @@ class _Planning:
         return own - self.excluded
 
     def _excluded(self) -> PartitionSet:
-        excluded = NOTHING
+        excluded = EMPTY
         for key in self.request.exclude:
             excluded |= self.graph.anchor.window(key, key, self.snapshot.now)
         return excluded
@@ -91,44 +95,43 @@ class _Planning:
     def _left_out(self, partitioning: Partitioning) -> PartitionSet:
         """What lies in the excluded partitions alone."""
         if not self.excluded:
-            return NOTHING
+            return EMPTY
         others = self.graph.anchor.universe(self.snapshot.now) - self.excluded
         return self._asked(self.excluded, partitioning) - self._asked(others, partitioning)
 
     def _asked(self, own: PartitionSet, partitioning: Partitioning) -> PartitionSet:
-        """The same by key where it is the pipeline's own partitioning, else by time: a month that it touches, too."""
-        anchor = self.graph.anchor
-        if partitioning.identity() == anchor.identity():
-            return own
-        if partitioning.is_time and anchor.is_time:
-            return _translate(own, anchor, partitioning)
-        return NOTHING if self.request.partitions else partitioning.universe(self.snapshot.now)
+        """The same in another partitioning: what shares time or a member with it, such as the month of a day."""
+        touched = touching(own, self.graph.anchor, partitioning, self.snapshot.now)
+        if touched is None:
+            return EMPTY if self.request.partitions else partitioning.universe(self.snapshot.now)
+        return touched
 
     def _explicit(self, partitioning: Partitioning) -> PartitionSet:
-        asked = NOTHING
+        asked, expected = EMPTY, self._expected_anywhere(partitioning)
         for key in self.request.partitions:
-            asked |= partitioning.window(key, key, self.snapshot.now)
-        for ordinal in asked & self._waived_everywhere(partitioning):
-            message = f"partition {partitioning.name(ordinal)} is waived: its gap was accepted"
-            again = f"recoup waive {self.graph.pipeline} {partitioning.name(ordinal)} --take-back"
-            raise PartitionError(message, f"take that back first: `{again}`")
-        for ordinal in asked - self._expected_anywhere(partitioning):
-            message = f"partition {partitioning.name(ordinal)} is not expected: the calendar leaves it out"
-            raise PartitionError(message, "choose a partition that is on the calendar, or change the calendar")
+            named = partitioning.window(key, key, self.snapshot.now)
+            for ordinal in named & self._waived_everywhere(partitioning):
+                message = f"partition {partitioning.name(ordinal)} is waived: its gap was accepted"
+                again = f"recoup waive {self.graph.pipeline} {partitioning.name(ordinal)} --take-back"
+                raise PartitionError(message, f"take that back first: `{again}`")
+            if not named & expected:
+                message = f"partition {key} is not expected: the calendar leaves it out"
+                raise PartitionError(message, "choose a partition that is on the calendar, or change the calendar")
+            asked |= named & expected
         return asked
 
     def _expected_anywhere(self, partitioning: Partitioning) -> PartitionSet:
         alike = [node for node in self.graph.nodes if node.partitions.identity() == partitioning.identity()]
         if not alike:
             return partitioning.universe(self.snapshot.now)
-        expected = NOTHING
+        expected = EMPTY
         for node in alike:
             expected |= self._state(node).expected
         return expected
 
     def _waived_everywhere(self, partitioning: Partitioning) -> PartitionSet:
         """Where nothing is left to be made, because every gap was accepted."""
-        waived, rest = NOTHING, NOTHING
+        waived, rest = EMPTY, EMPTY
         for node in self.graph.nodes:
             if node.kind is NodeKind.STEP and node.partitions.identity() == partitioning.identity():
                 waived |= self._state(node).waived
@@ -145,7 +148,7 @@ class _Planning:
                 if parent.kind is NodeKind.SOURCE:
                     continue
                 state = self._state(parent)
-                lacking = _parents_of(edge.relation, node, parent, wanted) & state.expected - state.published
+                lacking = self._needed(edge, node, parent, wanted) - state.published
                 lacking -= self._left_out(parent.partitions)
                 self.pulled[parent.index] |= lacking
                 scope[parent.index] |= lacking
@@ -163,8 +166,14 @@ class _Planning:
             rest -= ordinals
             self._group(node, Verb.RUN, ordinals - blocks.everything, reason)
             blocks.wanted |= ordinals
-        for reason, ordinals in blocks.by_reason(blocks.wanted):
+        for reason, ordinals in blocks.by_reason(blocks.wanted - self._asked_in_part(node)):
             self._group(node, Verb.BLOCK, ordinals, reason)
+
+    def _asked_in_part(self, node: Node) -> PartitionSet:
+        """A month of which some days were asked for is made when it can be, and nobody misses it when it cannot."""
+        if node.partitions.identity() == self.graph.anchor.identity() or not self.others:
+            return EMPTY
+        return self._asked(self.others, node.partitions) - self.pulled[node.index]
 
     def _reasons(self, node: Node) -> Iterator[tuple[str, PartitionSet]]:
         """Why a partition would be run, the first reason that holds; what is left is done."""
@@ -181,7 +190,7 @@ class _Planning:
             yield "stale(code)", state.published - state.same_code
             yield "stale(input)", state.stale
             for edge in node.edges:
-                touched = _children_of(edge, node, self.graph.nodes[edge.parent], self.running[edge.parent])
+                touched = self._readers_of(edge, node, self.graph.nodes[edge.parent])
                 yield f"stale(input): {self.graph.nodes[edge.parent].name} runs again", touched & state.published
 
     def _delivery_reasons(self, node: Node, state: NodeState) -> Iterator[tuple[str, PartitionSet]]:
@@ -193,7 +202,7 @@ class _Planning:
         yield f"follows {self.graph.nodes[parent].name}", self.running[parent]
 
     def _wanted(self, node: Node, scope: PartitionSet) -> PartitionSet:
-        wanted = NOTHING
+        wanted = EMPTY
         for _, ordinals in self._reasons(node):
             wanted |= ordinals
         return wanted & scope
@@ -223,14 +232,12 @@ class _Planning:
         expected = self._state(parent).expected
         if not expected - there:
             return
-        first = parents(edge.relation, node.partitions, parent.partitions, wanted.first or 0).start
-        last = parents(edge.relation, node.partitions, parent.partitions, wanted.last or 0).stop
-        expected_in, there_in = expected.prefix(first, last), (there & expected).prefix(first, last)
+        expected_in, there_in = expected.counts(), (there & expected).counts()
         for ordinal in wanted:
             span = parents(edge.relation, node.partitions, parent.partitions, ordinal)
-            need, have = expected_in.count(span.start, span.stop), there_in.count(span.start, span.stop)
+            need, have = expected_in.count(span), there_in.count(span)
             if have < edge.needed(need):
-                lacking = (expected - there).within(span.start, span.stop)
+                lacking = (expected - there).within(span)
                 blocks.add(shortfall(edge, parent, lacking, have, need), PartitionSet.of((ordinal,)))
 
     def _group(self, node: Node, verb: Verb, ordinals: PartitionSet, reason: str) -> None:
@@ -247,7 +254,7 @@ class _Planning:
         for node in self.graph.nodes:
             for edge in node.edges:
                 parent = self.graph.nodes[edge.parent]
-                read[parent.index] |= _parents_of(edge.relation, node, parent, self.scope[node.index])
+                read[parent.index] |= self._read_by(edge, node, parent, self.scope[node.index])
         digest = hashlib.sha256()
         for node in self.graph.nodes:
             window, state = read[node.index], self._state(node)
@@ -257,9 +264,8 @@ class _Planning:
             sets = {"expected": state.expected, "published": state.published, "stale": state.stale}
             sets |= {"same code": state.same_code} | {f"failed({kind})": o for kind, o in state.failed.items()}
             for name, ordinals in sorted(sets.items()):
-                if bits := (ordinals & window).bits:
-                    size = (bits.bit_length() + 7) // 8
-                    digest.update(f"{name} {size}\n".encode() + bits.to_bytes(size, "little"))
+                for index, chunk in (ordinals & window).chunks():
+                    digest.update(f"{name} {index}\n".encode() + chunk)
         return digest.hexdigest()[:32]
 
     def _estimate(self) -> float | None:
@@ -272,6 +278,49 @@ class _Planning:
             total += count * (mean or 0.0)
         return total
 
+    # --- along an edge
+
+    def _read_by(self, edge: Edge, child: Node, parent: Node, ordinals: PartitionSet) -> PartitionSet:
+        """All parent partitions that these may read."""
+        match edge.relation:
+            case Same():
+                return ordinals
+            case Span(length, trailing):
+                return _smear(ordinals, length).shift(-length + (1 if trailing else 0))
+            case Within() | Enclosing():
+                return touching(ordinals, child.partitions, parent.partitions, self.snapshot.now) or EMPTY
+            case Every() | Newest():
+                state = self._state(parent)
+                return state.expected | state.published if ordinals else EMPTY
+            case _:
+                assert_never(edge.relation)
+
+    def _needed(self, edge: Edge, child: Node, parent: Node, ordinals: PartitionSet) -> PartitionSet:
+        """What they read as far as it is expected; where any partition does, the newest if there is none."""
+        state = self._state(parent)
+        read = self._read_by(edge, child, parent, ordinals) & state.expected
+        if not isinstance(edge.relation, Newest):
+            return read
+        newest = max(read - state.published, key=parent.partitions.rank, default=None)
+        return EMPTY if newest is None or state.published else PartitionSet.of([newest])
+
+    def _readers_of(self, edge: Edge, child: Node, parent: Node) -> PartitionSet:
+        """All child partitions that read what of the parent runs again."""
+        ordinals = self.running[parent.index]
+        match edge.relation:
+            case Same():
+                return ordinals
+            case Span(length, trailing):
+                return _smear(ordinals if trailing else ordinals.shift(1), length)
+            case Within() | Enclosing():
+                return touching(ordinals, parent.partitions, child.partitions, self.snapshot.now) or EMPTY
+            case Every():
+                return self._state(child).published if ordinals else EMPTY
+            case Newest():
+                return EMPTY  # each keeps what it has read, until that is published again with another digest
+            case _:
+                assert_never(edge.relation)
+
     def _state(self, node: Node) -> NodeState:
         return self.snapshot.states[node.index]
 
@@ -281,52 +330,17 @@ class _Blocks:
 
     def __init__(self) -> None:
         self.reasons: dict[str, PartitionSet] = {}
-        self.everything = NOTHING
-        self.wanted = NOTHING
+        self.everything = EMPTY
+        self.wanted = EMPTY
 
     def add(self, reason: str, ordinals: PartitionSet) -> None:
         new = ordinals - self.everything
         if new:
-            self.reasons[reason] = self.reasons.get(reason, NOTHING) | new
+            self.reasons[reason] = self.reasons.get(reason, EMPTY) | new
             self.everything |= new
 
     def by_reason(self, wanted: PartitionSet) -> Iterator[tuple[str, PartitionSet]]:
         return ((reason, ordinals & wanted) for reason, ordinals in self.reasons.items())
-
-
-def _translate(ordinals: PartitionSet, own: Partitioning, other: Partitioning) -> PartitionSet:
-    """The partitions of another partitioning that touch these, by time."""
-    if not (own.is_time and other.is_time):
-        return NOTHING
-    found = NOTHING
-    for run in ordinals.ranges():
-        begin, end = own.span(run.start)[0], own.span(run.stop - 1)[1]
-        last = other.at(end)
-        stop = last if other.span(last)[0] >= end else last + 1
-        found |= PartitionSet.of_range(range(max(other.at(begin), 0), stop))
-    return found
-
-
-def _parents_of(relation: Relation, child: Node, parent: Node, ordinals: PartitionSet) -> PartitionSet:
-    """All parent partitions that these read."""
-    match relation:
-        case Same():
-            return ordinals
-        case Span(length, trailing):
-            return _smear(ordinals, length).shift(-length + (1 if trailing else 0))
-        case Within():
-            return _union(parents(relation, child.partitions, parent.partitions, o) for o in ordinals)
-
-
-def _children_of(edge: Edge, child: Node, parent: Node, ordinals: PartitionSet) -> PartitionSet:
-    """All child partitions that read these."""
-    match edge.relation:
-        case Same():
-            return ordinals
-        case Span(length, trailing):
-            return _smear(ordinals if trailing else ordinals.shift(1), length)
-        case Within():
-            return PartitionSet.of({parent.partitions.whole(o, child.partitions) for o in ordinals})
 
 
 def _smear(ordinals: PartitionSet, length: int) -> PartitionSet:
@@ -337,17 +351,3 @@ def _smear(ordinals: PartitionSet, length: int) -> PartitionSet:
         done |= done.shift(step)
         reach += step
     return done
-
-
-def _union(ranges: Iterator[range]) -> PartitionSet:
-    """Ranges that mostly touch each other, as one set."""
-    merged: list[range] = []
-    for r in ranges:
-        if merged and merged[-1].stop == r.start:
-            merged[-1] = range(merged[-1].start, r.stop)
-        else:
-            merged.append(r)
-    found = NOTHING
-    for r in merged:
-        found |= PartitionSet.of_range(r)
-    return found

@@ -6,9 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from recoup.model.partition import PartitionSet
-
-NOTHING = PartitionSet(0)
+from recoup.model.partition import EMPTY, PartitionSet
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,13 +16,13 @@ class NodeState:
     What is `waived`, a gap that was accepted, is `expected` no more: so nobody plans it, and no share counts it.
     """
 
-    expected: PartitionSet = NOTHING
-    waived: PartitionSet = NOTHING
-    published: PartitionSet = NOTHING
-    stale: PartitionSet = NOTHING
-    same_code: PartitionSet = NOTHING
-    blocked: PartitionSet = NOTHING
-    running: PartitionSet = NOTHING
+    expected: PartitionSet = EMPTY
+    waived: PartitionSet = EMPTY
+    published: PartitionSet = EMPTY
+    stale: PartitionSet = EMPTY
+    same_code: PartitionSet = EMPTY
+    blocked: PartitionSet = EMPTY
+    running: PartitionSet = EMPTY
     failed: Mapping[str, PartitionSet] = field(default_factory=dict)
     code_version: str = ""
     mean_seconds: float | None = None
@@ -32,7 +30,7 @@ class NodeState:
     @property
     def any_failed(self) -> PartitionSet:
         """Failed, of whatever kind."""
-        everything = NOTHING
+        everything = EMPTY
         for ordinals in self.failed.values():
             everything |= ordinals
         return everything

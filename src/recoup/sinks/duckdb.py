@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from recoup.model import errors
+from recoup.model.keys import sides_of
 from recoup.model.sinks import DuckDB
 from recoup.ports import Delivery, Held
 from recoup.sinks.duckdb_file import columns_of, connect, duckdb_package, first_row, meaning_of
@@ -130,7 +131,7 @@ class DuckDBSink:
         return held
 
     def _replace_rows(self, connection: Connection, delivery: Delivery, *, is_on_record: bool) -> int:
-        part = Part(delivery.key, delivery.partition)
+        part = Part(sides_of(delivery.key, delivery.partition))
         if delivery.run_id is None or not delivery.files:
             self._table.delete(connection, part)
             return 0

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import date
@@ -24,20 +24,43 @@ _STREAM = "_recoup_arrived"
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """The partition as a column and the value that its rows have there."""
+    """The partition as columns and the values that its rows have there: one, or a grid's two."""
 
-    name: str
-    value: str
+    sides: Mapping[str, str]
 
-    def typed(self, columns: Mapping[str, str]) -> str:
-        return f"CAST($part AS {columns[self.name.lower()]})"
+    @property
+    def bound(self) -> dict[str, str]:
+        """The values, as `side` names them."""
+        return {f"part{place}": value for place, value in enumerate(self.sides.values())}
 
-    def kind(self) -> str:
-        """The type of the column when it is ours to choose."""
-        with suppress(ValueError):
-            if date.fromisoformat(self.value).isoformat() == self.value:  # not 20130101, nor a week
-                return "DATE"
-        return "VARCHAR"
+    def typed(self, columns: Mapping[str, str]) -> list[str]:
+        """Each value as its column's type."""
+        return [f"CAST($part{place} AS {columns[name.lower()]})" for place, name in enumerate(self.sides)]
+
+    def rows(self, columns: Mapping[str, str]) -> str:
+        """The condition that only its rows meet."""
+        sides = zip(self.sides, self.typed(columns), strict=True)
+        return " AND ".join(f"{quoted(name)} = {value}" for name, value in sides)
+
+    def among(self, columns: Mapping[str, str]) -> bool:
+        """Whether there are columns for all of it."""
+        return all(name.lower() in columns for name in self.sides)
+
+    def others(self, names: Iterable[str]) -> list[str]:
+        """The names that are not its own."""
+        own = {name.lower() for name in self.sides}
+        return [name for name in names if name.lower() not in own]
+
+    def kinds(self) -> dict[str, str]:
+        """The types of its columns where they are ours to choose."""
+        return {name: _kind(value) for name, value in self.sides.items()}
+
+
+def _kind(value: str) -> str:
+    with suppress(ValueError):
+        if date.fromisoformat(value).isoformat() == value:  # not 20130101, nor a week
+            return "DATE"
+    return "VARCHAR"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,20 +73,21 @@ class Arrived:
 
     def beside(self, part: Part) -> dict[str, str]:
         """The columns without the partition's, which is always written from its name."""
-        return {name: kind for name, kind in self.columns.items() if name.lower() != part.name.lower()}
+        return {name: self.columns[name] for name in part.others(self.columns)}
 
     def check_partition(self, connection: Connection, part: Part, spec: DuckDB) -> None:
         """Refuse rows that say they are another partition's."""
+        sides = {name.lower(): value for name, value in part.sides.items()}
         for name, kind in self.columns.items():
-            if name.lower() == part.name.lower():
+            if value := sides.get(name.lower()):
                 odd = f"{quoted(name)} IS DISTINCT FROM TRY_CAST($part AS {kind}) OR {quoted(name)} IS NULL"
-                if stray := self._example(connection, name, odd, {"part": part.value}):
-                    message = f"{spec.name}: partition {part.value} has a row whose {name} ({kind}) is {stray[0]}"
+                if stray := self._example(connection, name, odd, {"part": value}):
+                    message = f"{spec.name}: partition {value} has a row whose {name} ({kind}) is {stray[0]}"
                     raise RowsRefusedError(message, "let the step keep its own partition's rows, or rename the column")
 
     def check_keys(self, connection: Connection, part: Part, spec: DuckDB) -> None:
         """Refuse rows that share a key or lack one."""
-        names = [name for name in spec.key if name.lower() != part.name.lower()]
+        names = part.others(spec.key)
         if missing := {name.lower() for name in names} - {name.lower() for name in self.columns}:
             message = f"{spec.name}: its key names {', '.join(sorted(missing))}, and the rows have no such values"
             raise RowsRefusedError(message, "let the step return that column, or correct the sink's key")
@@ -74,7 +98,8 @@ class Arrived:
         shown = "".join(f"CAST({quoted(name)} AS VARCHAR), " for name in names)
         query = f"SELECT {shown}count(*) FROM {self.sql} {group} HAVING count(*) > 1{null} LIMIT 1"
         if twice := first_row(connection, query, self.bound):
-            key = ", ".join(f"{n}={v}" for n, v in zip([part.name, *names], [part.value, *twice[:-1]], strict=True))
+            values = [*part.sides.values(), *twice[:-1]]
+            key = ", ".join(f"{n}={v}" for n, v in zip([*part.sides, *names], values, strict=True))
             message = f"{spec.name}: {twice[-1]} rows have the key {key}"
             raise RowsRefusedError(message, "let the step return one row per key, and none without")
 

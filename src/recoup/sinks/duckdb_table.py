@@ -52,8 +52,8 @@ class Table:
     def widened(self, connection: Connection, arrived: Arrived, part: Part) -> Table:
         """Make the table, or add the columns that it lacks."""
         wanted = dict(arrived.columns)
-        if len(arrived.beside(part)) == len(wanted):
-            wanted[part.name] = part.kind()
+        there = {name.lower() for name in wanted}
+        wanted |= {name: kind for name, kind in part.kinds().items() if name.lower() not in there}
         lacking = {name: kind for name, kind in wanted.items() if name.lower() not in self.columns}
         columns = {**self.columns, **{name.lower(): kind for name, kind in lacking.items()}}
         if not self.columns:
@@ -76,22 +76,22 @@ class Table:
         self, connection: Connection, part: Part, unless: str = "", bound: Mapping[str, Any] | None = None
     ) -> None:
         """Delete the partition's rows."""
-        if part.name.lower() in self.columns:
-            query = f"DELETE FROM {self.sql} AS held WHERE {quoted(part.name)} = {part.typed(self.columns)}{unless}"
-            connection.execute(query, {"part": part.value, **(bound or {})})
+        if part.among(self.columns):
+            query = f"DELETE FROM {self.sql} AS held WHERE {part.rows(self.columns)}{unless}"
+            connection.execute(query, {**part.bound, **(bound or {})})
 
     def insert(self, connection: Connection, arrived: Arrived, part: Part, conflict: str = "") -> int:
         """Insert all rows that arrived; the columns that they lack are NULL."""
         names = list(arrived.beside(part))
         query = (
-            f"INSERT INTO {self.sql} AS held ({listed([*names, part.name])})"
-            f" SELECT {', '.join([*map(quoted, names), part.typed(self.columns)])} FROM {arrived.sql}{conflict}"
+            f"INSERT INTO {self.sql} AS held ({listed([*names, *part.sides])})"
+            f" SELECT {', '.join([*map(quoted, names), *part.typed(self.columns)])} FROM {arrived.sql}{conflict}"
         )
-        return count_of(connection, query, {**arrived.bound, "part": part.value})
+        return count_of(connection, query, {**arrived.bound, **part.bound})
 
     def upsert(self, connection: Connection, arrived: Arrived, part: Part) -> int:
         """Delete the partition's keys that did not arrive, update rows that changed, insert new ones."""
-        own = [name for name in self.spec.key if name.lower() != part.name.lower()]
+        own = part.others(self.spec.key)
         same = "".join(
             f" AND CAST(arrived.{quoted(name)} AS {self.columns[name.lower()]}) = held.{quoted(name)}" for name in own
         )

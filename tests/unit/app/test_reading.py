@@ -143,14 +143,14 @@ def test_the_python_verbs_take_the_words_of_the_command_line(project):
     ids=str,
 )
 def test_a_partitioning_is_known_by_its_identity_alone(declared):
-    known = partitioning_of(declared.identity(), {})
+    known = partitioning_of(declared.identity(), lambda _: {})
     for ordinal in (declared.first, declared.first + 1_000):
         assert known.name(ordinal) == declared.name(ordinal)
         assert known.ordinal(known.name(ordinal)) == ordinal
 
 
 def test_a_static_one_by_the_ledgers_ids(project):
-    known = partitioning_of(rc.Static(["a", "b"], key="tenant").identity(), {"b": 1, "a": 0, "gone": 2})
+    known = partitioning_of(rc.Static(["a", "b"], key="tenant").identity(), lambda _: {"b": 1, "a": 0, "gone": 2})
     assert [known.ordinal(member) for member in ("a", "b", "gone")] == [0, 1, 2]
     project.run()
     with project.reader() as reader:

@@ -5,10 +5,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import recoup as rc
-from recoup.engine.insight import Insight, Reason, Window, insight, touching
+from recoup.engine.insight import Insight, Reason, Window, insight
 from recoup.model.graph import Graph
-from recoup.model.partition import PartitionSet
-from recoup.plan.snapshot import NOTHING, NodeState, Snapshot
+from recoup.model.partition import EMPTY, PartitionSet
+from recoup.model.touching import touching
+from recoup.plan.snapshot import NodeState, Snapshot
 
 NOW = datetime(2024, 6, 1, tzinfo=UTC)
 JANUARY = rc.Daily("2024-01-01", "2024-01-31", key="dt")
@@ -41,7 +42,7 @@ def look(graph, *, window=None, steps=(), reasons=None, **states) -> Insight:
     return insight(graph, Snapshot(found, NOW), window=asked, steps=steps, reasons=reasons)
 
 
-def state(published=NOTHING, **more):
+def state(published=EMPTY, **more):
     return NodeState(**({"expected": DAYS, "published": published, "same_code": published} | more))
 
 
@@ -61,7 +62,7 @@ def test_the_share_is_never_rounded_up():
 
 
 def test_nothing_expected_is_complete():
-    found = look(chain(), window=NOTHING)
+    found = look(chain(), window=EMPTY)
     assert (len(found.dates), found.pct_complete, found.complete) == (0, 100.0, True)
 
 
@@ -157,10 +158,10 @@ def test_hours_that_lack_make_their_day_incomplete():
 
 def test_touching_is_by_time_alone():
     months = rc.Monthly("2023-01", "2024-12")
-    found = touching(days(31), JANUARY, months)
+    found = touching(days(31), JANUARY, months, NOW)
     assert found is not None
     assert months.ranges_text(found) == ["2024-01"]
-    assert touching(days(1), JANUARY, rc.Static(["acme"])) is None
+    assert touching(days(1), JANUARY, rc.Static(["acme"]), NOW) is None
 
 
 sets = st.sets(st.integers(1, 31)).map(lambda numbers: days(*numbers))
@@ -173,7 +174,7 @@ def test_the_parts_make_up_the_whole(published, failed, blocked, running, window
     step = found.steps[1]
     apart = [step.complete, step.running - step.complete, step.any_failed, step.blocked, step.missing]
     assert sum(map(len, apart)) == len(step.expected)
-    everything = NOTHING
+    everything = EMPTY
     for part in apart:
         everything |= part
     assert everything == step.expected

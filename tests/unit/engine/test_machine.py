@@ -570,7 +570,7 @@ def test_the_graph_may_be_bound_to_other_ids():
     members = rc.Static(["acme", "globex"])
     made = rc.Pipeline("p", partitions=members)
     made.step(name="raw")(lambda ctx: None)
-    graph = Graph.of(made).bind(lambda _: members.bind({"acme": 70_000, "globex": 5}))
+    graph = Graph.of(made).with_members(lambda _: {"acme": 70_000, "globex": 5})
     world = replace(World.of(made), graph=graph)
     world.know("raw", expected=graph.anchor.universe(NOW))
     driven = Driven(world)

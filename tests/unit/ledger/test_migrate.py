@@ -10,14 +10,17 @@ from recoup.ledger.writer import Ledger
 from recoup.model.errors import LedgerSchemaError, UnreachableError
 from recoup.testing.clock import FakeClock
 
-NEWER = tuple(f"CREATE TABLE {table} (" for table in ("durations", "controls", "starts", "shares", "waivers"))
+NEWER = (
+    "CREATE UNIQUE INDEX member_ids",
+    *(f"CREATE TABLE {table} (" for table in ("durations", "controls", "starts", "shares", "waivers", "reads")),
+)
 
 
 @pytest.fixture
 def older(tmp_path):
     """A ledger of schema 1, as SQL made it, with rows of two nodes: no durations, nothing of rates and shares."""
     path = tmp_path / "ledger.db"
-    script = [s for s in statements(TABLES + VIEWS) if not any(table in s for table in NEWER)]
+    script = [s for s in statements(TABLES + VIEWS) if not any(newer in s for newer in NEWER)]
     with sqlite3.connect(path, isolation_level=None) as db:
         for statement in script:
             db.execute(statement)
@@ -28,6 +31,7 @@ def older(tmp_path):
             " claimed_at, started_at, ended_at) VALUES (?, 1, ?, ?, 1, ?, 1, 'missing', 'v1', 0, ?, ?)",
             [(1, 1, 5, "succeeded", 10.0, 12.0), (2, 1, 6, "succeeded", 20.0, 21.0), (3, 2, 5, "failed", 1.0, 9.0)],
         )
+        db.executemany("INSERT INTO members VALUES (?, ?, ?)", [("p/tenant", "acme", 0), ("q/tenant", "acme", 0)])
         db.execute("PRAGMA user_version = 1")
     db.close()
     return path
@@ -44,6 +48,7 @@ def test_an_older_ledger_is_refused_then_migrated_with_a_copy_kept(older):
     assert (ledger.ledger_id, ledger.epoch) == ("old", 3)
     assert ledger.db.execute("SELECT * FROM durations").fetchall() == [(1, 2, 3.0)]
     assert ledger.db.execute("SELECT count(*) FROM run_history").fetchone() == (0,)
+    assert ledger.db.execute("SELECT * FROM members").fetchall() == [("tenant", "acme", 0)]
     with ledger.transaction() as tx:
         tx.event("works")
     ledger.close()

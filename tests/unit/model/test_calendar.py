@@ -7,8 +7,8 @@ import pytest
 
 from recoup.model.calendar import Calendar, File, Holidays, Query, parse_keys
 from recoup.model.errors import PartitionError, PipelineError
+from recoup.model.member_partitionings import Static
 from recoup.model.partition import PartitionSet
-from recoup.model.static_partitioning import Static
 from recoup.model.time_partitionings import Daily, Hourly, Monthly
 
 NOW = datetime(2025, 6, 1, 12, tzinfo=UTC)

@@ -90,7 +90,7 @@ def test_a_static_partitioning_is_bound_everywhere():
     members = rc.Static(["b", "a"])
     tenants = rc.Pipeline("tenants", partitions=members)
     tenants.step(name="one")(lambda ctx: None)
-    graph = Graph.of(tenants).bind(lambda _: members.bind({"a": 7, "b": 3}))
+    graph = Graph.of(tenants).with_members(lambda _: {"a": 7, "b": 3})
 
     assert graph.anchor.ordinal("a") == 7
     assert graph.nodes[0].partitions.ordinal("b") == 3

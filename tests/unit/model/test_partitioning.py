@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from recoup.model.errors import PartitionError
 from recoup.model.keys import member_of, path_segment
+from recoup.model.member_partitionings import Static
 from recoup.model.partition import EMPTY, PartitionSet
-from recoup.model.static_partitioning import Static
 from recoup.model.time_partitionings import Daily, Hourly, Monthly
 
 NOW = datetime(2025, 6, 1, 12, tzinfo=UTC)
@@ -466,7 +466,7 @@ def test_only_finer_ones_of_the_same_zone_nest():
         (hourly("UTC"), daily("Europe/Berlin")),
         (daily("UTC"), Static(["acme"])),
         (Static(["acme"]), daily("UTC")),
-        (Static(["acme"]), Static(["beta"])),
+        (Static(["acme"]), Static(["eu"], key="region")),
     ],
 )
 def test_what_does_not_nest_is_refused(finer, coarser):

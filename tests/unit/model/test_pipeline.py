@@ -155,7 +155,7 @@ def test_how_far_a_lookback_reaches(partitions, length, count):
         (DAYS, {"days": 1.5}, "lookback on 'feed': say how far"),
         (DAYS, {"hours": 7}, "its partitions are days, not hours"),
         (MONTHS, {"days": 7}, "its partitions are months, not days"),
-        (rc.Static(["acme"]), {"days": 7}, "do not follow each other in time"),
+        (rc.Static(["acme"]), {"days": 7}, "are not in time"),
     ],
 )
 @pytest.mark.parametrize("reading", [rc.lookback, rc.trailing])

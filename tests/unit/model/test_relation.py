@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recoup.model.errors import PipelineError
+from recoup.model.member_partitionings import Static
 from recoup.model.relation import Edge, Same, Span, Within, check_relation, children, parents
-from recoup.model.static_partitioning import Static
 from recoup.model.time_partitionings import Daily, Hourly, Monthly
 
 ZONES = ["UTC", "America/New_York", "Europe/Berlin", "Australia/Sydney"]

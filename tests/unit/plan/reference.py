@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import assert_never
 
 from recoup.model.graph import Graph, Node, NodeKind
-from recoup.model.relation import Edge, Same, Span, Within
+from recoup.model.relation import Edge, Enclosing, Every, Newest, Same, Span, Within
 from recoup.plan.request import Only, Request
 from recoup.plan.snapshot import Snapshot
 
@@ -150,3 +151,9 @@ class Reference:
                 return {o for o in range(last - length + 1, last + 1) if o >= 0}
             case Within():
                 return {day for day in range(80) if self.month(node, day) == ordinal}
+            case Enclosing():
+                return {self.month(self.graph.nodes[edge.parent], ordinal)}
+            case Every() | Newest():
+                return set(range(80))
+            case _:
+                assert_never(edge.relation)

@@ -592,7 +592,7 @@ def test_a_million_partition_steps_are_a_few_groups():
             f"s{number}",
             published=published,
             failed={"network": failed},
-            same_code=published.within(first + 1000, 10**9),
+            same_code=published.within(range(first + 1000, 10**9)),
         )
     plan = world.plan(only="missing,failed,stale")
 

@@ -119,8 +119,9 @@ def bits(partitioning: Partitioning) -> st.SearchStrategy[PartitionSet]:
     size = SIZES[id(partitioning)]
     whole = (1 << size) - 1
     some = st.integers(0, whole)
-    few = st.lists(st.integers(0, size - 1), max_size=2).map(lambda o: PartitionSet.of(o).bits)
-    return st.one_of(some, few, few.map(lambda o: whole & ~o), st.just(whole)).map(PartitionSet)
+    few = st.lists(st.integers(0, size - 1), max_size=2).map(lambda ordinals: sum(1 << o for o in {*ordinals}))
+    chosen = st.one_of(some, few, few.map(lambda bitmap: whole & ~bitmap), st.just(whole))
+    return chosen.map(lambda bitmap: PartitionSet.of(o for o in range(size) if bitmap >> o & 1))
 
 
 @st.composite
