@@ -170,8 +170,11 @@ class _Planning:
             self._group(node, Verb.BLOCK, ordinals, reason)
 
     def _asked_in_part(self, node: Node) -> PartitionSet:
-        """A month of which some days were asked for is made when it can be, and nobody misses it when it cannot."""
-        if node.partitions.identity() == self.graph.anchor.identity() or not self.others:
+        """A month of which some days were asked for is made when it can be, and nobody misses it when it cannot.
+
+        Unless its step was asked for by name.
+        """
+        if self.request.steps or not self.others or node.partitions.identity() == self.graph.anchor.identity():
             return EMPTY
         return self._asked(self.others, node.partitions) - self.pulled[node.index]
 

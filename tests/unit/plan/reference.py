@@ -37,7 +37,7 @@ class Reference:
             for ordinal in sorted(o for n, o in self.scope if n == node.index):
                 reason = self.reason(node, ordinal)
                 block = self.block(node, ordinal) if reason and node.kind is NodeKind.STEP else None
-                if reason:
+                if reason and not (block and self.in_part(node, ordinal)):
                     self.decided[node.index, ordinal] = ("block", block) if block else ("run", reason)
                 if not self.runs(node.index, ordinal) and ordinal in self.snapshot.states[node.index].published:
                     self.done += 1
@@ -74,6 +74,15 @@ class Reference:
 
     def month(self, node: Node, day: int) -> int:
         return self.graph.anchor.whole(day, node.partitions)
+
+    def in_part(self, node: Node, ordinal: int) -> bool:
+        """Whether only some of the days in a month that is not asked for by itself were asked for."""
+        if node.partitions is self.graph.anchor or self.request.steps or (node.index, ordinal) in self.pulled:
+            return False
+        alike = [n.index for n in self.graph.nodes if n.partitions is self.graph.anchor]
+        days = [day for day in range(40) if not alike or any(day in self.snapshot.states[n].expected for n in alike)]
+        others = set(days) - self.excluded() - self.days()
+        return any(self.month(node, day) == ordinal for day in others)
 
     def left_out(self, node: Node, ordinal: int) -> bool:
         """Whether it lies in the excluded days alone."""
