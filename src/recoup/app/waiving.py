@@ -105,12 +105,12 @@ class _Known:
 
     def asked(self) -> Iterator[tuple[Node, PartitionSet]]:
         """What is meant of each step; refused where nobody expects it."""
-        anchor, own = self.prepared.graph.anchor, self._own()
+        anchor, own, now = self.prepared.graph.anchor, self._own(), self.prepared.snapshot.now
         nodes = self._nodes()
         seen = EMPTY
         for node in nodes:
             state = self.state(node)
-            asked = (Window(own).of(node, anchor, self.prepared.snapshot.now) or EMPTY) & (
+            asked = (Window(own).of(node, anchor, now) or EMPTY) & (
                 state.expected | state.waived
             )
             seen |= asked
