@@ -110,9 +110,7 @@ class _Known:
         seen = EMPTY
         for node in nodes:
             state = self.state(node)
-            asked = (Window(own).of(node, anchor, now) or EMPTY) & (
-                state.expected | state.waived
-            )
+            asked = (Window(own).of(node, anchor, now) or EMPTY) & (state.expected | state.waived)
             seen |= asked
             yield node, asked
         alike = any(node.partitions.identity() == anchor.identity() for node in nodes)
