@@ -27,9 +27,10 @@ BLOCK = re.compile(
     r"|<!-- edit: (?P<edited>\S+): (?P<old>[^\n]+?) => (?P<new>[^\n]+?) -->\n",
     re.DOTALL,
 )
-# What differs from one run to the next: durations, moments, the random end of an id, the token of an attempt.
+# What differs from one run to the next: durations, moments, ids and their random ends, the token of an attempt.
 CHANGING = re.compile(
-    r"[\d.]+ (?:m?s|min)\b(?: ago)?|\d{4}-\d\d-\d\dT[\d:.]+Z|(?<=-)\d{8}-[0-9a-f]{4}\b|(?<=\.)\d+(?=\.log\b)"
+    r"\b[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}\b|\d{4}-\d\d-\d\dT[\d:.]+Z|(?<=-)\d{8}-[0-9a-f]{4}\b"
+    r"|[\d.]+ (?:m?s|min)\b(?: ago)?|(?<=\.)\d+(?=\.log\b)"
 )
 EXIT_CODES = (0, 1, 3)
 GAP = "…"

@@ -12,6 +12,7 @@ from recoup.app.runs import Attempt
 from recoup.app.runs import runs as ask
 from recoup.cli.options import Common, Steps
 from recoup.cli.output import Answer
+from recoup.cli.run_text import from_here
 from recoup.cli.text import Cell, Row, View, clean, counted, cut, duration, number
 from recoup.model.errors import UsageError
 
@@ -53,7 +54,7 @@ def _lines(found: list[Attempt], view: View) -> Iterator[str]:
         return
     yield from view.columns(_row(attempt, view) for attempt in found)
     if log := next((a["log"] for a in found if a["log"] and not a["success"]), None):
-        yield f"log of the newest failure: {log}"
+        yield f"log of the newest failure: {from_here(log)}"
 
 
 def _row(attempt: Attempt, view: View) -> Row:
