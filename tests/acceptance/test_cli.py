@@ -353,6 +353,8 @@ def test_json_is_what_its_page_says(project):
     hold(["backfill", "ls"], "backfill ls")
     hold(["publish", "ls", "sample.trend"], "publish ls")
     hold(["publish", "rollback", "sample.trend", "2024-01-09"], "publish rollback")
+    hold(["publish", "rollback", "sample.trend", "2024-01-08", "--yes"], "publish rollback")
+    hold(["publish", "diff", "sample.trend", "2024-01-08"], "publish diff")
     hold(["publish", "accept", "sample"], "publish accept")
     hold(["lake", "gc"], "lake gc")
     hold(["lake", "view", "trend"], "lake view")

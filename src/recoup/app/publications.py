@@ -102,7 +102,7 @@ def show(workspace: Workspace, dataset: str, partition: str) -> History:
         message = f"{found[0].name} {partition} was never published"
         raise UsageError(message, f"`recoup publish ls {found[0].name}` shows what was")
     pointer, agrees, verdict = _compare(workspace, found[0], partition, history, open_intents)
-    rows = tuple(_shown(found[0], row) for row in history)
+    rows = tuple(shown_of(found[0], row) for row in history)
     return History(found[0].name, partition, rows, pointer, agrees, verdict)
 
 
@@ -149,10 +149,11 @@ def _current(
     own = reader.planes([found.node])[found.node].get(planes.PUBLISHED, EMPTY)
     asked = select(found.partitions, own, partitions, start, end)
     for run in asked.ranges():
-        yield from (_shown(found, row) for row in reader.current(found.node, run))
+        yield from (shown_of(found, row) for row in reader.current(found.node, run))
 
 
-def _shown(found: Dataset, row: Published) -> Shown:
+def shown_of(found: Dataset, row: Published) -> Shown:
+    """A publication as people see it."""
     publication = row.publication
     return Shown(
         dataset=found.name,

@@ -7,8 +7,10 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 from recoup.app import publications
+from recoup.app.difference import difference
 from recoup.app.rollback import RollbackReport
 from recoup.app.rollback import rollback as take_back
+from recoup.cli.difference_text import difference_json, difference_lines
 from recoup.cli.options import Common, End, Start
 from recoup.cli.output import Answer
 from recoup.cli.publish_text import (
@@ -58,6 +60,26 @@ def show(target: Target, partition: str, /, *, common: Common = _USUAL) -> Answe
         lambda view: history_lines(history, view),
         next=common.again(f"recoup publish rollback {name} {partition}" if earlier else "recoup status"),
         exit_code=ExitCode.DONE if history.agrees else ExitCode.INCOMPLETE,
+    )
+
+
+@app.command(usage="recoup publish diff STEP PARTITION [OLDER NEWER]")
+def diff(
+    target: Target,
+    partition: str,
+    older: Annotated[int | None, Parameter(help="A generation's number; else the one before the newer one.")] = None,
+    newer: Annotated[int | None, Parameter(help="A generation's number; else the newest.")] = None,
+    /,
+    *,
+    common: Common = _USUAL,
+) -> Answer:
+    """Compare two generations of a partition: rows, columns and digests."""
+    found = difference(common.workspace(), target, partition, older, newer)
+    return Answer(
+        "publish diff",
+        difference_json(found),
+        lambda view: difference_lines(found, view),
+        next=common.again(f"recoup publish show {found.dataset} {partition}"),
     )
 
 
