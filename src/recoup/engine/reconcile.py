@@ -12,6 +12,7 @@ from recoup.lake.fence import fence
 from recoup.ledger import planes
 from recoup.ledger.facts import NodeId, Publication
 from recoup.ledger.leases import ControllerLease, void_dead
+from recoup.ledger.reader import intents
 from recoup.ledger.staleness import ROLLBACK
 from recoup.ledger.transaction import Transaction
 from recoup.ledger.writer import Ledger
@@ -46,7 +47,8 @@ def reconcile(
     if mine:
         with ledger.transaction() as tx:
             lease.hold(tx)
-            settling.record(tx, moved)
+            still_open = {p.token for p in intents(tx)}  # another controller may have settled them while we looked
+            settling.record(tx, [p for p in moved if p.token in still_open])
             tx.forget_intents([p.token for p in mine if p not in moved])
     return len(moved), len(mine) - len(moved), left.attempts
 
