@@ -175,6 +175,21 @@ def test_what_was_only_made_later_blocks(projections):
     assert "made later than run_as_of" in result.stdout
 
 
+def test_a_plain_run_does_not_go_on_with_one_that_may_only_know_what_was_known_then(projections):
+    """It would read what was restated since, and say that it was known at the end of the partition."""
+    projections.write("bad", "minutes@2024-01-01")
+    assert projections.recoup("run", "projections", "2024-01-01", "--as-of-mode", "partition-end").returncode == 1
+    projections.write("ingest_version", "2")
+    before = datetime.now(UTC)
+    assert projections.recoup("run", "projections", "2024-01-01", "--only", "stale", "--step", "ingest").returncode == 0
+    (projections.folder / "bad").unlink()
+    assert projections.recoup("run", "projections", "2024-01-01").returncode == 0
+    (made,) = [m for m in projections.manifests("minutes") if m["outcome"] == "success"]
+    (restated,) = [m for m in projections.manifests("ingest") if m["code_version"] == "v2"]
+    assert made["inputs"][0]["run_id"] == restated["run_id"], "what is there now is read"
+    assert iso(made["run_as_of"]) >= before, "and the run says so"
+
+
 # --- what was shown at some moment
 
 

@@ -192,7 +192,7 @@ class _Backfilling:
                 backfill_id=backfill_id,
                 as_of_limits=mode != "now",
             ),
-            runs=RunBook(pipeline.name, as_of(mode, pipeline, made_at), clock, as_of_counts=mode != "now"),
+            runs=RunBook(pipeline.name, as_of(mode, pipeline, made_at), clock, limited=mode != "now"),
             clock=clock,
             stopping=stopping,
             observe=observe,

@@ -97,7 +97,8 @@ class DatasetRows:
         shown = list(self._placed(found, ordinal, drafts))
         told = {manifest.token: manifest for manifest in found.manifests}
         for manifest in told.values():
-            self._run(manifest.run_id, ordinal, found.partition, _seconds(manifest.run_as_of))
+            as_of = _seconds(manifest.run_as_of)
+            self._run(manifest.run_id, ordinal, found.partition, as_of, limited=manifest.limited)
             self._attempts.append(self._attempt(manifest, ordinal, {draft.token for draft in drafts}, found))
         run_id = ""
         for publication in shown:
@@ -184,8 +185,9 @@ class DatasetRows:
                 input_version=output.input_version,
             )
 
-    def _run(self, run_id: str, ordinal: int, partition: str, run_as_of: float) -> None:
-        self.restoring.run(run_id, self.graph.pipeline, self._grain, ordinal, partition, run_as_of)
+    def _run(self, run_id: str, ordinal: int, partition: str, run_as_of: float, *, limited: bool = True) -> None:
+        pipeline = self.graph.pipeline
+        self.restoring.run(run_id, pipeline, self._grain, ordinal, partition, run_as_of, limited=limited)
 
     def _attempt(self, m: Manifest, ordinal: int, published: set[int], found: LakePartition) -> RestoredAttempt:
         return RestoredAttempt(

@@ -120,6 +120,7 @@ def manifest_of(
         counters=result.get("counters", {}),
         failure={**failure.to_json(), "advice": failure.advice} if failure else None,
         backfill_id=backfill_id,
+        limited=claim.run.limited,
         peak_memory_bytes=measured.peak_memory_bytes,
         cpu_seconds=measured.cpu_seconds,
     )

@@ -30,7 +30,7 @@ WRITEBACK_SECONDS = 60.0
 
 _ENDED = """
 SELECT a.token, a.ordinal, a.number, a.state, a.started_at, a.ended_at, a.rows, a.failure, a.code_version, a.claimed_at,
-       a.peak_memory_bytes, a.cpu_seconds, r.run_id, r.run_as_of, p.digest, p.input_version, b.backfill_id
+       a.peak_memory_bytes, a.cpu_seconds, r.run_id, r.run_as_of, r.limited, p.digest, p.input_version, b.backfill_id
 FROM attempts a JOIN runs r USING (run)
 LEFT JOIN publications p ON p.token = a.token LEFT JOIN backfills b ON b.backfill = a.backfill
 WHERE a.node = ? AND a.token > ? AND a.state IN ('succeeded', 'failed') AND coalesce(p.nonce, '') = ''
@@ -140,6 +140,7 @@ def _again(row: tuple[Any, ...], graph: Graph, node: Node, partition: str, input
         cpu,
         run_id,
         as_of,
+        limited,
         digest,
         version,
         backfill,
@@ -164,6 +165,7 @@ def _again(row: tuple[Any, ...], graph: Graph, node: Node, partition: str, input
         digest=digest or "",
         failure={**told.to_json(), "advice": told.advice} if told else None,
         backfill_id=backfill,
+        limited=bool(limited),
         peak_memory_bytes=memory,
         cpu_seconds=cpu,
     )

@@ -23,8 +23,8 @@ class RunBook:
     pipeline: str
     as_of: AsOf
     clock: Clock
-    as_of_counts: bool = False
-    """Whether an open run is only continued when it may know just what is asked for; `now` continues any."""
+    limited: bool = False
+    """Whether what is asked for may only read what was known by its moment."""
     _open: dict[tuple[str, int], RunRow] = field(default_factory=dict)
     _grains: dict[int, str] = field(default_factory=dict)
 
@@ -35,12 +35,16 @@ class RunBook:
             as_of = self.as_of(node.partitions, ordinal)
             name = node.partitions.name(ordinal)
             asked = (self.pipeline, key[0], ordinal, name, as_of)
-            run = tx.open_run(new_run_id(self.clock), *asked)
-            if self.as_of_counts and run.run_as_of != as_of:
+            run = tx.open_run(new_run_id(self.clock), *asked, limited=self.limited)
+            if not self._may_continue(run, as_of):
                 tx.close_runs([run.run])
-                run = tx.open_run(new_run_id(self.clock), *asked)
+                run = tx.open_run(new_run_id(self.clock), *asked, limited=self.limited)
             self._open[key] = run
         return self._open[key]
+
+    def _may_continue(self, run: RunRow, as_of: float) -> bool:
+        """Whether it may know just what is asked for: one moment means all that there is, or no more than was known."""
+        return run.limited == self.limited and (run.run_as_of == as_of or not self.limited)
 
     def close(self, partitions: Iterable[tuple[Node, int]]) -> list[int]:
         """Forget these; the answer is the row numbers of those that we had open."""

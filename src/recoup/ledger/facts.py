@@ -37,6 +37,8 @@ class RunRow:
     run_id: str
     partition: str
     run_as_of: float
+    limited: bool = False
+    """Whether it reads only what was known by then."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,6 +79,7 @@ class _Run:
     pipeline: str
     partition: str
     run_as_of: float
+    limited: bool
     opened_at: float
     ended_at: float
     newest_token: int
@@ -94,11 +95,26 @@ class Restoring:
         self._durations: dict[NodeId, tuple[int, float]] = {}
         self.highest_token = 0
 
-    def run(self, run_id: str, pipeline: str, grain: str, ordinal: int, partition: str, run_as_of: float) -> None:
-        """A run that attempts and publications may then name; the first mention counts."""
+    def run(
+        self,
+        run_id: str,
+        pipeline: str,
+        grain: str,
+        ordinal: int,
+        partition: str,
+        run_as_of: float,
+        *,
+        limited: bool = True,
+    ) -> None:
+        """A run that attempts and publications may then name; the first mention counts.
+
+        Where nobody tells whether it was limited it counts as such: nobody goes on with it who may read more.
+        """
         if (run_id, grain, ordinal) not in self._runs:
             row = len(self._runs) + 1
-            self._runs[run_id, grain, ordinal] = _Run(row, pipeline, partition, run_as_of, float("inf"), 0.0, 0)
+            self._runs[run_id, grain, ordinal] = _Run(
+                row, pipeline, partition, run_as_of, limited, float("inf"), 0.0, 0
+            )
 
     def write(
         self, grain: str, attempts: Iterable[RestoredAttempt], publications: Iterable[RestoredPublication]
@@ -129,10 +145,13 @@ class Restoring:
             is_open = newest[run.pipeline, grain, ordinal] is run and run.newest_token > 0 and ordinal in rest
             closed_at = None if is_open else run.ended_at
             opened_at = min(run.opened_at, run.ended_at)
-            rows.append(
-                (run.row, run_id, run.pipeline, grain, ordinal, run.partition, run.run_as_of, opened_at, closed_at)
-            )
-        self._db.executemany("INSERT INTO runs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
+            what = (run.row, run_id, run.pipeline, grain, ordinal, run.partition, run.run_as_of)
+            rows.append((*what, opened_at, closed_at, run.limited))
+        self._db.executemany(
+            "INSERT INTO runs (run, run_id, pipeline, grain, ordinal, partition, run_as_of, opened_at, closed_at,"
+            " limited) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            rows,
+        )
         taken = ((node, count, seconds) for node, (count, seconds) in self._durations.items())
         self._db.executemany("INSERT INTO durations VALUES (?, ?, ?)", taken)
 

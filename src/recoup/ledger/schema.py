@@ -51,9 +51,11 @@ CREATE TABLE backfills (
     actions INTEGER NOT NULL, created_at REAL NOT NULL, ended_at REAL, who TEXT NOT NULL, summary TEXT
 ) STRICT;
 
+-- One execution of a pipeline for one partition; one that is limited reads only what was known by its run_as_of.
 CREATE TABLE runs (
     run INTEGER PRIMARY KEY, run_id TEXT NOT NULL, pipeline TEXT NOT NULL, grain TEXT NOT NULL,
-    ordinal INTEGER NOT NULL, partition TEXT NOT NULL, run_as_of REAL NOT NULL, opened_at REAL NOT NULL, closed_at REAL
+    ordinal INTEGER NOT NULL, partition TEXT NOT NULL, run_as_of REAL NOT NULL, opened_at REAL NOT NULL, closed_at REAL,
+    limited INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 CREATE UNIQUE INDEX open_runs ON runs (pipeline, grain, ordinal) WHERE closed_at IS NULL;
 
@@ -144,9 +146,10 @@ MIGRATIONS: Mapping[int, str] = {
         SELECT node, count(*), sum(ended_at - started_at) FROM attempts
         WHERE state = 'succeeded' AND started_at IS NOT NULL GROUP BY node;
     """,
-    # To the schema that knows rates, shared slots, what is set on a backfill, gaps that are accepted, and reads across
-    # pipelines; members have one id in the ledger, where each pipeline used to give its own.
+    # To the schema that knows rates, shared slots, what is set on a backfill, gaps that are accepted, limited runs, and
+    # reads across pipelines; members have one id in the ledger, where each pipeline used to give its own.
     2: """
+    ALTER TABLE runs ADD COLUMN limited INTEGER NOT NULL DEFAULT 0;
     CREATE TABLE controls (
         backfill INTEGER PRIMARY KEY, max_parallel INTEGER, delay_seconds REAL, priority INTEGER
     ) STRICT;

@@ -45,20 +45,32 @@ class Transaction:
     # --- attempts
 
     def open_run(
-        self, run_id: str, pipeline: str, grain: str, ordinal: int, partition: str, run_as_of: float
+        self,
+        run_id: str,
+        pipeline: str,
+        grain: str,
+        ordinal: int,
+        partition: str,
+        run_as_of: float,
+        *,
+        limited: bool = False,
     ) -> RunRow:
         """The open run of this partition, or a new one with the given id."""
         run = self._rows.next("runs", "run")
-        row = (run, run_id, pipeline, grain, ordinal, partition, run_as_of, self.now)
-        opened = self._db.execute("INSERT INTO runs VALUES (?, ?, ?, ?, ?, ?, ?, ?, NULL) ON CONFLICT DO NOTHING", row)
+        row = (run, run_id, pipeline, grain, ordinal, partition, run_as_of, self.now, limited)
+        opened = self._db.execute(
+            "INSERT INTO runs (run, run_id, pipeline, grain, ordinal, partition, run_as_of, opened_at, limited)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+            row,
+        )
         if opened.rowcount:
-            return RunRow(run, run_id, partition, run_as_of)
-        found = self._db.execute(
-            "SELECT run, run_id, partition, run_as_of FROM runs "
+            return RunRow(run, run_id, partition, run_as_of, limited)
+        number, known_as, name, as_of, is_limited = self._db.execute(
+            "SELECT run, run_id, partition, run_as_of, limited FROM runs "
             "WHERE pipeline = ? AND grain = ? AND ordinal = ? AND closed_at IS NULL",
             (pipeline, grain, ordinal),
         ).fetchone()
-        return RunRow(*found)
+        return RunRow(number, known_as, name, as_of, bool(is_limited))
 
     def past_run(
         self, run_id: str, pipeline: str, grain: str, ordinal: int, partition: str, run_as_of: float
@@ -66,7 +78,11 @@ class Transaction:
         """A run of its own that nobody continues: it stands for how something came about that was there before."""
         run = self._rows.next("runs", "run")
         row = (run, run_id, pipeline, grain, ordinal, partition, run_as_of, self.now, self.now)
-        self._db.execute("INSERT INTO runs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+        self._db.execute(
+            "INSERT INTO runs (run, run_id, pipeline, grain, ordinal, partition, run_as_of, opened_at, closed_at)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            row,
+        )
         return RunRow(run, run_id, partition, run_as_of)
 
     def close_runs(self, runs: Sequence[int]) -> None:

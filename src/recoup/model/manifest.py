@@ -34,7 +34,10 @@ class InputRead:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What one attempt of (step, partition) read, made and took; times are ISO 8601 UTC."""
+    """What one attempt of (step, partition) read, made and took; times are ISO 8601 UTC.
+
+    A `limited` run read only what was known by its `run_as_of`.
+    """
 
     pipeline: str
     dataset: str
@@ -58,6 +61,7 @@ class Manifest:
     checks: tuple[Mapping[str, Any], ...] = ()
     failure: Mapping[str, Any] | None = None
     backfill_id: str | None = None
+    limited: bool = False
     peak_memory_bytes: int | None = None
     cpu_seconds: float | None = None
 

@@ -18,6 +18,7 @@ from recoup.lake.owner import Owner, read_owner
 from recoup.ledger.leases import ControllerLease
 from recoup.ledger.restore import TOKENS_BETWEEN
 from recoup.model.errors import ConfigError, CorruptError, LakeOwnedError, RefusedError
+from tests.unit.app.project import Project
 
 DAY = "2024-01-03"
 
@@ -86,6 +87,23 @@ def test_history_and_as_of_survive(mixed):
     assert {row["token"] for row in history} <= attempts
     assert {row["failure_kind"] for row in history} == {None, "unknown"}
     assert {row["backfill_id"] for row in history if row["success"] and row["decision"] == "missing"} != {None}
+
+
+def test_an_open_run_that_was_limited_still_is(project):
+    project.tell("bad", ["2024-01-02", "2024-01-03"])
+    project.run(partitions=("2024-01-02",), as_of_mode="partition-end")
+    project.run(partitions=("2024-01-03",))
+    before = open_runs(project)
+    assert [limited for _, limited in before] == [1, 0]
+    lose_ledger(project)
+
+    rebuild(project.workspace)
+
+    assert open_runs(project) == before
+
+
+def open_runs(project: Project) -> list[tuple[str, int]]:
+    return project.reader().query("SELECT run_id, limited FROM runs WHERE closed_at IS NULL ORDER BY ordinal")
 
 
 def test_backfills_are_known_again_by_their_summaries(mixed):

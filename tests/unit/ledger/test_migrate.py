@@ -18,9 +18,10 @@ NEWER = (
 
 @pytest.fixture
 def older(tmp_path):
-    """A ledger of schema 1, as SQL made it, with rows of two nodes: no durations, nothing of rates and shares."""
+    """A ledger of schema 1, as SQL made it, with rows of two nodes: no durations, rates, shares and limits."""
     path = tmp_path / "ledger.db"
-    script = [s for s in statements(TABLES + VIEWS) if not any(newer in s for newer in NEWER)]
+    text = TABLES.replace(",\n    limited INTEGER NOT NULL DEFAULT 0", "")
+    script = [s for s in statements(text + VIEWS) if not any(newer in s for newer in NEWER)]
     with sqlite3.connect(path, isolation_level=None) as db:
         for statement in script:
             db.execute(statement)
