@@ -16,7 +16,8 @@ from recoup.model.pipeline import Pipeline, Source, Step
 from recoup.model.policy import Retry
 from recoup.model.pool import Pool
 from recoup.model.reading import enclosing, every, lookback, newest, snapshot, trailing, within
-from recoup.model.sinks import DuckDB
+from recoup.model.sinks.duckdb import DuckDB
+from recoup.model.sinks.postgres import Postgres
 from recoup.model.sql import Sql
 from recoup.model.time_partitionings import Daily, Hourly, Monthly, Weekly
 
@@ -38,6 +39,7 @@ __all__ = [
     "Monthly",
     "Pipeline",
     "Pool",
+    "Postgres",
     "RecoupError",
     "Retry",
     "Source",

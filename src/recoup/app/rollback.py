@@ -115,7 +115,7 @@ class _RollingBack:
                 self.lease.hold(tx)
                 clock, who = self.workspace.clock, self.workspace.who
                 rollback_id = begin(tx, clock, who, known.pipeline.name, asked, chosen)
-        delivery = Redelivery(self.ledger, self.store, self.lease, known, self.workspace.settings.root, rollback_id)
+        delivery = Redelivery(self.ledger, self.store, self.lease, known, self.workspace.settings, rollback_id)
         for node in known.graph.nodes:
             if node.kind is NodeKind.STEP:
                 self._moves_of(known, [move for move in chosen.moves if move.node == node.index], rollback_id, delivery)

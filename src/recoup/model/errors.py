@@ -92,6 +92,14 @@ class CommitUnknownError(UnreachableError):
     """A write may or may not have happened: read back before doing anything else."""
 
 
+class ServerBusyError(UnreachableError):
+    """It answers, and takes nobody more for now."""
+
+
+class GrantMissingError(RecoupError):
+    """The user is known, and may not do this; the remedy names the grant."""
+
+
 class CorruptError(RecoupError):
     """Bytes that are not what their digest says."""
 

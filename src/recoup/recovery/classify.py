@@ -55,6 +55,8 @@ KIND_OF_TYPE: Mapping[str, FailureKind] = {
     "UnauthenticatedError": FailureKind.AUTH,
     "IdentityRefusedError": FailureKind.AUTH,
     "UnreachableError": FailureKind.NETWORK,
+    "ServerBusyError": FailureKind.THROTTLED,
+    "GrantMissingError": FailureKind.PERMISSION,
     "ConflictError": FailureKind.CONFLICT,
     "LedgerLockedError": FailureKind.CONFLICT,
     "FencedError": FailureKind.CANCELLED,

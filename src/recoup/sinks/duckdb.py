@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from recoup.model import errors
 from recoup.model.keys import sides_of
-from recoup.model.sinks import DuckDB
+from recoup.model.sinks.duckdb import DuckDB
 from recoup.ports import Delivery, Held
 from recoup.sinks.duckdb_file import columns_of, connect, duckdb_package, first_row, meaning_of
 from recoup.sinks.duckdb_rows import Part, arrived_rows

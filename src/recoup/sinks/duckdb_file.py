@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from recoup.model import errors
-from recoup.model.sinks import DuckDB, RowsRefusedError
+from recoup.model.sinks.declared import RowsRefusedError
+from recoup.model.sinks.duckdb import DuckDB
 from recoup.sinks.duckdb_turns import head_of, in_turn
 
 if TYPE_CHECKING:

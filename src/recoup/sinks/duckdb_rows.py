@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
-from recoup.model.sinks import DuckDB, RowsRefusedError
+from recoup.model.sinks.declared import RowsRefusedError
+from recoup.model.sinks.duckdb import DuckDB
 from recoup.ports import Delivery
+from recoup.sinks.delivered import delivered_frame
 from recoup.sinks.duckdb_file import Row, first_row, kinds_of, listed, quoted
 
 if TYPE_CHECKING:
@@ -134,7 +136,7 @@ def arrived_rows(connection: Connection, delivery: Delivery) -> Iterator[Arrived
     if not any("://" in file or re.search(r"[*?\[]", file) for file in delivery.files):
         yield _described(connection, _PARQUET, {"files": list(delivery.files)})
         return
-    connection.register(_STREAM, _Stream(_frame(delivery)))
+    connection.register(_STREAM, _Stream(delivered_frame(delivery)))
     yield _described(connection, _STREAM, {})
     connection.unregister(_STREAM)
 
@@ -142,12 +144,3 @@ def arrived_rows(connection: Connection, delivery: Delivery) -> Iterator[Arrived
 def _described(connection: Connection, sql: str, bound: Mapping[str, Any]) -> Arrived:
     # A column without a type holds only NULL; the table gets it when it has one.
     return Arrived(sql, bound, {name: kind for name, kind in kinds_of(connection, sql, bound) if kind != '"NULL"'})
-
-
-def _frame(delivery: Delivery) -> pl.DataFrame:
-    import polars as pl
-
-    options = dict(delivery.storage_options)
-    scans = [pl.scan_parquet(f, storage_options=options, glob=False, hive_partitioning=False) for f in delivery.files]
-    frame = pl.concat(scans, how="diagonal_relaxed").collect()
-    return frame.drop(name for name, kind in frame.schema.items() if kind == pl.Null)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from recoup.model.sinks import DuckDB
+from recoup.model.sinks.duckdb import DuckDB
 from recoup.sinks.duckdb_file import columns_of, count_of, listed, quoted
 from recoup.sinks.duckdb_rows import Arrived, Part
 

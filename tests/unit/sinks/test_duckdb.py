@@ -21,7 +21,8 @@ import pytest
 from recoup.model import errors
 from recoup.model.failure import FailureKind
 from recoup.model.pipeline import SinkSpec
-from recoup.model.sinks import DuckDB, RowsRefusedError
+from recoup.model.sinks.declared import RowsRefusedError
+from recoup.model.sinks.duckdb import DuckDB
 from recoup.ports import Delivery, Held
 from recoup.sinks.duckdb import DuckDBSink
 

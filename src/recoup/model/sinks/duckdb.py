@@ -1,4 +1,4 @@
-"""Where a dataset can be delivered to, as declared: plain data that travels to a worker."""
+"""A table in a DuckDB file, as a pipeline declares it."""
 
 from __future__ import annotations
 
@@ -6,12 +6,10 @@ import posixpath
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, get_args
+from typing import Any, Protocol
 
-from recoup.model.errors import PipelineError, RecoupError
-from recoup.model.failure import FailureKind
-
-Mode = Literal["replace", "upsert"]
+from recoup.model.errors import PipelineError
+from recoup.model.sinks.declared import Mode, checked_key, checked_mode, refuse_key_without
 
 _TABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,99}(\.[A-Za-z_][A-Za-z0-9_-]{0,99})?")
 _NOT_IN_A_NAME = re.compile(r"[^A-Za-z0-9_.-]|^-")
@@ -21,12 +19,6 @@ class PathLike(Protocol):
     """What `os.PathLike` is, which this room may not import: a `pathlib.Path`, for one."""
 
     def __fspath__(self) -> str: ...
-
-
-class RowsRefusedError(RecoupError):
-    """Rows that a table cannot take as they are; another try would fail the same way, and the table is as it was."""
-
-    kind = FailureKind.CONTRACT
 
 
 @dataclass(frozen=True, slots=True, init=False)
@@ -48,13 +40,13 @@ class DuckDB:
     def __init__(
         self, database: str | PathLike, *, table: str, key: Sequence[str] = (), mode: Mode = "replace"
     ) -> None:
-        columns = (key,) if isinstance(key, str) else tuple(key)
+        columns = checked_key(table, key, case_counts=False)
         object.__setattr__(
             self, "database", _database(database if isinstance(database, str) else database.__fspath__())
         )
         object.__setattr__(self, "table", _table(table))
-        object.__setattr__(self, "key", _key(table, columns))
-        object.__setattr__(self, "mode", _mode(table, mode, columns))
+        object.__setattr__(self, "key", columns)
+        object.__setattr__(self, "mode", checked_mode(table, mode, columns))
 
     @property
     def kind(self) -> str:
@@ -79,13 +71,8 @@ class DuckDB:
         return schema or "main", name
 
     def check(self, key_names: str) -> None:
-        """Refuse a key without the partition's: two partitions could then claim the same row."""
-        own = {column.lower() for column in self.key}
-        lacking = [name for name in key_names.split("/") if name.lower() not in own]
-        if self.key and lacking:
-            partition = ", ".join(map(repr, lacking))
-            message = f"sink {self.name}: its key ({', '.join(self.key)}) does not contain the partition's, {partition}"
-            raise PipelineError(message, f"write key={[*lacking, *self.key]!r}")
+        """Refuse a key without the partition's."""
+        refuse_key_without(key_names, self.key, self.name, case_counts=False)
 
     def to_json(self) -> dict[str, Any]:
         """What a worker needs to open it."""
@@ -116,21 +103,3 @@ def _table(table: str) -> str:
         message = f"sink: the table name {table[:80]!r} cannot be used"
         raise PipelineError(message, "write table or schema.table, in letters, digits, _ and -, without _recoup_")
     return table
-
-
-def _key(table: str, columns: tuple[str, ...]) -> tuple[str, ...]:
-    distinct = {column.lower() for column in columns}
-    if len(distinct) < len(columns) or not all(column and "\0" not in column for column in columns):
-        message = f"sink: the key of {table} is {columns!r}"
-        raise PipelineError(message, "name each column of the key once")
-    return columns
-
-
-def _mode(table: str, mode: Mode, key: tuple[str, ...]) -> Mode:
-    if mode not in get_args(Mode):
-        message = f"sink: {table} has the mode {mode!r}"
-        raise PipelineError(message, f"write one of {', '.join(get_args(Mode))}")
-    if mode == "upsert" and not key:
-        message = f"sink: upserting into {table} needs a key"
-        raise PipelineError(message, "name the columns that tell its rows apart, the partition's first: key=[…]")
-    return mode
