@@ -1,4 +1,4 @@
-"""A pipeline that ends in PostgreSQL, through the real command line: tables follow what is published, and what is not."""
+"""A pipeline that ends in PostgreSQL, through the real command line: the table follows what is published."""
 
 from __future__ import annotations
 
