@@ -94,7 +94,7 @@ class PostgresContract(SinkContract):
         def read(table: str) -> list[Row]:
             is_there = onlooker.execute("SELECT to_regclass(%s)", [table]).fetchone() != (None,)
             cursor = onlooker.cursor(row_factory=dict_row)
-            return cursor.execute(f"SELECT * FROM {table}").fetchall() if is_there else []
+            return [*cursor.execute(f"SELECT * FROM {table}")] if is_there else []
 
         return read
 
