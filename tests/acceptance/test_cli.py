@@ -365,6 +365,7 @@ def test_json_is_what_its_page_says(project):
     hold(["ledger", "path"], "ledger path")
     hold(["ledger", "verify"], "ledger verify")
     hold(["ledger", "backup", "copy.db"], "ledger backup")
+    hold(["ledger", "export", "history"], "ledger export")
     hold(["ledger", "migrate"], "ledger migrate")
     hold(["ledger", "rebuild", "--force"], "ledger rebuild")
     hold(["doctor"], "doctor")

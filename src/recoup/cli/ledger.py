@@ -8,6 +8,7 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 from recoup.app import lake_care, ledger_care
+from recoup.app.ledger_export import export as export_to
 from recoup.app.rebuild import rebuild as build_anew
 from recoup.cli.ledger_text import (
     adopted_lines,
@@ -19,7 +20,7 @@ from recoup.cli.ledger_text import (
 )
 from recoup.cli.options import Common
 from recoup.cli.output import Answer
-from recoup.cli.text import size
+from recoup.cli.text import Cell, counted, size
 
 app = App(name="ledger", help="The ledger: where it is, whether it is sound, copies of it, and getting it back.")
 
@@ -63,6 +64,26 @@ def backup(
         "ledger backup",
         {"path": str(made.path), "size_bytes": made.size_bytes},
         lambda _view: [f"{made.path}  {size(made.size_bytes)}"],
+        next=common.again("recoup ledger verify"),
+    )
+
+
+@app.command(usage="recoup ledger export FOLDER")
+def export(
+    folder: Annotated[Path, Parameter(name="FOLDER", help="A new one, or that of an earlier export.")],
+    /,
+    *,
+    common: Common = _USUAL,
+) -> Answer:
+    """Write the history as Parquet files, for polars, DuckDB and their like; while others may run."""
+    made = export_to(common.workspace(), folder)
+    return Answer(
+        "ledger export",
+        {"folder": str(made.folder), "tables": dict(made.tables)},
+        lambda view: view.columns(
+            [str(made.folder / f"{name}.parquet"), Cell(counted(count, "row"), right=True)]
+            for name, count in made.tables.items()
+        ),
         next=common.again("recoup ledger verify"),
     )
 
