@@ -162,7 +162,7 @@ def test_a_ledger_of_a_newer_schema(shop):
 
 def test_a_ledger_that_somebody_holds(shop):
     shop.recoup("run", "shop", "2024-01-01")
-    with (shop.folder / ".recoup" / "ledger.lock").open("r+") as lock:
+    with (shop.folder / ".recoup" / "ledger.db.lock").open("r+") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         error, remedy = said(shop.recoup("run", "shop"), REFUSED)
         assert shop.recoup("status", "shop").returncode == DONE  # reading needs no lock

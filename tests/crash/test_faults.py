@@ -86,7 +86,7 @@ def test_a_disk_that_fills_up_half_way(share, small_disk, tmp_path, nursery):
 @pytest.mark.parametrize(
     ("kind", "where"),
     [
-        ("create", "ledger.lock"),
+        ("create", "ledger.db.lock"),
         ("mkdir", "controllers"),
         ("create", "controllers/"),
         ("mkdir", "lake/clean"),
@@ -135,7 +135,7 @@ def locked(nurseries, tmp_path_factory) -> Iterator[dict[str, tuple[Project, sub
         project = made(tmp_path_factory.mktemp("locked") / "project")
         assert project.run(nursery) == 0
         if how == "by recoup":
-            lock = project.ledger.with_name("ledger.lock").open("r+")
+            lock = project.ledger.with_name("ledger.db.lock").open("r+")
             fcntl.flock(lock, fcntl.LOCK_EX)
             held.append(lock)
         else:

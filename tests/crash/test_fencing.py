@@ -40,7 +40,7 @@ def stop_between_writes(process: subprocess.Popen[str], project: Project) -> Non
     while True:
         process.send_signal(signal.SIGSTOP)
         until(lambda: psutil.Process(process.pid).status() == psutil.STATUS_STOPPED)
-        if not laws.is_held(project.ledger.with_name("ledger.lock")):
+        if not laws.is_held(project.ledger.with_name("ledger.db.lock")):
             return
         process.send_signal(signal.SIGCONT)
         time.sleep(0.01)

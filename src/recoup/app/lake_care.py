@@ -7,6 +7,7 @@ name=…) -> View` with its `sql` and `files`, `adopt(workspace) -> Adopted`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
@@ -19,7 +20,7 @@ from recoup.lake.layout import Place, PlaceKind, manifest, place_of
 from recoup.lake.owner import adopt as adopt_lake
 from recoup.lake.pointers import pointers_below
 from recoup.lake.view import view_sql
-from recoup.ledger.facts import Published
+from recoup.ledger.facts import NodeId, Published
 from recoup.ledger.reader import LedgerReader
 from recoup.ledger.restore import raise_tokens
 from recoup.ledger.transaction import Transaction
@@ -87,14 +88,16 @@ def gc(
     with workspace.ledger() as ledger:
         store = workspace.own_store(ledger)
         reader = LedgerReader(ledger.path, ledger.db)
+        newest = _newest_token(reader)
         found = garbage(store, workspace.clock.now(), keep_generations, keep_days, frozenset(_live_runs(reader)))
+        judged = _Judging(reader, found).judged()
+        if not yes:
+            return Collected(judged.plan, len(judged.gone), done=False)
         with ledger.transaction() as tx:
-            # In one transaction with the note: nothing can be rolled back to in between.
-            judged = _Judging(reader, found).judged()
-            if yes:
-                _take_note(tx, workspace.who, judged)
-        done = collect(store, judged.plan) if yes else judged.plan
-        return Collected(done, len(judged.gone), done=yes)
+            # Whoever has begun anything with a partition since may have gone back to what we would take.
+            judged = judged.without(_begun_since(tx, newest))
+            _take_note(tx, workspace.who, judged)
+        return Collected(collect(store, judged.plan), len(judged.gone), done=True)
 
 
 def view(workspace: Workspace, dataset: str, *, name: str | None = None) -> View:
@@ -126,10 +129,36 @@ def adopt(workspace: Workspace) -> Adopted:
         return Adopted(store.url, ledger.ledger_id, owner.epoch, token, tuple(strangers))
 
 
+_Where = tuple[NodeId, int]
+"""A partition, as the ledger names it."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """What may go of one partition: keys, and the publications whose files they are; None: of no partition."""
+
+    where: _Where | None
+    items: tuple[Garbage, ...]
+    gone: tuple[int, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class _Judged:
-    plan: GarbagePlan
-    gone: list[int]
+    found: GarbagePlan
+    parts: tuple[_Part, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def plan(self) -> GarbagePlan:
+        items = tuple(item for part in self.parts for item in part.items)
+        return replace(self.found, items=items, kept=(*self.found.kept, *self.notes))
+
+    @property
+    def gone(self) -> list[int]:
+        return [token for part in self.parts for token in part.gone]
+
+    def without(self, partitions: AbstractSet[_Where]) -> _Judged:
+        return replace(self, parts=tuple(part for part in self.parts if part.where not in partitions))
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,32 +170,25 @@ class _Judging:
 
     def judged(self) -> _Judged:
         known = datasets(self.reader)
-        items: list[Garbage] = []
-        gone: list[int] = []
+        parts: list[_Part] = []
         notes: dict[str, None] = {}
         for place, group in _by_place(self.found.items).items():
-            history = None if place is None else self._history(known, place)
-            if place is not None and history is None:
+            where = None if place is None else _where(known, place)
+            if place is not None and where is None:
                 notes[f"{place.dataset}: everything is kept, because the ledger does not know it"] = None
                 continue
-            protected = set(self._protected(place, history or []))
-            own = [item for item in group if item.key not in protected]
-            items += own
+            history = [] if where is None else self._history(*where)
+            protected = set(self._protected(place, history))
+            own = tuple(item for item in group if item.key not in protected)
             keys = {item.key for item in own}
-            gone += [r.publication.token for r in history or [] if any(f.path in keys for f in r.publication.files)]
-        return _Judged(replace(self.found, items=tuple(items), kept=(*self.found.kept, *notes)), gone)
+            gone = tuple(r.publication.token for r in history if any(f.path in keys for f in r.publication.files))
+            parts.append(_Part(where, own, gone))
+        return _Judged(self.found, tuple(parts), tuple(notes))
 
-    def _history(self, known: Mapping[str, Dataset], place: Place) -> list[Published] | None:
-        """All that the partition showed or is about to show; None when the ledger does not know it."""
-        dataset = known.get(place.dataset)
-        if dataset is None or dataset.key != place.key:
-            return None
-        try:
-            ordinal = dataset.partitions.ordinal(place.partition)
-        except PartitionError:
-            return None
-        intents = [row for row in self.reader.open_intents(dataset.node) if row.publication.ordinal == ordinal]
-        return intents + self.reader.history(dataset.node, ordinal)
+    def _history(self, node: NodeId, ordinal: int) -> list[Published]:
+        """All that the partition showed or is about to show."""
+        intents = [row for row in self.reader.open_intents(node) if row.publication.ordinal == ordinal]
+        return intents + self.reader.history(node, ordinal)
 
     def _protected(self, place: Place | None, history: Sequence[Published]) -> Iterator[str]:
         """Files and manifests of the generations to keep, newest first, as the lake counts them too."""
@@ -180,6 +202,26 @@ class _Judging:
             yield from (file.path for file in row.publication.files)
             if place is not None and row.run_id is not None:
                 yield manifest(place.dataset, place.key, place.partition, row.run_id)
+
+
+def _where(known: Mapping[str, Dataset], place: Place) -> _Where | None:
+    """None when the ledger does not know the partition."""
+    dataset = known.get(place.dataset)
+    if dataset is None or dataset.key != place.key:
+        return None
+    try:
+        return dataset.node, dataset.partitions.ordinal(place.partition)
+    except PartitionError:
+        return None
+
+
+def _newest_token(reader: LedgerReader) -> int:
+    return int(reader.query("SELECT coalesce(max(token), 0) FROM attempts")[0][0])
+
+
+def _begun_since(tx: Transaction, token: int) -> frozenset[_Where]:
+    """Partitions that an attempt or a rollback was begun for after this token."""
+    return frozenset(tx.execute("SELECT node, ordinal FROM attempts WHERE token > ?", (token,)))
 
 
 def _take_note(tx: Transaction, who: str, judged: _Judged) -> None:

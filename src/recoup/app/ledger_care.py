@@ -17,7 +17,7 @@ from recoup.app.bound import Bound, bound
 from recoup.app.datasets import datasets
 from recoup.app.workspace import Workspace
 from recoup.ledger import planes
-from recoup.ledger.connection import FileLock, connect, explain
+from recoup.ledger.connection import connect, explain
 from recoup.ledger.facts import NodeId
 from recoup.ledger.migrate import Migration, copy_ledger
 from recoup.ledger.migrate import migrate as migrate_ledger
@@ -111,15 +111,12 @@ def backup(workspace: Workspace, to: Path) -> Backup:
         message = f"there is no folder {target.absolute().parent}"
         raise UsageError(message, "make it first")
     source = connect(workspace.settings.ledger, write=False)
-    lock = FileLock(workspace.settings.ledger.with_name("ledger.lock"))
     try:
-        with lock.held():
-            copy_ledger(source, target.absolute())
+        copy_ledger(source, target.absolute())
     except sqlite3.Error as error:
         raise explain(error, target) from error
     finally:
         source.close()
-        lock.close()
     return Backup(target, target.stat().st_size)
 
 

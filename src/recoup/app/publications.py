@@ -19,13 +19,13 @@ from recoup.app.workspace import Workspace
 from recoup.lake.manifests import read_manifest
 from recoup.lake.pointers import read_pointer
 from recoup.ledger import planes
-from recoup.ledger.facts import Published
+from recoup.ledger.facts import NodeId, Published
 from recoup.ledger.reader import LedgerReader
 from recoup.model.errors import CorruptError, UsageError
-from recoup.model.graph import NodeKind
+from recoup.model.graph import Node, NodeKind
 from recoup.model.keys import quoted
 from recoup.model.manifest import Pointer
-from recoup.model.partition import EMPTY
+from recoup.model.partition import EMPTY, PartitionSet
 from recoup.model.pipeline import Pipeline
 
 
@@ -120,27 +120,48 @@ def accept(
     A lake does not know of it: after `ledger rebuild` these are stale(code) again.
     """
     parsed = parse_target(workspace.settings, target)
-    ranges: dict[str, list[str]] = {}
-    count = 0
-    with workspace.ledger() as ledger, ledger.transaction() as tx:
-        reader = LedgerReader(ledger.path, ledger.db)
-        known = bound(workspace, reader, parsed.pipeline)
+    with workspace.reader() as reader:
+        known = bound(workspace, reader, parsed.pipeline)  # before the transaction: who imports it keeps nobody waiting
         nodes = [known.graph.node(parsed.dataset)] if parsed.dataset else known.graph.nodes
-        for node in nodes:
-            if node.kind is not NodeKind.STEP:
-                continue
-            node_id, version = known.node_ids[node.index], code_version(node)
-            own = reader.planes([node_id])[node_id]
-            asked = select(undeclared(node.partitions), own.get(planes.PUBLISHED, EMPTY), partitions, start, end)
-            older = asked - own.get(planes.CODE + version, EMPTY)
-            if older:
-                ranges[node.name] = node.partitions.ranges_text(older)
-                count += len(older)
-                if yes:
-                    tx.accept_code(node_id, list(older), version)
-        if yes and count:
-            tx.event("code accepted", data={"who": workspace.who, "ranges": ranges})
-    return Accepted(ranges, count, done=yes)
+        steps = [(node, known.node_ids[node.index]) for node in nodes if node.kind is NodeKind.STEP]
+        older = _older(reader, steps, partitions, start, end)
+    if yes and older:
+        with workspace.ledger() as ledger, ledger.transaction() as tx:
+            older = _older(LedgerReader(ledger.path, ledger.db), steps, partitions, start, end)
+            for one in older:
+                tx.accept_code(one.node_id, list(one.ordinals), one.version)
+            tx.event("code accepted", data={"who": workspace.who, "ranges": _ranges(older)})
+    return Accepted(_ranges(older), sum(len(one.ordinals) for one in older), done=yes)
+
+
+@dataclass(frozen=True, slots=True)
+class _Older:
+    """What older code made of one step, and the version of today's."""
+
+    node: Node
+    node_id: NodeId
+    version: str
+    ordinals: PartitionSet
+
+
+def _older(
+    reader: LedgerReader,
+    steps: Sequence[tuple[Node, NodeId]],
+    partitions: Sequence[str],
+    start: str | None,
+    end: str | None,
+) -> list[_Older]:
+    found = []
+    for node, node_id in steps:
+        version, own = code_version(node), reader.planes([node_id])[node_id]
+        asked = select(undeclared(node.partitions), own.get(planes.PUBLISHED, EMPTY), partitions, start, end)
+        if ordinals := asked - own.get(planes.CODE + version, EMPTY):
+            found.append(_Older(node, node_id, version, ordinals))
+    return found
+
+
+def _ranges(older: Sequence[_Older]) -> dict[str, list[str]]:
+    return {one.node.name: one.node.partitions.ranges_text(one.ordinals) for one in older}
 
 
 def _current(

@@ -92,6 +92,16 @@ def _no_room(path: Path) -> DiskFullError:
     return DiskFullError(f"no room left for the ledger: {path}", "make room, then run the same command again")
 
 
+def lock_beside(path: Path) -> Path:
+    """The lock of this ledger, and of no other in its folder."""
+    return path.with_name(f"{path.name}.lock")
+
+
+def controllers_beside(path: Path) -> Path:
+    """Where the controllers of this ledger hold a lock each."""
+    return path.with_name(f"{path.name}.controllers")
+
+
 class FileLock:
     """An advisory lock on a file of its own; the kernel lets go of it when its process dies."""
 
@@ -134,9 +144,9 @@ class FileLock:
         os.close(self._fd)
 
     @contextmanager
-    def held(self) -> Iterator[None]:
+    def held(self, patience_seconds: float = LOCK_PATIENCE_SECONDS) -> Iterator[None]:
         """The lock for a block."""
-        self.acquire()
+        self.acquire(patience_seconds)
         try:
             yield
         finally:

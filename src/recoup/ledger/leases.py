@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from recoup.ledger.connection import FileLock
+from recoup.ledger.connection import FileLock, controllers_beside
 from recoup.ledger.facts import NodeId, Publication, Token
 from recoup.ledger.reader import intents
 from recoup.ledger.transaction import Transaction
@@ -40,6 +40,8 @@ class ControllerLease:
         self._ledger = ledger
         self._seconds = lease_seconds
         self._lock: FileLock | None = None
+        # What it has claimed is safe for that long, so it need not give up for a command that takes its time.
+        ledger.patience_seconds = max(ledger.patience_seconds, lease_seconds)
         with ledger.transaction() as tx:
             self.controller = ledger.next_row("controllers", "controller")
             self._lock = FileLock(_lock_path(ledger.path, self.controller))
@@ -123,4 +125,4 @@ def _alive(ledger_path: Path, controller: int) -> bool:
 
 
 def _lock_path(ledger_path: Path, controller: int) -> Path:
-    return ledger_path.parent / "controllers" / f"{controller}.lock"
+    return controllers_beside(ledger_path) / f"{controller}.lock"

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from recoup.ledger.connection import FileLock, explain
+from recoup.ledger.connection import FileLock, controllers_beside, explain, lock_beside
 from recoup.ledger.schema import MIGRATIONS, SCHEMA_VERSION, TABLES, VIEWS
 from recoup.model.errors import LedgerSchemaError, UnreachableError
 
@@ -30,7 +30,7 @@ def migrate(path: Path) -> Migration:
     if not path.is_file():
         message = f"there is no ledger at {path}"
         raise UnreachableError(message, "name the right recoup.toml with --config")
-    lock = FileLock(path.with_name("ledger.lock"))
+    lock = FileLock(lock_beside(path))
     try:
         with lock.held():
             return _migrated(path)
@@ -43,7 +43,7 @@ def migrate(path: Path) -> Migration:
 def copy_ledger(source: sqlite3.Connection, to: Path) -> None:
     """A consistent copy in one file, durable when it returns; refused when there is a file of that name.
 
-    Whoever calls holds the ledger's lock, so that nobody writes meanwhile.
+    All pages are copied in one step, which is one reader's snapshot: others may write meanwhile.
     """
     beside = to.with_name(f".{to.name}.{os.getpid()}.tmp")
     beside.unlink(missing_ok=True)
@@ -92,7 +92,7 @@ def _refuse(path: Path, version: int) -> None:
 def _refuse_while_used(db: sqlite3.Connection, path: Path) -> None:
     """A controller of the older version would go on writing what the newer schema does not expect."""
     for controller, host, pid in db.execute("SELECT controller, host, pid FROM controllers WHERE ended_at IS NULL"):
-        place = path.parent / "controllers" / f"{controller}.lock"
+        place = controllers_beside(path) / f"{controller}.lock"
         if not place.exists():
             continue
         lock = FileLock(place)

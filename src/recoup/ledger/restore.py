@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from recoup.ledger import planes
-from recoup.ledger.connection import FileLock
+from recoup.ledger.connection import FileLock, controllers_beside
 from recoup.ledger.facts import ADOPTED, NodeId
 from recoup.ledger.registry import as_chunks
 from recoup.ledger.transaction import Transaction
@@ -220,7 +220,7 @@ def raise_tokens(tx: Transaction, highest: int) -> int:
 def live_controllers(ledger_path: Path) -> list[int]:
     """Controllers of this ledger whose lock is held: their processes live, whatever the ledger's file says."""
     alive = []
-    for place in sorted((ledger_path.parent / "controllers").glob("*.lock")):
+    for place in sorted(controllers_beside(ledger_path).glob("*.lock")):
         lock = FileLock(place)
         try:
             if not lock.try_acquire():

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import cast
 
-from recoup.ledger.connection import FileLock, connect, explain
+from recoup.ledger.connection import LOCK_PATIENCE_SECONDS, FileLock, connect, explain, lock_beside
 from recoup.ledger.planes import PlaneCache
 from recoup.ledger.row_numbers import RowNumbers
 from recoup.ledger.schema import SCHEMA_VERSION, TABLES, VIEWS
@@ -22,8 +22,9 @@ class Ledger:
     def __init__(self, path: Path, clock: Clock) -> None:
         self.path = path
         self.clock = clock
-        self._lock = FileLock(path.with_name("ledger.lock"))
-        with self._lock.held():
+        self.patience_seconds = LOCK_PATIENCE_SECONDS
+        self._lock = FileLock(lock_beside(path))
+        with self._lock.held(self.patience_seconds):
             self.db = connect(path, write=True)
             try:
                 if not self.db.execute("PRAGMA user_version").fetchone()[0]:
@@ -48,7 +49,7 @@ class Ledger:
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:
         """One atomic, durable change; the group commit of whatever is done inside."""
-        with self._lock.held():
+        with self._lock.held(self.patience_seconds):
             try:
                 self.db.execute("BEGIN IMMEDIATE")
                 self._notice_others()
@@ -77,7 +78,7 @@ class Ledger:
 
     def close(self) -> None:
         """The last close checkpoints, so it happens under the lock too."""
-        with self._lock.held():
+        with self._lock.held(self.patience_seconds):
             self.db.close()
         self._lock.close()
 

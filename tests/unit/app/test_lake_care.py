@@ -91,6 +91,21 @@ def test_the_ledger_has_the_last_word(often, monkeypatch):
     assert would.files == 2
 
 
+def test_what_is_rolled_back_to_while_the_lake_is_judged_is_kept(often, monkeypatch):
+    """Nobody waits for the judgement, so somebody may go back to what it found to be garbage."""
+    oldest = show(often.workspace, "raw", DAY).generations[-1].run_id
+    by_place = lake_care._by_place
+
+    def meanwhile(items):
+        rollback(often.workspace, "days.raw", [DAY], to=oldest, yes=True)
+        return by_place(items)
+
+    monkeypatch.setattr(lake_care, "_by_place", meanwhile)
+    assert gc(later(often), yes=True).files == 0
+    shown = rc.read("raw", DAY, config=often.root / "recoup.toml").collect()
+    assert shown["turn"].unique().to_list() == [1]
+
+
 def test_datasets_that_the_ledger_does_not_know_are_kept(often):
     lake = often.root / "lake"
     (lake / "raw").rename(lake / "foreign")

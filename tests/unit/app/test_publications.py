@@ -3,6 +3,7 @@ import pytest
 from recoup.app.publications import accept, ls, show
 from recoup.lake.layout import pointer
 from recoup.lake.pointers import PublishIntent, publish
+from recoup.ledger.connection import lock_beside
 from recoup.model.errors import PartitionError, UsageError
 
 DAY = "2024-01-03"
@@ -73,6 +74,17 @@ def test_what_makes_no_sense_is_told(project, call, error, told):
     project.run()
     with pytest.raises(error, match=told):
         call(project.workspace)
+
+
+def test_nobody_waits_while_a_pipeline_is_imported_to_be_accepted(project):
+    project.run()
+    project.declare("two", "2")
+    file = project.root / "days_two.py"
+    lock = lock_beside(project.workspace.settings.ledger)
+    file.write_text(
+        f"import fcntl\nfcntl.flock(open({str(lock)!r}), fcntl.LOCK_EX | fcntl.LOCK_NB)\n{file.read_text()}"
+    )
+    assert accept(project.workspace, "days", yes=True).count > 0
 
 
 def test_accepted_code_is_no_longer_stale(project):

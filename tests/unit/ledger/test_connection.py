@@ -62,12 +62,13 @@ def ledger(path):
 def impatient(monkeypatch):
     monkeypatch.setattr(FileLock.acquire, "__defaults__", (PATIENCE,))
     monkeypatch.setattr(connection, "LOCK_PATIENCE_SECONDS", PATIENCE)
+    monkeypatch.setattr("recoup.ledger.writer.LOCK_PATIENCE_SECONDS", PATIENCE)
 
 
 @pytest.fixture
 def held_elsewhere(path):
-    """Another process holds ledger.lock."""
-    command = [sys.executable, "-c", HOLD, str(path.with_name("ledger.lock"))]
+    """Another process holds the ledger's lock."""
+    command = [sys.executable, "-c", HOLD, str(path.with_name("ledger.db.lock"))]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "held\n"
@@ -180,7 +181,7 @@ def test_a_folder_that_cannot_be_made(tmp_path):
 
 
 def test_another_process_holds_the_lock(path, held_elsewhere):
-    lock = FileLock(path.with_name("ledger.lock"))
+    lock = FileLock(path.with_name("ledger.db.lock"))
     assert not lock.try_acquire()
     with pytest.raises(LedgerLockedError) as told:
         lock.acquire(PATIENCE)
@@ -191,7 +192,7 @@ def test_another_process_holds_the_lock(path, held_elsewhere):
 
 
 def test_the_kernel_frees_the_lock_of_a_dead_process(path, held_elsewhere):
-    lock = FileLock(path.with_name("ledger.lock"))
+    lock = FileLock(path.with_name("ledger.db.lock"))
     held_elsewhere.kill()
     held_elsewhere.wait()
     lock.acquire(PATIENCE)
@@ -207,7 +208,7 @@ def test_a_ledger_that_is_locked_is_not_opened(path):
 
 @pytest.mark.usefixtures("impatient")
 def test_a_writer_waits_for_its_turn_and_then_says_so(ledger):
-    other = FileLock(ledger.path.with_name("ledger.lock"))
+    other = FileLock(ledger.path.with_name("ledger.db.lock"))
     with other.held(), pytest.raises(LedgerLockedError), ledger.transaction() as tx:
         tx.event("never")
     other.close()
@@ -220,7 +221,7 @@ def test_a_writer_waits_for_its_turn_and_then_says_so(ledger):
 def test_a_lock_is_let_go_of_when_a_transaction_fails(ledger):
     with pytest.raises(ZeroDivisionError), ledger.transaction():
         raise ZeroDivisionError
-    other = FileLock(ledger.path.with_name("ledger.lock"))
+    other = FileLock(ledger.path.with_name("ledger.db.lock"))
     assert other.try_acquire()
     other.close()
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 
 import pytest
 
 from recoup.ledger.backfills import open_backfill, set_state
+from recoup.ledger.connection import FileLock, controllers_beside, lock_beside
 from recoup.ledger.facts import Claim, Failed, Measured, NodeId, Publication, Succeeded
 from recoup.ledger.leases import LEASE_SECONDS, ControllerLease, Left, void_dead
 from recoup.ledger.reader import LedgerReader
 from recoup.ledger.writer import Ledger
-from recoup.model.errors import ExitCode, FencedError
+from recoup.model.errors import ExitCode, FencedError, LedgerLockedError
 from recoup.model.failure import Failure, FailureKind
 from recoup.testing.clock import FakeClock
 
@@ -170,12 +172,44 @@ def test_an_orderly_end(ledger, clock, me):
         other.lease.end(tx)
     other.lease.close()
     other.lease.close()
-    assert not list((ledger.path.parent / "controllers").glob(f"{other.lease.controller}.lock"))
+    assert not list((controllers_beside(ledger.path)).glob(f"{other.lease.controller}.lock"))
     clock.advance(LEASE_SECONDS - 1)
     assert void(ledger, me).attempts == 0
     assert backfills(ledger)[f"b-{other.lease.controller}"] == ("running", None), "its own end says how it ended"
     with pytest.raises(FencedError), ledger.transaction() as tx:
         other.lease.end(tx)
+
+
+def test_whoever_holds_a_lease_waits_for_as_long_as_that_lasts(tmp_path, clock, monkeypatch):
+    """A command that takes its time with the ledger ends other commands, but no backfill."""
+    monkeypatch.setattr("recoup.ledger.writer.LOCK_PATIENCE_SECONDS", 0.05)
+    ledger = Ledger(tmp_path / "ledger.db", clock)
+    slow = FileLock(lock_beside(ledger.path))
+    with slow.held(), pytest.raises(LedgerLockedError), ledger.transaction():
+        pass
+    lease = ControllerLease(ledger, "ann")
+    slow.acquire()
+    let_go = threading.Timer(0.3, slow.release)
+    let_go.start()
+    with ledger.transaction() as tx:
+        lease.renew(tx)
+    let_go.join()
+    for part in (lease, slow, ledger):
+        part.close()
+
+
+def test_two_ledgers_in_one_folder_know_nothing_of_each_other(tmp_path, clock):
+    one, two = (Ledger(tmp_path / name, clock) for name in ("a.db", "b.db"))
+    first = Controller(one, 0)
+    first.die()
+    with one.transaction(), two.transaction() as tx:
+        tx.event("at once")
+    namesake = ControllerLease(two, "bob")
+    assert namesake.controller == first.lease.controller
+    me = ControllerLease(one, "bob")
+    assert void(one, me).attempts == 1, "what lives there is another ledger's"
+    for part in (me, namesake, one, two):
+        part.close()
 
 
 # --- somebody else's

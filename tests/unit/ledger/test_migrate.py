@@ -3,7 +3,7 @@ import sqlite3
 import pytest
 
 from recoup.ledger import migrate as module
-from recoup.ledger.connection import FileLock, connect
+from recoup.ledger.connection import FileLock, connect, controllers_beside
 from recoup.ledger.migrate import migrate, statements
 from recoup.ledger.schema import SCHEMA_VERSION, TABLES, VIEWS
 from recoup.ledger.writer import Ledger
@@ -107,7 +107,7 @@ def test_newer_and_foreign_ones_are_refused(older, version, told):
 
 
 def test_one_that_somebody_works_with_is_refused(older):
-    lock = FileLock(older.parent / "controllers" / "1.lock")
+    lock = FileLock(controllers_beside(older) / "1.lock")
     lock.acquire()
     with sqlite3.connect(older) as db:
         db.execute("INSERT INTO controllers VALUES (1, 'here', 4711, 'me', 0, 1e12, NULL)")
