@@ -1,8 +1,6 @@
 """`python -m recoup` is `recoup`."""
 
-import sys
-
-from recoup.cli import main
+from recoup.cli import command
 
 if __name__ == "__main__":
-    sys.exit(main())
+    command()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Coroutine, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any, Protocol
@@ -90,7 +90,7 @@ class Task:
 class Finished:
     """A worker carried the task out; `body` is what the performer returned, failures included.
 
-    The executor adds `resources`: `seconds`, `cpu_seconds`, `peak_memory_bytes`.
+    The executor adds `resources`: `seconds`, and what it can tell of one task: `cpu_seconds`, `peak_memory_bytes`.
     """
 
     token: int
@@ -102,7 +102,8 @@ class Lost:
     """The worker of this task is gone; `timed_out` when it was killed for running longer than its limit.
 
     `evidence` has `pid`, `signal` or `exit_code`, and where known `output_tail` and `peak_memory_bytes`; why we killed
-    it ourselves is `limit_seconds`, `stopped` or `killed`. A task that was killed before it began has `begun` False.
+    it ourselves is `limit_seconds`, `stopped` or `killed`. A task that was killed before it began has `begun` False;
+    one that could only be given up has `left_running` True: what it does goes on, and nobody looks at it any more.
     """
 
     token: int
@@ -138,7 +139,10 @@ class Executor(Protocol):
         """Tokens of tasks that no worker has begun; they never will be. For a pause, a cancel, a drain."""
 
     def kill(self, token: int) -> None:
-        """End the worker that runs this task, or drop it unbegun; `Lost` follows, unless it has finished already."""
+        """End what runs this task, or drop it unbegun; `Lost` follows, unless it has finished already.
+
+        Where nothing can be ended (a thread), the task is given up: `Lost` follows all the same, with `left_running`.
+        """
 
     def watch(self, fileno: int) -> None:
         """Let `wait` return early when this descriptor becomes readable (its owner drains it)."""
@@ -154,7 +158,10 @@ class Executor(Protocol):
 
 
 class Performer(Protocol):
-    """What a worker does with a task; made once per worker from the setup that the controller gives."""
+    """What a worker does with a task; made once per process from the setup that the controller gives.
+
+    It may be called from several threads at once, and keeps for each what it holds between two calls.
+    """
 
     def __call__(self, body: Mapping[str, Any]) -> Mapping[str, Any]:
         """Carry one task out; never raises for a failing step: the failure is in the result.
@@ -163,8 +170,14 @@ class Performer(Protocol):
         and another takes its place; a controller that works itself stops once the result is recorded.
         """
 
+    def coroutine(self, body: Mapping[str, Any]) -> Coroutine[Any, Any, Mapping[str, Any]] | None:
+        """The task as something to await, where its step is an `async def`; None: call it, it needs a thread.
+
+        It raises as little, unless it is cancelled from outside.
+        """
+
     def idle(self) -> None:
-        """Nothing waits for this worker: let go of what others may want, such as a database file."""
+        """Nothing waits for this thread: let go of what others may want, such as a database file."""
 
 
 # --- sinks -------------------------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ import pytest
 
 from recoup.executors.inline import Inline
 from recoup.executors.processes import Processes
+from recoup.executors.threads import Threads
 from recoup.ports import Executor
 from recoup.testing.executors import ExecutorContract
 from recoup.testing.performers import make
@@ -16,6 +17,7 @@ from recoup.testing.performers import make
 
 class TestInline(ExecutorContract):
     can_kill = False
+    apart = False
 
     @pytest.fixture
     def executor(self) -> Iterator[Executor]:
@@ -23,6 +25,17 @@ class TestInline(ExecutorContract):
         inline.open()
         yield inline
         inline.close()
+
+
+class TestThreads(ExecutorContract):
+    apart = False
+
+    @pytest.fixture(params=[1, 3, 100], ids=["one", "three", "hundred"])
+    def executor(self, request: pytest.FixtureRequest) -> Iterator[Executor]:
+        threads = Threads(request.param, make({}))
+        threads.open()
+        yield threads
+        threads.close()
 
 
 class TestProcesses(ExecutorContract):

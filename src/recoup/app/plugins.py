@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, assert_never
 
+from recoup.app.configuration.spec import EXECUTORS
 from recoup.app.connections import connection_url
 from recoup.app.settings import Settings
 from recoup.model.calendar import Exchange, Holidays
 from recoup.model.errors import ConfigError
-from recoup.ports import Database, Days, Executor, Sink
+from recoup.ports import Database, Days, Executor, Performer, Sink
 
 PERFORMER = "recoup.app.performer:make"
 """Where workers find what carries their tasks out."""
@@ -19,18 +20,27 @@ PERFORMER = "recoup.app.performer:make"
 
 def open_executor(settings: Settings, kind: str, workers: int, setup: Mapping[str, Any]) -> Executor:
     """The executor of that name; whoever works for it makes its performer from the setup."""
-    logs = settings.state / "logs"
     if kind == "inline":
         from recoup.executors.inline import Inline
 
-        module, _, factory = PERFORMER.partition(":")
-        return Inline(getattr(importlib.import_module(module), factory)(setup))
+        return Inline(_performer(setup))
+    if kind == "threads":
+        from recoup.executors.threads import Threads
+
+        return Threads(workers, _performer(setup))
     if kind == "processes":
         from recoup.executors.processes import Processes
 
-        return Processes(workers, PERFORMER, setup, logs)
+        return Processes(workers, PERFORMER, setup, settings.state / "logs")
     message = f"unknown executor {kind!r}"
-    raise ConfigError(message, "choose from processes, inline")
+    raise ConfigError(message, f"choose from {', '.join(EXECUTORS)}")
+
+
+def _performer(setup: Mapping[str, Any]) -> Performer:
+    """For an executor within this process."""
+    module, _, factory = PERFORMER.partition(":")
+    performer: Performer = getattr(importlib.import_module(module), factory)(setup)
+    return performer
 
 
 def sink_exists(spec: Mapping[str, Any], root: Path) -> bool:

@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
+import os
 import sys
+import threading
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, NoReturn
 
 from recoup.cli.commands import page
 
-__all__ = ["main"]
+__all__ = ["command", "main"]
 
 _HELP: Final[tuple[list[str], ...]] = (["--help"], ["-h"], ["help"], [])
 _VERSION: Final[tuple[list[str], ...]] = (["--version"], ["-V"])
+
+
+def command() -> NoReturn:
+    """The program: `main`, and the process's end.
+
+    A step that hangs in a thread was left behind; it must not meet the interpreter's end in the middle of native code.
+    """
+    code = main()
+    if any(thread.name.startswith("recoup-") for thread in threading.enumerate()):
+        os._exit(code)
+    sys.exit(code)
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -32,7 +32,8 @@ def run(
     scope: Scope = _EVERYTHING,
     pace: Pace = _USUAL_PACE,
     executor: Annotated[
-        Literal["processes", "inline"] | None, Parameter(help="Where steps run; inline is for debugging.")
+        Literal["processes", "threads", "inline"] | None,
+        Parameter(help="Where steps run: threads for those that wait, inline for debugging."),
     ] = None,
     resume: Annotated[bool, Parameter(help="Go on with the newest unfinished backfill of the same request.")] = False,
     plan: Annotated[Path | None, Parameter(help="Run a saved plan, exactly as it is.")] = None,

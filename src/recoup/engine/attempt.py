@@ -8,9 +8,10 @@ from __future__ import annotations
 import inspect
 import re
 import sys
+import threading
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -20,6 +21,7 @@ from recoup.engine.context import Context
 from recoup.engine.loader import SourceLoader
 from recoup.lake.data_files import uri_of
 from recoup.lake.disk import FsyncFailedError
+from recoup.model.errors import StepReturnError
 from recoup.model.failure import Failure
 from recoup.model.graph import Graph, Node
 from recoup.model.keys import sides_of
@@ -48,9 +50,8 @@ class AttemptPerformer:
         self._graph = graph
         self._open_store = open_store
         self._open_sink = open_sink
-        self._loader = SourceLoader(root, open_database)
+        self._held = _Held(lambda: SourceLoader(root, open_database))
         self._redact = redact
-        self._sinks: dict[str, Sink] = {}
         self._eager = {node.index: _eager_arguments(node.step) for node in graph.nodes if node.step}
 
     @cached_property
@@ -64,36 +65,60 @@ class AttemptPerformer:
         started = time.time()  # noqa: TID251 - the worker measures; nobody injects a clock across a process
         try:
             result = self._deliver(node, body) if "delivery" in body else self._step(node, body)
-        except Exception as error:  # noqa: BLE001 - whatever a step raises is a failure of this attempt, never of the worker
-            sys.stderr.write(self._redact(traceback.format_exc()))
-            result = {"failure": self._failure(error, node).to_json()}
-            if isinstance(error, FsyncFailedError):
-                result["unfit"] = [error.message, error.remedy]
-        except SystemExit as error:
-            result = {"failure": classify(RuntimeError(f"the step called sys.exit({error.code!r})")).to_json()}
-        result["started"], result["ended"] = started, time.time()  # noqa: TID251 - as above
-        return result
+        except BaseException as error:  # noqa: BLE001 - whatever a step raises is a failure of this attempt, never of the worker
+            result = self._failed(error, node)
+        return {**result, "started": started, "ended": time.time()}  # noqa: TID251 - as above
+
+    def coroutine(self, body: Mapping[str, Any]) -> Coroutine[Any, Any, dict[str, Any]] | None:
+        """The same, to be awaited, for an `async def` step; being cancelled from outside is nobody's failure."""
+        node = self._graph.nodes[body["node"]]
+        awaited = "delivery" not in body and node.step is not None and inspect.iscoroutinefunction(node.step.fn)
+        return self._awaited(node, body) if awaited else None
 
     def idle(self) -> None:
         """Nothing waits: let go of embedded databases, so that people can query them, and of connections."""
-        for sink in self._sinks.values():
+        for sink in self._held.sinks.values():
             sink.close()
-        self._loader.close()
+        self._held.loader.close()
+
+    async def _awaited(self, node: Node, body: Mapping[str, Any]) -> dict[str, Any]:
+        import asyncio  # late, as below: only async steps pay for it
+
+        started = time.time()  # noqa: TID251 - as above
+        try:
+            result = await self._step_awaited(node, body)
+        except asyncio.CancelledError as error:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
+            result = self._failed(error, node)
+        except BaseException as error:  # noqa: BLE001 - as above
+            result = self._failed(error, node)
+        return {**result, "started": started, "ended": time.time()}  # noqa: TID251 - as above
 
     def _step(self, node: Node, body: Mapping[str, Any]) -> dict[str, Any]:
-        step = node.step
-        assert step is not None
+        assert node.step is not None
         context = _context(self._graph.pipeline, node, body)
-        arguments = {name: self._argument(node, name, given) for name, given in body.get("inputs", {}).items()}
-        returned = step.fn(context, **arguments)
-        result: dict[str, Any] = {}
-        if returned is not None:
-            result = self._stage(node, body, returned)
-        if context.counters:
-            result["counters"] = context.counters
-        if context.arrived:
-            result["members"] = context.arrived
-        return result
+        returned = node.step.fn(context, **self._arguments(node, body))
+        if inspect.iscoroutine(returned):
+            returned.close()
+            raise StepReturnError("the step returned a coroutine that nobody awaits", "declare it with `async def`")
+        staged = self._stage(node, body, returned) if returned is not None else {}
+        return _told(staged, context)
+
+    async def _step_awaited(self, node: Node, body: Mapping[str, Any]) -> dict[str, Any]:
+        """What blocks, reading and staging, happens in threads of the loop: others wait on it meanwhile."""
+        from asyncio import to_thread
+
+        assert node.step is not None
+        context = _context(self._graph.pipeline, node, body)
+        arguments = await to_thread(self._arguments, node, body) if body.get("inputs") else {}
+        returned = await node.step.fn(context, **arguments)
+        staged = await to_thread(self._stage, node, body, returned) if returned is not None else {}
+        return _told(staged, context)
+
+    def _arguments(self, node: Node, body: Mapping[str, Any]) -> dict[str, Any]:
+        return {name: self._argument(node, name, given) for name, given in body.get("inputs", {}).items()}
 
     def _stage(self, node: Node, body: Mapping[str, Any], returned: object) -> dict[str, Any]:
         from recoup.lake.staging import stage  # polars is heavy: a pipeline without tables never loads it
@@ -117,7 +142,7 @@ class AttemptPerformer:
         edge = next(edge for edge in node.edges if edge.argument == name)
         parent = self._graph.nodes[edge.parent]
         if parent.source is not None:
-            loaded = self._loader.load(parent, given["partitions"])
+            loaded = self._held.loader.load(parent, given["partitions"])
             is_frame = parent.source.sql is not None and parent.source.sql.load is not None
             return loaded.lazy() if is_frame and name not in self._eager[node.index] else loaded
         if not given["files"] and not given.get("columns"):
@@ -131,10 +156,11 @@ class AttemptPerformer:
 
     def _deliver(self, node: Node, body: Mapping[str, Any]) -> dict[str, Any]:
         assert node.sink is not None
-        if node.name not in self._sinks:
-            self._sinks[node.name] = self._open_sink(node.sink.to_json())
+        sinks = self._held.sinks
+        if node.name not in sinks:
+            sinks[node.name] = self._open_sink(node.sink.to_json())
         given = body["delivery"]
-        held = self._sinks[node.name].deliver(
+        held = sinks[node.name].deliver(
             Delivery(
                 dataset=given["dataset"],
                 key=node.partitions.key,
@@ -148,11 +174,36 @@ class AttemptPerformer:
         )
         return {"rows": held.rows}
 
+    def _failed(self, error: BaseException, node: Node) -> dict[str, Any]:
+        """As a result; what was meant for a whole process (`sys.exit`) or loop fails this attempt alone."""
+        sys.stderr.write(self._redact("".join(traceback.format_exception(error))))
+        if not isinstance(error, Exception):
+            what = f"raised {type(error).__name__}"
+            if isinstance(error, SystemExit):
+                what = f"called sys.exit({error.code!r})"
+            error = RuntimeError(f"the step {what}").with_traceback(error.__traceback__)
+        unfit = {"unfit": [error.message, error.remedy]} if isinstance(error, FsyncFailedError) else {}
+        return {"failure": self._failure(error, node).to_json(), **unfit}
+
     def _failure(self, error: Exception, node: Node) -> Failure:
         """Classified, with the innermost line of the step's own module as its place."""
         own = inspect.getsourcefile(node.step.fn) if node.step else None
         frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename == own]
         return classify(error, f"{frames[-1].name}:{frames[-1].lineno}" if frames else "", self._redact)
+
+
+class _Held(threading.local):
+    """What a thread keeps between two tasks: a connection belongs to the thread that opened it."""
+
+    def __init__(self, loader: Callable[[], SourceLoader]) -> None:
+        self.sinks: dict[str, Sink] = {}
+        self.loader = loader()
+
+
+def _told(staged: dict[str, Any], context: Context) -> dict[str, Any]:
+    """What was staged, and what the step said beside it."""
+    said = {"counters": context.counters, "members": context.arrived}
+    return {**staged, **{name: what for name, what in said.items() if what}}
 
 
 def _context(pipeline: str, node: Node, body: Mapping[str, Any]) -> Context:

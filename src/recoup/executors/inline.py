@@ -9,6 +9,7 @@ import time
 from collections import deque
 from collections.abc import Sequence
 
+from recoup.executors.awaiting import Awaiting
 from recoup.executors.pace import AHEAD_SECONDS, Pace
 from recoup.executors.resources import Meter
 from recoup.model.errors import UnreachableError
@@ -30,6 +31,7 @@ class Inline:
         self._selector = selectors.DefaultSelector()
         self._pace = Pace()
         self._meter = Meter()
+        self._awaiting = Awaiting(performer)
         self._on = True
         self._unfit: UnreachableError | None = None
 
@@ -91,13 +93,14 @@ class Inline:
         self._performer.idle()
         self._selector.close()
         self._meter.close()
+        self._awaiting.close()
 
     def _carry_out(self, task: Task) -> TaskEvent:
         self._meter.start()
         try:
             with contextlib.redirect_stdout(sys.stderr):  # stdout is for data
-                result = self._performer(task.body)
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - a performer never raises; a worker would be gone now
+                result = self._awaiting.perform(task.body)
+        except BaseException as error:  # noqa: BLE001 - a performer never raises; a worker would be gone now
             return Lost(task.token, {"error": f"{type(error).__name__}: {error}"})
         used = self._meter.stop()
         if "unfit" in result:

@@ -22,6 +22,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
+from recoup.executors.awaiting import Awaiting
 from recoup.executors.channel import FAILED, READY, RESULT, Message, Receiver, encode
 from recoup.executors.output import Output
 from recoup.executors.resources import Meter
@@ -59,10 +60,10 @@ def main(arguments: list[str]) -> None:
 
 def serve(performer: Performer, tasks: socket.socket, results: socket.socket, output: Output, spill: Path) -> None:
     """Carry tasks out, one after the other, until the controller closes its end, or this process is unfit."""
-    inbox, meter = Receiver(tasks), Meter()
+    inbox, meter, awaiting = Receiver(tasks), Meter(), Awaiting(performer)
     while (message := _next(inbox, tasks, performer)) is not None:
         meter.start()
-        result = performer(message.body)
+        result = awaiting.perform(message.body)
         used = meter.stop()
         log_end = output.keep(message.body.get("log"))
         body = {**result, "resources": used}

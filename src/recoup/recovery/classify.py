@@ -111,7 +111,8 @@ def lost(evidence: Mapping[str, Any]) -> Failure:
 
 def timed_out(limit_seconds: float, evidence: Mapping[str, Any]) -> Failure:
     """An attempt that ran longer than its step allows."""
-    message = f"the step ran longer than its limit of {limit_seconds:g} s and was ended"
+    end = "given up; its thread goes on, unheard" if evidence.get("left_running") else "ended"
+    message = f"the step ran longer than its limit of {limit_seconds:g} s and was {end}"
     kind = FailureKind.TIMEOUT
     return Failure(kind, message, "", fingerprint(kind, "", "", "limit"), {**evidence, "limit_seconds": limit_seconds})
 

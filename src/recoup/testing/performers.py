@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,10 @@ class Deeds:
     def __call__(self, body: Body) -> Body:
         """Do `body["do"]`."""
         return perform(body)
+
+    def coroutine(self, body: Body) -> Coroutine[Any, Any, Body] | None:
+        """For the deeds that are awaited."""
+        return _awaited(body) if body["do"] in _AWAITED else None
 
     def idle(self) -> None:
         """It holds nothing."""
@@ -107,6 +112,53 @@ def _environment(_body: Body) -> dict[str, Any]:
     }
 
 
+async def _awaited(body: Body) -> Body:
+    result = await _AWAITED[body["do"]](body)
+    return {"pid": os.getpid(), "thread": threading.get_ident(), "value": result}
+
+
+async def _await_sleep(body: Body) -> object:
+    import asyncio
+
+    try:
+        await asyncio.sleep(body["seconds"])
+    except asyncio.CancelledError:
+        _mark(body)
+        if body.get("stubborn"):
+            await asyncio.sleep(body["seconds"])
+        raise
+    return body.get("value")
+
+
+def _mark(body: Body) -> None:
+    if "mark" in body:
+        Path(body["mark"]).write_text("cancelled", encoding="utf-8")
+
+
+async def _await_raise(body: Body) -> None:
+    import asyncio
+
+    raise {"exit": SystemExit(3), "interrupt": KeyboardInterrupt(), "cancel": asyncio.CancelledError()}[body["what"]]
+
+
+async def _await_block(body: Body) -> None:
+    time.sleep(body["seconds"])  # noqa: ASYNC251 - the mistake that this is about
+
+
+async def _await_print(body: Body) -> None:
+    import asyncio
+
+    for _ in range(body["times"]):
+        print(body["print"])
+        await asyncio.sleep(0)
+
+
+_AWAITED: dict[str, Callable[[Body], Coroutine[Any, Any, Any]]] = {
+    "await-sleep": _await_sleep,
+    "await-raise": _await_raise,
+    "await-block": _await_block,
+    "await-print": _await_print,
+}
 _DEEDS: dict[str, Callable[[Body], Any]] = {
     "echo": _echo,
     "sleep": _sleep,

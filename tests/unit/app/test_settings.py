@@ -232,7 +232,7 @@ def test_broken_toml(written, text, place):
         ('lake = ""', "1: lake = '': it names no place"),
         ('ledger = "a\\u0000b"', "1: ledger = 'a\\x00b': it names no place"),
         ("lake = ['a']", "1: lake must be a text, not ['a']"),
-        ('executor = "ray"', "1: executor = 'ray': choose from processes, inline"),
+        ('executor = "ray"', "1: executor = 'ray': choose from processes, threads, inline"),
         ('pools = "a"', "1: pools must be a table, not 'a'"),
         ("[pools]\napi = 0", "2: [pools] api: 0 is no number of slots"),
         ("[pools]\napi = 'two'", "2: [pools] api: 'two' is no number of slots"),
@@ -269,7 +269,7 @@ def test_a_long_value_is_shown_in_part(written):
         ("RECOUP_MAX_PARALLEL", "0", "$RECOUP_MAX_PARALLEL: max_parallel = 0: it must be at least 1"),
         ("RECOUP_LEASE_SECONDS", "soon", "$RECOUP_LEASE_SECONDS is 'soon', which is no number"),
         ("RECOUP_LEASE_SECONDS", "nan", "$RECOUP_LEASE_SECONDS: lease_seconds = nan: it must be more than 0"),
-        ("RECOUP_EXECUTOR", "ray", "$RECOUP_EXECUTOR: executor = 'ray': choose from processes, inline"),
+        ("RECOUP_EXECUTOR", "ray", "$RECOUP_EXECUTOR: executor = 'ray': choose from processes, threads, inline"),
     ],
 )
 def test_a_variable_that_cannot_be_is_named_even_where_there_is_a_file(written, name, value, message):

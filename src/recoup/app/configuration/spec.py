@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from recoup.model.pool import Pool
 
-EXECUTORS: Final = ("processes", "inline")
+EXECUTORS: Final = ("processes", "threads", "inline")
 _NOUNS: Final[Mapping[type, str]] = {str: "text", int: "whole number", float: "number", list: "list", dict: "table"}
 
 
