@@ -81,9 +81,8 @@ def test_nobody_waits_while_a_pipeline_is_imported_to_be_accepted(project):
     project.declare("two", "2")
     file = project.root / "days_two.py"
     lock = lock_beside(project.workspace.settings.ledger)
-    file.write_text(
-        f"import fcntl\nfcntl.flock(open({str(lock)!r}), fcntl.LOCK_EX | fcntl.LOCK_NB)\n{file.read_text()}"
-    )
+    look = f"import fcntl\nwith open({str(lock)!r}) as lock:\n    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)\n"
+    file.write_text(look + file.read_text())
     assert accept(project.workspace, "days", yes=True).count > 0
 
 
