@@ -17,9 +17,10 @@ MARIADB = os.environ.get("RECOUP_TEST_MARIADB", "mysql+pymysql://root@127.0.0.1:
 
 
 @contextmanager
-def postgresql() -> Iterator[str]:
-    """The URL of a new database."""
-    with _own(POSTGRESQL, 'CREATE DATABASE "{}"', 'DROP DATABASE "{}" WITH (FORCE)') as url:
+def postgresql(template: str = "") -> Iterator[str]:
+    """The URL of a new database, empty or a copy of the one at another URL."""
+    copied = f' TEMPLATE "{sa.make_url(template).database}"' if template else ""
+    with _own(POSTGRESQL, f'CREATE DATABASE "{{}}"{copied}', 'DROP DATABASE "{}" WITH (FORCE)') as url:
         yield url
 
 

@@ -17,9 +17,14 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
+
+from tests.conftest import SHARED_DATA
+
+if TYPE_CHECKING:
+    from tests.acceptance.phase3 import Season
 
 PATIENCE_SECONDS = 30
 
@@ -280,6 +285,25 @@ def projects(tmp_path: Path) -> Iterator[Callable[[str], Project]]:
 @pytest.fixture
 def project(projects: Callable[[str], Project]) -> Project:
     return projects("project")
+
+
+@pytest.fixture(scope="session")
+def season_template() -> Iterator[str]:
+    """The URL of a database with two seasons in it."""
+    from tests.acceptance import phase3
+
+    with phase3.template(SHARED_DATA if SHARED_DATA.is_dir() else None) as url:
+        yield url
+
+
+@pytest.fixture
+def season(project: Project, season_template: str) -> Iterator[Season]:
+    """The document's Phase 3, on a database of its own."""
+    from tests import servers
+    from tests.acceptance import phase3
+
+    with servers.postgresql(season_template) as url:
+        yield phase3.season(project, url)
 
 
 @pytest.fixture

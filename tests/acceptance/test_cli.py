@@ -348,6 +348,7 @@ def test_json_is_what_its_page_says(project):
     assert {event.get("event") for event in events} >= {None, "plan", "result"}
     hold(["waive", "sample", "2024-01-20", "--reason", "lost"], "waive")
     hold(["status", "sample"], "status")
+    hold(["status", "sample", "--gaps"], "status --gaps")
     hold(["waive", "sample", "2024-01-20", "--take-back"], "waive")
     hold(["runs", "sample"], "runs")
     hold(["backfill", "ls"], "backfill ls")

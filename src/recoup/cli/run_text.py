@@ -10,10 +10,12 @@ from typing import Any, Final
 from recoup.app.backfilling import RunReport
 from recoup.cli.tally import BlockGroup, FailureGroup, Tally
 from recoup.cli.text import Cell, Row, View, clean, counted, duration, number, ranges
+from recoup.model.graph import NodeKind
 from recoup.model.partition import PartitionSet
 
 CAUSES_SHOWN: Final = 10
 REASONS_SHOWN: Final = 3
+_OUTCOMES: Final = {"published": "good", "blocked": "warn", "missing": "warn"}
 _WORDS: Final = {
     "done": "done",
     "incomplete": "finished, incomplete",
@@ -43,6 +45,7 @@ def report_json(report: RunReport, tally: Tally) -> dict[str, Any]:
 def report_lines(report: RunReport, tally: Tally, view: View) -> Iterator[str]:
     """The figures, then what is incomplete, the largest cause first."""
     yield from view.columns([[_headline(report, tally)]])
+    yield from _of_one_partition(report, view)
     failures = tally.failure_groups()
     if failures:
         yield from ("", view.paint("bad", "failed"))
@@ -68,6 +71,21 @@ def _headline(report: RunReport, tally: Tally) -> str:
     left = counts.total - counts.settled
     parts += [f"{number(left)} to go"] if left else []
     return f"{name}: {word} · {' · '.join(parts)} · {duration(report.seconds)}"
+
+
+def _of_one_partition(report: RunReport, view: View) -> Iterator[str]:
+    """Each step's outcome, where one partition was asked for; of more, only what is incomplete is told."""
+    request = report.planned.plan.request
+    asked: set[str | None] = {*request.partitions} or {request.start, request.end}
+    words = {name: next(iter(outcomes)) for name, outcomes in report.summary.get("partitions", {}).items()}
+    steps = [n.name for n in report.planned.prepared.graph.nodes if n.kind is NodeKind.STEP and n.name in words]
+    key = next(iter(asked))
+    if len(asked) > 1 or key is None or len(steps) < 2:  # noqa: PLR2004 - one step's outcome is the headline's
+        return
+    yield from ("", key)
+    yield from view.columns(([step, Cell(words[step], _OUTCOMES.get(words[step], "bad"))] for step in steps), "  ")
+    if bad := sum(words[step] != "published" for step in steps):
+        yield view.paint("warn", f"  {key} is not complete: {bad} of {len(steps)} steps failed or were not tried")
 
 
 def _failure_lines(group: FailureGroup, view: View) -> Iterator[str]:

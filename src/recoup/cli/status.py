@@ -10,12 +10,15 @@ from recoup.app.loading import all_pipelines
 from recoup.app.status import Status
 from recoup.app.status import status as ask
 from recoup.app.workspace import Workspace
+from recoup.cli.gaps import any_gap, gaps_json, gaps_lines
 from recoup.cli.options import Common, End, Start, Steps
 from recoup.cli.output import Answer
+from recoup.cli.plan_text import run_words
 from recoup.cli.status_text import overview_json, overview_lines, status_json, status_lines
 from recoup.model.errors import ExitCode, RecoupError, UsageError
+from recoup.plan.request import Request
 
-What = Literal["failed", "blocked", "missing", "running", "waived", "stale"]
+What = Literal["failed", "blocked", "missing", "running", "waived", "stale", "unexpected"]
 _USUAL = Common()
 
 
@@ -27,6 +30,7 @@ def status(
     end: End = None,
     step: Steps = None,
     only: Annotated[What | None, Parameter(help="List only what stands so.")] = None,
+    gaps: Annotated[bool, Parameter(help="List only what is not complete, one partition a line.")] = False,
     check: Annotated[bool, Parameter(help="Exit with 3 when it is not complete.")] = False,
     common: Common = _USUAL,
 ) -> Answer:
@@ -34,18 +38,25 @@ def status(
     workspace = common.workspace()
     named = [pipeline] if pipeline else all_pipelines(workspace.settings)
     if len(named) > 1:
-        if start or end or step or only:
+        if start or end or step or only or gaps:
             raise UsageError(
-                "--start, --end, --step and --only are for one pipeline", f"name one of {', '.join(named)}"
+                "--start, --end, --step, --only and --gaps are for one pipeline", f"name one of {', '.join(named)}"
             )
         return _overview(workspace, named, common, check=check)
+    if gaps and only:
+        raise UsageError("--gaps and --only were both given", "a gap is whatever is not complete: leave --only out")
     found = ask(workspace, named[0], start=start, end=end, partitions=partitions, steps=tuple(step or ()))
+    code = ExitCode.PENDING if check and not found.insight.complete else ExitCode.DONE
+    if gaps:
+        fill = run_words(Request(named[0], start, end, partitions, steps=tuple(step or ())), named[0])
+        next_ = common.again(fill if any_gap(found) else _next(found, named[0]))
+        return Answer("status", gaps_json(found), lambda view: gaps_lines(found, view), next_, code)
     return Answer(
         "status",
         status_json(found, only),
         lambda view: status_lines(found, only, view, workspace.clock.now()),
         next=common.again(_next(found, named[0])),
-        exit_code=ExitCode.PENDING if check and not found.insight.complete else ExitCode.DONE,
+        exit_code=code,
     )
 
 
