@@ -100,9 +100,10 @@ def run(
             planned = _saved(prepared, options.plan_file) if options.plan_file else _planned(prepared, request)
             backfilling = _Backfilling(workspace, ledger, lease, store, planned, place, options)
             report = backfilling.run(on_plan, observe)
-            there = rewrite_lost_manifests(
-                ledger, lease.controller, store, prepared.graph, prepared.node_ids, since=there
-            )
+            if not backfilling.owes_manifests:  # or the mark stays where it is, and the next start writes them
+                there = rewrite_lost_manifests(
+                    ledger, lease.controller, store, prepared.graph, prepared.node_ids, since=there
+                )
             with ledger.transaction() as tx:
                 mark_manifests(tx, loaded.name, there)
                 lease.end(tx)
@@ -137,6 +138,7 @@ class _Backfilling:
     planned: Planned
     place: str
     options: RunOptions
+    owes_manifests: bool = False
 
     def run(self, on_plan: Callable[[Planned, str | None], None], observe: Observer) -> RunReport:
         """Open the backfill, run its machine, end it."""
@@ -158,6 +160,7 @@ class _Backfilling:
         finally:
             runner.executor.close()
             runner.publisher.close()
+        self.owes_manifests = runner.publisher.owes
         state = _state(stopping, counts, chosen)
         return self._end(state, backfill, backfill_id, counts, clock.monotonic() - began, signal.number)
 

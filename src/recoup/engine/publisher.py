@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import queue
 import select
-from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -14,7 +13,14 @@ from recoup.lake import layout
 from recoup.lake.disk import FsyncFailedError
 from recoup.lake.manifests import write_manifest
 from recoup.lake.pointers import PublishIntent, Superseded, publish, read_pointer
-from recoup.model.errors import CommitUnknownError, ConflictError, CorruptError, FencedError
+from recoup.model.errors import (
+    CommitUnknownError,
+    ConflictError,
+    CorruptError,
+    DiskFullError,
+    FencedError,
+    RecoupError,
+)
 from recoup.model.manifest import Manifest, Pointer
 from recoup.ports import ObjectStore
 
@@ -39,6 +45,7 @@ class Publisher:
         # One thread, so that manifests of one run arrive in the order of its attempts.
         self._trailing = ThreadPoolExecutor(1, thread_name_prefix="manifests")
         self._last_batch: Future[None] | None = None
+        self._owed: list[tuple[Manifest, str]] = []
         self._outcomes: queue.SimpleQueue[PublishOutcome] = queue.SimpleQueue()
         self._wake_read, self._wake_write = os.pipe()
         os.set_blocking(self._wake_read, False)
@@ -63,7 +70,7 @@ class Publisher:
     def write_manifests(self, manifests: list[tuple[Manifest, str]]) -> None:
         """Those of steps without a table, and of failures: they follow unsynced, the ledger already knows."""
         if manifests:
-            self._last_batch = self._trailing.submit(self._guarded, lambda: self._write(manifests))
+            self._last_batch = self._trailing.submit(self._follow, manifests)
 
     def wait(self, timeout_seconds: float) -> None:
         """Until there is an outcome, or the time is over."""
@@ -86,8 +93,14 @@ class Publisher:
             raise self._error
         return done
 
+    @property
+    def owes(self) -> bool:
+        """Whether manifests could not be written; known once it is closed, and for the next start to write."""
+        return bool(self._owed)
+
     def close(self) -> None:
         """Finish what was begun, but begin no more when something has failed; what it was is told now."""
+        self._trailing.submit(self._follow, [])
         for threads in (self._trailing, self._threads):
             threads.shutdown(wait=True, cancel_futures=self._error is not None)
         os.close(self._wake_read)
@@ -123,17 +136,26 @@ class Publisher:
         message = f"{intent.dataset} {intent.partition}: a newer run is current already"
         return FencedError(message, "nothing to do: what is newer stays")
 
-    def _write(self, manifests: list[tuple[Manifest, str]]) -> None:
-        for manifest, key in manifests:
-            # What succeeded is not tried again in its run; what failed may have been, by somebody who took over.
-            if manifest.outcome == "success" or _newest(self.store, key, manifest)[0] <= manifest.token:
-                write_manifest(self.store, key, manifest, sync=False)
-
-    def _guarded(self, work: Callable[[], None]) -> None:
+    def _follow(self, manifests: list[tuple[Manifest, str]]) -> None:
+        """Write what is owed, in its order; what fails is tried again with the next batch: the ledger knows it all."""
+        self._owed += manifests
+        written = 0
         try:
-            work()
+            for manifest, key in self._owed:
+                self._write(manifest, key)
+                written += 1
+        except (FsyncFailedError, DiskFullError) as error:
+            self._error = error  # raised again in the engine's loop: what is published cannot be written either
+        except RecoupError:
+            pass  # a store that is out of reach for a moment ends no backfill
         except Exception as error:  # noqa: BLE001 - raised again in the engine's loop
             self._error = error
+        del self._owed[:written]
+
+    def _write(self, manifest: Manifest, key: str) -> None:
+        # What succeeded is not tried again in its run; what failed may have been, by somebody who took over.
+        if manifest.outcome == "success" or _newest(self.store, key, manifest)[0] <= manifest.token:
+            write_manifest(self.store, key, manifest, sync=False)
 
 
 def put_manifest(store: ObjectStore, key: str, manifest: Manifest) -> None:
