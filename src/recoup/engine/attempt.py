@@ -175,17 +175,15 @@ class AttemptPerformer:
         return {"rows": held.rows}
 
     def _failed(self, error: BaseException, node: Node) -> dict[str, Any]:
-        """As a result; what was meant for a whole process (`sys.exit`) or loop fails this attempt alone."""
+        """As a result; what was meant for a whole process or loop, or a panic of polars, fails this attempt alone."""
         sys.stderr.write(self._redact("".join(traceback.format_exception(error))))
-        if not isinstance(error, Exception):
-            what = f"raised {type(error).__name__}"
-            if isinstance(error, SystemExit):
-                what = f"called sys.exit({error.code!r})"
-            error = RuntimeError(f"the step {what}").with_traceback(error.__traceback__)
+        if isinstance(error, SystemExit):
+            what = f"the step called sys.exit({error.code!r})"
+            error = RuntimeError(what).with_traceback(error.__traceback__)
         unfit = {"unfit": [error.message, error.remedy]} if isinstance(error, FsyncFailedError) else {}
         return {"failure": self._failure(error, node).to_json(), **unfit}
 
-    def _failure(self, error: Exception, node: Node) -> Failure:
+    def _failure(self, error: BaseException, node: Node) -> Failure:
         """Classified, with the innermost line of the step's own module as its place."""
         own = inspect.getsourcefile(node.step.fn) if node.step else None
         frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename == own]
