@@ -245,6 +245,19 @@ class Database(Protocol):
         """Let go of the connection; the next question opens it again."""
 
 
+class Table(Protocol):
+    """A table of somebody's database, read by the values of one column; nothing is written. Errors: as `Database`."""
+
+    def counts(self) -> list[tuple[Any, int]]:
+        """Each value of the column and how many rows have it, in order."""
+
+    def between(self, first: Any, last: Any) -> Any:  # noqa: ANN401 - the column's values; a polars.DataFrame
+        """The rows from one value to another one, both included, with the types that the table's columns have."""
+
+    def close(self) -> None:
+        """Let go of the connection."""
+
+
 class Days(Protocol):
     """A calendar of days that somebody else keeps: an exchange's, a country's."""
 

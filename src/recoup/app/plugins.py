@@ -12,7 +12,7 @@ from recoup.app.connections import connection_url
 from recoup.app.settings import Settings
 from recoup.model.calendar import Exchange, Holidays
 from recoup.model.errors import ConfigError
-from recoup.ports import Database, Days, Executor, Performer, Sink
+from recoup.ports import Database, Days, Executor, Performer, Sink, Table
 
 PERFORMER = "recoup.app.performer:make"
 """Where workers find what carries their tasks out."""
@@ -67,6 +67,13 @@ def open_database(settings: Settings, name: str) -> Database:
     from recoup.sources.sql import SqlDatabase
 
     return SqlDatabase(connection_url(settings, name), name)
+
+
+def open_table(settings: Settings, name: str, table: str, column: str) -> Table:
+    """A table in the database of that connection, read by one of its columns."""
+    from recoup.sources.table import SqlTable
+
+    return SqlTable(connection_url(settings, name), name, table, column)
 
 
 def open_days(calendar: Exchange | Holidays) -> Days:

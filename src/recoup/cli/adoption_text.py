@@ -45,8 +45,9 @@ def adoption_lines(found: Adoption, view: View) -> Iterator[str]:
     if not found.count:
         yield f"{found.step}: nothing is left to adopt"
         return
-    rows = counted(found.rows, "row")
-    what = f"{counted(found.count, 'partition')}, {counted(found.files, 'file')}, {rows}, {size(found.size_bytes)}"
+    what = f"{counted(found.count, 'partition')}, {counted(found.rows, 'row')}"
+    if found.files:
+        what += f", {counted(found.files, 'file')}, {size(found.size_bytes)}"
     where = ranges(found.partitions, view, found.count)
     if not found.done:
         yield f"nothing has been changed: {found.step} {where} would be adopted: {what}"

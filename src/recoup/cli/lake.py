@@ -9,7 +9,8 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 from recoup.app import lake_care
-from recoup.app.adoption import adopt_files
+from recoup.app.adoption_files import adopt_files
+from recoup.app.adoption_table import adopt_table
 from recoup.app.lake_care import KEEP_DAYS, KEEP_GENERATIONS, Collected
 from recoup.cli.adoption_text import adoption_json, adoption_lines
 from recoup.cli.options import Common
@@ -71,19 +72,30 @@ def view(
     )
 
 
-@app.command(usage="recoup lake adopt PIPELINE STEP --files PATTERN [--yes]")
+@app.command(usage="recoup lake adopt PIPELINE STEP (--files PATTERN | --table TABLE --column NAME) [--yes]")
 def adopt(
     pipeline: Annotated[str, Parameter(help="Whose step.")],
-    step: Annotated[str, Parameter(help="What these files would have been made by.")],
+    step: Annotated[str, Parameter(help="What this would have been made by.")],
     /,
     *,
-    files: Annotated[str, Parameter(metavar="PATTERN", help='Parquet files, such as "old/dt={partition}/*.parquet".')],
+    files: Annotated[
+        str | None, Parameter(metavar="PATTERN", help='Parquet files, such as "old/dt={partition}/*.parquet".')
+    ] = None,
+    table: Annotated[str | None, Parameter(metavar="TABLE", help="Rows of connection:schema.table.")] = None,
+    column: Annotated[str | None, Parameter(metavar="NAME", help="The column that holds the partition.")] = None,
     yes: Annotated[bool, Parameter(help="Do it; without, it only shows what would be adopted.")] = False,
     common: Common = _USUAL,
 ) -> Answer:
-    """Take files that are there already as published partitions of a step; nothing is moved or copied."""
-    found = adopt_files(common.workspace(), pipeline, step, files, yes=yes)
-    again = " ".join(["recoup lake adopt", pipeline, step, "--files", shlex.quote(files), "--yes"])
+    """Take what is there already as published partitions of a step: files where they lie, or rows of a table."""
+    workspace = common.workspace()
+    if files is not None and table is None and column is None:
+        found, words = adopt_files(workspace, pipeline, step, files, yes=yes), ["--files", files]
+    elif files is None and table is not None and column is not None:
+        found = adopt_table(workspace, pipeline, step, table, column, yes=yes)
+        words = ["--table", table, "--column", column]
+    else:
+        raise UsageError("what is to be adopted?", "give --files PATTERN, or --table TABLE and --column NAME")
+    again = shlex.join(["recoup", "lake", "adopt", pipeline, step, *words, "--yes"])
     return Answer(
         "lake adopt",
         adoption_json(found),

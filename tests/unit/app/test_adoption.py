@@ -7,9 +7,9 @@ import polars as pl
 import pytest
 
 import recoup as rc
-from recoup.app import adoption
+from recoup.app import adoption_files
 from recoup.app.adoptable import opened
-from recoup.app.adoption import adopt_files
+from recoup.app.adoption_files import adopt_files
 from recoup.app.lake_care import gc, view
 from recoup.app.ledger_care import verify
 from recoup.app.publications import ls, show
@@ -249,7 +249,7 @@ def test_killed_half_way_the_same_command_does_the_rest(project, monkeypatch, at
     """Two partitions at a time: manifests and pointers of the first two, then of the next two."""
     old = project.root / "old"
     old_history(old)
-    monkeypatch.setattr(adoption, "AT_ONCE", 2)
+    monkeypatch.setattr(adoption_files, "AT_ONCE", 2)
     calls, real = [], LocalStore.put_all_new
 
     def dies(self, items):
@@ -338,7 +338,7 @@ def test_a_file_that_changes_meanwhile_is_refused(project, monkeypatch):
             file.write(b"more")
         return found
 
-    monkeypatch.setattr(adoption, "opened", grows)
+    monkeypatch.setattr(adoption_files, "opened", grows)
     with pytest.raises(RefusedError, match=r"part-0.parquet changed while it was read"):
         adopt_files(project.workspace, "days", "raw", pattern(old), yes=True)
     assert ls(project.workspace, "days") == []

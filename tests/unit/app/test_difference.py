@@ -1,6 +1,6 @@
 import pytest
 
-from recoup.app.adoption import adopt_files
+from recoup.app.adoption_files import adopt_files
 from recoup.app.difference import difference
 from recoup.app.rollback import rollback
 from recoup.model.errors import PartitionError, UsageError

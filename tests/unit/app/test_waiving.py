@@ -3,7 +3,7 @@ from contextlib import closing
 
 import pytest
 
-from recoup.app.adoption import adopt_files
+from recoup.app.adoption_files import adopt_files
 from recoup.app.ledger_care import verify
 from recoup.app.rebuild import rebuild
 from recoup.app.rollback import rollback
