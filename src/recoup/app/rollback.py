@@ -222,6 +222,8 @@ class _RollingBack:
         tx.publish([(p, known.readers(known.graph.nodes[m.node], m.ordinal)) for m, p in pairs if p.token in moved])
         ended = [(p.token, p.node, p.ordinal) for _, p in pairs]
         tx.release([row for row in ended if row[0] in moved], state="succeeded")
+        for _, node, ordinal in (row for row in ended if row[0] in moved):
+            tx.mark_stale(node, range(ordinal, ordinal + 1))
         # In doubt, the intent stays open: whether its pointer moved is settled before the next run.
         tx.release([row for row in ended if row[0] not in moved], state="lost")
 

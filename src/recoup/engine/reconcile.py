@@ -17,16 +17,7 @@ from recoup.ledger.staleness import ROLLBACK
 from recoup.ledger.transaction import Transaction
 from recoup.ledger.writer import Ledger
 from recoup.model.graph import Graph, Node, NodeKind
-from recoup.model.relation import parents
 from recoup.ports import ObjectStore
-
-_CHANGED_SINCE = """
-SELECT 1 FROM publications WHERE node = :node AND ordinal >= :start AND ordinal < :stop AND state = 'current'
-    AND published_at > (SELECT claimed_at FROM attempts WHERE token = :token)
-UNION ALL
-SELECT 1 FROM observations WHERE node = :node AND ordinal >= :start AND ordinal < :stop
-    AND observed_at > (SELECT claimed_at FROM attempts WHERE token = :token)
-"""
 
 
 def reconcile(
@@ -81,24 +72,13 @@ class _Settling:
         for p in moved:
             tx.execute("UPDATE attempts SET state = 'succeeded', rows = ? WHERE token = ?", (p.rows, p.token))
             tx.event("reconciled", token=p.token)
-            if p.reason.startswith(ROLLBACK) or self._was_overtaken(tx, p):
+            if p.reason.startswith(ROLLBACK):
                 tx.mark_stale(p.node, range(p.ordinal, p.ordinal + 1))
         tx.close_runs([p.run for p in moved if p.run is not None and self._is_complete(tx, p)])
 
     def _readers(self, publication: Publication) -> list[tuple[NodeId, range]]:
         touched = self.graph.touched_by(self.by_id[publication.node].index, publication.ordinal)
         return [(self.node_ids[reader], span) for reader, span in touched]
-
-    def _was_overtaken(self, tx: Transaction, publication: Publication) -> bool:
-        """Whether something that it read has changed since it was claimed."""
-        node = self.by_id[publication.node]
-        for edge in node.edges:
-            parent = self.graph.nodes[edge.parent]
-            span = parents(edge.relation, node.partitions, parent.partitions, publication.ordinal)
-            bounds = {"node": self.node_ids[parent.index], "start": span.start, "stop": span.stop}
-            if tx.execute(_CHANGED_SINCE, {**bounds, "token": publication.token}).fetchone():
-                return True
-        return False
 
     def _is_complete(self, tx: Transaction, publication: Publication) -> bool:
         """Whether this was the last step of its run."""

@@ -54,6 +54,7 @@ WHERE a.token = (SELECT max(token) FROM attempts WHERE node = ? AND ordinal = ?)
   AND a.failure IS NOT NULL AND a.state <> 'cancelled' AND a.controller <> ?
   AND a.ended_at >= (SELECT started_at FROM controllers WHERE controller = ?)
 """
+_MADE = "SELECT state FROM attempts WHERE node = ? AND ordinal = ? ORDER BY token DESC LIMIT 1"
 LOOK_SECONDS = 0.2
 """How often the loop looks at wishes and at other controllers when nothing else wakes it."""
 MANIFESTS_AT_ONCE = 256
@@ -464,7 +465,9 @@ class Runner:
 
     def _ended_elsewhere(self, tx: Transaction, node_id: NodeId, node: int, ordinal: int) -> events.Event | None:
         """None while whoever tried it last waits to try it again."""
-        if self._is_current(tx, node_id, ordinal):
+        if self._is_current(tx, node_id, ordinal) and tx.execute(_MADE, (node_id, ordinal)).fetchone() == (
+            "succeeded",
+        ):
             return events.Succeeded(node, ordinal)
         match self._failed_elsewhere(tx, node, ordinal):
             case None:

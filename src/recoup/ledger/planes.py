@@ -14,6 +14,8 @@ _FEW = 64
 
 PUBLISHED = "published"
 STALE = "stale"
+WAS_STALE = "was-stale"
+"""What was stale when it was claimed: stale again, should the attempt not replace it."""
 RUNNING = "running"
 BLOCKED = "blocked"
 EXPECTED = "expected"

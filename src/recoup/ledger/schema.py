@@ -27,7 +27,7 @@ CREATE TABLE members (
 ) STRICT, WITHOUT ROWID;
 CREATE UNIQUE INDEX member_ids ON members (scope, id);
 
--- Facts as bitmaps, 4,096 ordinals a chunk: published, stale, running, blocked, expected, tried, pointed,
+-- Facts as bitmaps, 4,096 ordinals a chunk: published, stale, was-stale, running, blocked, expected, tried, pointed,
 -- waived, failed:<kind>, code:<version>.
 CREATE TABLE planes (
     node INTEGER NOT NULL, plane TEXT NOT NULL, chunk INTEGER NOT NULL, bits BLOB NOT NULL,

@@ -1,8 +1,8 @@
 """What must be stale, and what may be, from the facts: the input version stored with a publication against today's.
 
-`must` holds partitions whose inputs differ from what they were made from, and those that an attempt was begun on
-since and did not make. `may` adds those of which an input has changed since, even if it was changed back, and those
-that were rolled back: it is what the ledger's writer marks, as exactly as the facts tell, and what a rebuild restores.
+`must` holds partitions whose inputs differ from what they were made from. `may` adds those of which an input has
+changed since, even if it was changed back, and those that were rolled back: it is what the ledger's writer marks, as
+exactly as the facts tell, and what a rebuild restores.
 """
 
 from __future__ import annotations
@@ -100,13 +100,13 @@ class _Checking:
             for e in node.edges
             if e.parent in self.sources and not self.sources[e.parent].versions
         ]
-        unmade, running = _unmade(self.db, node_id), _running(self.db, node_id)
+        running = _running(self.db, node_id)
         must, may, unchecked = [], [], 0
         for made in self.current[node.index].made:
             idle = made.ordinal not in running
             comparable = not unversioned or made.token in self.reads
             unchecked += not comparable
-            if idle and (unmade.get(made.ordinal, 0) > made.token or (comparable and self._differs(node, made))):
+            if idle and comparable and self._differs(node, made):
                 must.append(made.ordinal)
             elif made.rolled_back or self._touched(node, made):
                 may.append(made.ordinal)
@@ -224,16 +224,10 @@ def _source(db: sqlite3.Connection, node: NodeId, present: Mapping[NodeId, Parti
 
 
 def _running(db: sqlite3.Connection, node: NodeId) -> set[int]:
-    rows = db.execute("SELECT ordinal FROM attempts WHERE node = ? AND state = 'running'", (node,))
-    return {row[0] for row in rows}
-
-
-def _unmade(db: sqlite3.Connection, node: NodeId) -> dict[int, int]:
-    """The newest attempt of each partition that ended without making it."""
-    return dict(
-        db.execute(
-            "SELECT ordinal, max(token) FROM attempts WHERE node = ?"
-            " AND state IN ('failed', 'lost', 'cancelled', 'released') GROUP BY ordinal",
-            (node,),
-        ).fetchall()
+    """What is being made, or may have been: its pointer has not been asked yet."""
+    rows = db.execute(
+        "SELECT ordinal FROM attempts WHERE node = :node AND state = 'running'"
+        " UNION SELECT ordinal FROM publications WHERE node = :node AND state = 'intent'",
+        {"node": node},
     )
+    return {row[0] for row in rows}

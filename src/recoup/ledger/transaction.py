@@ -30,6 +30,10 @@ from recoup.model.errors import FencedError
 
 ANY = -1
 """Where an attempt's reads say that it would have read any partition."""
+_DOUBTFUL = (
+    "SELECT p.node, p.ordinal FROM publications p JOIN attempts a USING (token)"
+    " WHERE p.state = 'intent' AND a.state <> 'running'"
+)
 
 
 class Transaction:
@@ -40,6 +44,7 @@ class Transaction:
         self._planes = planes
         self._rows = rows
         self._durations: dict[NodeId, tuple[int, float]] = {}
+        self._doubtful: frozenset[tuple[int, int]] | None = None
         self.now = now
 
     # --- attempts
@@ -99,7 +104,9 @@ class Transaction:
             ours.append(Claimed(token, claim, self._tries(claim) + 1))
             self._planes.mark(claim.node, plane_names.RUNNING, claim.ordinal)
             # Pins are read in this transaction: whatever is republished from now on marks this one stale again.
-            self._planes.clear(claim.node, plane_names.STALE, claim.ordinal)
+            if self._planes.has(claim.node, plane_names.STALE, claim.ordinal):
+                self._planes.mark(claim.node, plane_names.WAS_STALE, claim.ordinal)
+                self._planes.clear(claim.node, plane_names.STALE, claim.ordinal)
         self._db.executemany(
             "INSERT INTO attempts (token, run, node, ordinal, number, state, controller, backfill, decision,"
             " code_version, claimed_at) VALUES (?, ?, ?, ?, ?, 'running', ?, ?, ?, ?, ?)",
@@ -132,7 +139,7 @@ class Transaction:
     def succeed(self, successes: Sequence[Succeeded]) -> None:
         """Attempts that made their output: durable before anything that depends on it starts."""
         self._end([_ended("succeeded", s.publication.token, s.measured) for s in successes])
-        self.publish([(s.publication, s.stale) for s in successes], clear_stale=False)
+        self.publish([(s.publication, s.stale) for s in successes])
         # Last, because one of them may have read what another of them has just replaced.
         for success in successes:
             self._planes.clear(success.publication.node, plane_names.RUNNING, success.publication.ordinal)
@@ -140,7 +147,7 @@ class Transaction:
         self._events("succeeded", [s.publication.token for s in successes])
 
     def fail(self, failures: Sequence[Failed]) -> None:
-        """Attempts that did not; a publication that was there before stays and is stale."""
+        """Attempts that did not; a publication that was there before stays, as stale as it was."""
         self._end(
             [_ended(f.state, f.token, f.measured, f.failure.message, json.dumps(f.failure.to_json())) for f in failures]
         )
@@ -184,21 +191,28 @@ class Transaction:
 
     def forget_intents(self, tokens: Sequence[Token]) -> None:
         """These pointers did not move."""
-        self._db.executemany(
-            "UPDATE publications SET state = 'void' WHERE token = ? AND state = 'intent'", [(t,) for t in tokens]
-        )
+        self._doubtful = None
+        for token in tokens:
+            voided = self._db.execute(
+                "UPDATE publications SET state = 'void' WHERE token = ? AND state = 'intent' RETURNING node, ordinal",
+                (token,),
+            ).fetchall()
+            for node, ordinal in voided:
+                if not self._planes.has(node, plane_names.RUNNING, ordinal):
+                    self._as_before(node, ordinal)
 
-    def publish(
-        self, publications: Sequence[tuple[Publication, Sequence[tuple[NodeId, range]]]], *, clear_stale: bool = True
-    ) -> None:
-        """Make these what their partitions show; who reads one becomes stale if its digest is another one."""
+    def publish(self, publications: Sequence[tuple[Publication, Sequence[tuple[NodeId, range]]]]) -> None:
+        """Make these what their partitions show; who reads one becomes stale if its digest is another one.
+
+        What is published is as stale as it was marked since its inputs were pinned.
+        """
         appended = []
         for new, readers in publications:
             old = self._supersede(new) if self._planes.has(new.node, plane_names.POINTED, new.ordinal) else None
             generation = old[1] + 1 if old else 1
             if not (new.nonce and self._was_intended(new.token, generation)):
                 appended.append((new, generation))
-            self._show(new, clear_stale=clear_stale)
+            self._show(new)
             if old is None or old[0] != new.digest:
                 for node, ordinals in readers:
                     self.mark_stale(node, ordinals)
@@ -206,15 +220,18 @@ class Transaction:
         self._insert_publications(appended, "current")
 
     def mark_stale(self, node: NodeId, ordinals: range) -> None:
-        """What was read has changed: what is published or being made of it no longer matches."""
+        """What was read has changed: what is published, being made, or perhaps published of it no longer matches."""
         for plane in (plane_names.PUBLISHED, plane_names.RUNNING):
             self._planes.overlay(node, plane_names.STALE, plane, ordinals)
+        for doubtful, ordinal in self._in_doubt():
+            if doubtful == node and ordinal in ordinals:
+                self._planes.mark(node, plane_names.STALE, ordinal)
 
     def mark_who_read(self, node: NodeId, ordinal: int) -> None:
         """The same for those of which only their attempt tells what they read: the newest, or another pipeline's."""
         rows = self._db.execute(
             "SELECT a.node, a.ordinal FROM reads r JOIN attempts a USING (token)"
-            " LEFT JOIN publications p ON p.token = a.token AND p.state = 'current'"
+            " LEFT JOIN publications p ON p.token = a.token AND p.state IN ('current', 'intent')"
             " WHERE r.node = ? AND r.ordinal IN (?, ?) AND (p.token IS NOT NULL OR a.state = 'running')",
             (node, ordinal, ANY),
         ).fetchall()
@@ -309,6 +326,7 @@ class Transaction:
 
     def _end(self, rows: Sequence[tuple[Any, ...]]) -> None:
         """Close attempts; each row ends with its token, which must still be running."""
+        self._doubtful = None
         changed = self._db.executemany(
             "UPDATE attempts SET state = ?, ended_at = ?, started_at = ?, rows = ?, log = ?, peak_memory_bytes = ?,"
             " cpu_seconds = ?, message = ?, failure = ? WHERE token = ? AND state = 'running'",
@@ -320,21 +338,36 @@ class Transaction:
 
     def _idle(self, node: NodeId, ordinal: int) -> None:
         self._planes.clear(node, plane_names.RUNNING, ordinal)
-        if self._planes.has(node, plane_names.PUBLISHED, ordinal):
+        if (node, ordinal) not in self._in_doubt():
+            self._as_before(node, ordinal)
+
+    def _as_before(self, node: NodeId, ordinal: int) -> None:
+        """What is shown was not replaced: it is stale if it was, or if an input has changed since."""
+        if not self._planes.has(node, plane_names.PUBLISHED, ordinal):
+            self._planes.clear(node, plane_names.STALE, ordinal)
+        elif self._planes.has(node, plane_names.WAS_STALE, ordinal):
             self._planes.mark(node, plane_names.STALE, ordinal)
+        self._planes.clear(node, plane_names.WAS_STALE, ordinal)
+
+    def _in_doubt(self) -> frozenset[tuple[int, int]]:
+        """Whose pointer may have moved, and nobody was left to write it down."""
+        if self._doubtful is None:
+            self._doubtful = frozenset(self._db.execute(_DOUBTFUL))
+        return self._doubtful
 
     def _unblock(self, node: NodeId, ordinal: int) -> None:
         if self._planes.has(node, plane_names.BLOCKED, ordinal):
             self._planes.clear(node, plane_names.BLOCKED, ordinal)
             self._db.execute("DELETE FROM blocks WHERE node = ? AND ordinal = ?", (node, ordinal))
 
-    def _show(self, new: Publication, *, clear_stale: bool) -> None:
+    def _show(self, new: Publication) -> None:
         """The planes of a publication; one that takes the partition away clears them."""
         node, ordinal, code = new.node, new.ordinal, plane_names.CODE + new.code_version
         self._planes.clear_family(node, plane_names.FAILED, ordinal)
         self._unblock(node, ordinal)
         self._planes.clear_family(node, plane_names.CODE, ordinal, but=code)
         self._planes.mark(node, plane_names.POINTED, ordinal)
+        self._planes.clear(node, plane_names.WAS_STALE, ordinal)
         if new.run is None:
             for plane in (plane_names.PUBLISHED, code, plane_names.STALE):
                 self._planes.clear(node, plane, ordinal)
@@ -342,8 +375,6 @@ class Transaction:
         self.unwaive(node, ordinal)
         self._planes.mark(node, plane_names.PUBLISHED, ordinal)
         self._planes.mark(node, code, ordinal)
-        if clear_stale:
-            self._planes.clear(node, plane_names.STALE, ordinal)
 
     def _was_intended(self, token: Token, generation: int) -> bool:
         """Turn the intent of this token into what is current."""

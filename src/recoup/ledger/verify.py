@@ -63,7 +63,9 @@ def differences(stored: Planes, facts: Planes, sources: frozenset[NodeId]) -> It
     for node in sorted(stored.keys() | facts.keys()):
         have, want = stored.get(node, {}), facts.get(node, {})
         for plane in sorted(have.keys() | want.keys()):
-            if plane in (planes.EXPECTED, planes.STALE) or (plane == planes.PUBLISHED and node in sources):
+            if plane in (planes.EXPECTED, planes.STALE, planes.WAS_STALE) or (
+                plane == planes.PUBLISHED and node in sources
+            ):
                 continue
             shown, true = have.get(plane, EMPTY), want.get(plane, EMPTY)
             if shown != true:

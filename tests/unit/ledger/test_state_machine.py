@@ -70,6 +70,7 @@ class Known:
     void: bool = False
     shown: list[Shown] = field(default_factory=list)
     stale: bool = False
+    was_stale: bool = False
     code: str | None = None
     failed: str | None = None
     blocked: str | None = None
@@ -140,7 +141,8 @@ class LedgerComparison(RuleBasedStateMachine):
             attempt = Attempt(got.token, place, got.claim.run, got.number, decision)
             self.attempts.append(attempt)
             known.running, known.intent, known.void = attempt, None, False
-            known.stale, known.code, known.tried = False, code, True
+            known.stale, known.was_stale = False, known.stale or known.was_stale
+            known.code, known.tried = code, True
         self.events["claimed"] += len(free)
 
     @precondition(lambda self: self.running())
@@ -158,7 +160,7 @@ class LedgerComparison(RuleBasedStateMachine):
             tx.fail(failed)
             tx.release([(self.token(place), *place) for place in released])
         for success in made:
-            self.show(success.publication, fresh=False)
+            self.show(success.publication)
         for success in made:
             self.over((success.publication.node, success.publication.ordinal), "succeeded")
         for failure in failed:
@@ -183,7 +185,7 @@ class LedgerComparison(RuleBasedStateMachine):
         place = data.draw(st.sampled_from([p for p, known in self.known.items() if known.intent]))
         with self.change(which) as tx:
             tx.forget_intents([self.token(place)])
-        self.known[place].intent, self.known[place].void = None, True
+        self.known[place].intent, self.known[place].void = None, True  # its attempt goes on, and ends by failing
 
     @precondition(lambda self: self.left)
     @rule(which=st.integers(0, 1), moved=st.booleans(), data=st.data())
@@ -203,7 +205,9 @@ class LedgerComparison(RuleBasedStateMachine):
                 tx.forget_intents([Token(token)])
         if moved:
             next(attempt for attempt in self.attempts if attempt.token == token).state = "succeeded"
-            self.show(publication, fresh=True)
+            self.show(publication)
+        elif not self.known[place].running:
+            self.as_before(self.known[place])
 
     @rule(
         which=st.integers(0, 1), places=st.lists(st.sampled_from(PLACES), max_size=3), why=st.sampled_from(["a", "b"])
@@ -409,16 +413,16 @@ class LedgerComparison(RuleBasedStateMachine):
             code_version=code,
         )
 
-    def show(self, new: Publication, *, fresh: bool) -> None:
-        """Make it current; `fresh` when nothing can have changed below it meanwhile."""
+    def show(self, new: Publication) -> None:
+        """Make it current; as stale as it was marked since it was claimed."""
         place = (new.node, new.ordinal)
         known, now = self.known[place], self.clock.now().timestamp()
         old = known.current
         if known.shown:
             known.shown[-1].until = now
         known.shown.append(Shown(new, now))
-        known.failed = known.blocked = None
-        if fresh or new.run is None:
+        known.failed, known.blocked, known.was_stale = None, None, False
+        if new.run is None:
             known.stale = False
         if old is None or old.digest != new.digest:
             for node, ordinals in readers(place):
@@ -427,8 +431,14 @@ class LedgerComparison(RuleBasedStateMachine):
     def touch(self, node: NodeId, ordinals: range) -> None:
         for ordinal in ordinals:
             known = self.known.get((node, ordinal))
-            if known and (known.published or known.running):
+            if known and (known.published or known.running or self.in_doubt((node, ordinal))):
                 known.stale = True
+
+    def in_doubt(self, place: Place) -> bool:
+        return any((left.node, left.ordinal) == place for left in self.left.values())
+
+    def as_before(self, known: Known) -> None:
+        known.stale, known.was_stale = known.published and (known.stale or known.was_stale), False
 
     def over(self, place: Place, state: str) -> Attempt:
         known = self.known[place]
@@ -443,7 +453,8 @@ class LedgerComparison(RuleBasedStateMachine):
 
     def not_made(self, place: Place, state: str, failure: Failure | None) -> None:
         known, attempt = self.known[place], self.over(place, state)
-        known.stale = known.stale or known.published
+        if not self.in_doubt(place):
+            self.as_before(known)
         if failure is None:
             return
         attempt.message, attempt.kind = failure.message, failure.kind.value
@@ -458,6 +469,7 @@ class LedgerComparison(RuleBasedStateMachine):
                 "published": known.published,
                 "pointed": known.shown,
                 "stale": known.stale,
+                "was-stale": known.was_stale,
                 "blocked": known.blocked,
                 "tried": known.tried,
             }
@@ -490,6 +502,48 @@ def test_a_reader_that_ends_in_the_same_commit_is_stale(tmp_path, order):
         tx.succeed([Succeeded(p, Measured(0, 1), tuple(readers((p.node, 0)))) for p in made])
         assert tx.plane_has(DOWN, "stale", 0)
         assert not tx.plane_has(UP, "stale", 0)
+    ledger.close()
+
+
+@pytest.mark.parametrize("changed", [False, True], ids=["nothing changed", "its input changed meanwhile"])
+@pytest.mark.parametrize("stale", [False, True], ids=["fresh", "stale"])
+@pytest.mark.parametrize("end", ["released", "lost", "failed"])
+def test_what_was_not_replaced_is_as_stale_as_it_was(tmp_path, end, stale, changed):
+    """Given back because somebody stopped the run: it is stale by its input only if its input is another one."""
+    ledger = Ledger(tmp_path / "ledger.db", FakeClock())
+    with ledger.transaction() as tx:
+        run = tx.open_run("run", "p", "days", 0, "2013-01-01", 0.0)
+        [first] = tx.claim([Claim(DOWN, 0, run, "missing", "v1")], 1, None)
+        tx.succeed([Succeeded(Publication(first.token, DOWN, 0, run.run, "d1", "v1", "i", 0.0), Measured(0, 1))])
+        if stale:
+            tx.mark_stale(DOWN, range(1))
+        [again] = tx.claim([Claim(DOWN, 0, run, "stale(code)", "v2")], 1, None)
+        if changed:
+            tx.mark_stale(DOWN, range(1))
+        if end == "failed":
+            tx.fail([Failed(again.token, DOWN, 0, failure(KINDS[0]), Measured(0, 1))])
+        else:
+            tx.release([(again.token, DOWN, 0)], state=end)
+        assert tx.plane_has(DOWN, "stale", 0) == (stale or changed)
+        assert not tx.plane_has(DOWN, "was-stale", 0)
+    ledger.close()
+
+
+def test_what_changes_while_a_publication_is_in_doubt_makes_it_stale(tmp_path):
+    """Its controller died behind the swap; whatever is published before somebody asks the pointer still counts."""
+    ledger = Ledger(tmp_path / "ledger.db", FakeClock())
+    with ledger.transaction() as tx:
+        run = tx.open_run("run", "p", "days", 0, "2013-01-01", 0.0)
+        [ours] = tx.claim([Claim(DOWN, 0, run, "missing", "v1")], 1, None)
+        publication = Publication(ours.token, DOWN, 0, run.run, "d1", "v1", "i", 0.0, nonce="n")
+        tx.intend([publication])
+    with ledger.transaction() as tx:
+        tx.release([(ours.token, DOWN, 0)], state="lost")
+    with ledger.transaction() as tx:
+        tx.mark_stale(DOWN, range(1))
+    with ledger.transaction() as tx:
+        tx.publish([(publication, ())])
+        assert tx.plane_has(DOWN, "stale", 0)
     ledger.close()
 
 
