@@ -2,8 +2,8 @@
 
 Comments that nobody sees on the page say what a block is: `<!-- file: NAME -->` is written, `<!-- run -->` is typed,
 line by line, and its output compared; `<!-- edit: NAME: OLD => NEW -->` changes a file in between. What only makes the
-ground for a page stands within such a comment: `<!-- file: NAME` up to `-->`, and `<!-- type: COMMAND -->`. Where a
-page shows only part of an answer, `…` on a line of its own stands for the rest.
+ground for a page stands within such a comment: `<!-- file: NAME` up to `-->`, `<!-- type: COMMAND -->`, and
+`<!-- python: FILE -->`, which is run. Where a page shows only part of an answer, `…` stands on a line of its own.
 
 Run as a program, it writes today's answers into the pages: `python tests/acceptance/pages.py docs/guides/backfill.md`.
 """
@@ -24,6 +24,7 @@ BLOCK = re.compile(
     r"<!-- (?:file: (?P<file>\S+)|run) -->\n```\w+\n(?P<body>.*?)```\n"
     r"|<!-- file: (?P<ground>\S+)\n(?P<text>.*?)-->\n"
     r"|<!-- type: (?P<typed>[^\n]+?) -->\n"
+    r"|<!-- python: (?P<program>\S+) -->\n"
     r"|<!-- edit: (?P<edited>\S+): (?P<old>[^\n]+?) => (?P<new>[^\n]+?) -->\n",
     re.DOTALL,
 )
@@ -73,6 +74,8 @@ def played(text, folder, environ=None):
             (folder / name).write_text(match["body"] or match["text"])
         elif match["typed"]:
             type_in(folder, match["typed"], environ)
+        elif match["program"]:
+            subprocess.run([sys.executable, match["program"]], cwd=folder, timeout=60, check=True)
         elif match["edited"]:
             path = folder / match["edited"]
             before = path.read_text()
