@@ -120,7 +120,6 @@ class Control:
             graph=prepared.graph,
             snapshot=prepared.snapshot,
             node_ids=prepared.node_ids,
-            source_versions=prepared.source_versions,
             clock=self.ledger.clock,
             logs=self.workspace.settings.state / "logs",
             backfill_id=ADOPTED,

@@ -189,7 +189,6 @@ class _Backfilling:
                 graph=prepared.graph,
                 snapshot=prepared.snapshot,
                 node_ids=prepared.node_ids,
-                source_versions=prepared.source_versions,
                 clock=clock,
                 logs=self.workspace.settings.state / "logs",
                 backfill_id=backfill_id,

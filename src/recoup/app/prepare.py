@@ -36,7 +36,6 @@ class Prepared:
     graph: Graph
     node_ids: Sequence[NodeId]
     code_versions: Sequence[str]
-    source_versions: Mapping[int, Mapping[int, str]]
     snapshot: Snapshot
 
 
@@ -77,8 +76,7 @@ def prepare(ledger: Ledger, pipeline: Pipeline, outside: Outside, now: datetime)
         )
         for node, node_id in zip(graph.nodes, node_ids, strict=True)
     )
-    observed = {index: seen.versions for index, seen in sources.items()}
-    return Prepared(pipeline, graph, node_ids, versions, observed, Snapshot(states, now))
+    return Prepared(pipeline, graph, node_ids, versions, Snapshot(states, now))
 
 
 def _calendars(graph: Graph, now: datetime, outside: Outside) -> list[PartitionSet]:

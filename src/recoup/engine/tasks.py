@@ -39,7 +39,6 @@ class TaskMaker:
     graph: Graph
     snapshot: Snapshot
     node_ids: Sequence[NodeId]
-    source_versions: Mapping[int, Mapping[int, str]]
     clock: Clock
     logs: Path
     backfill_id: str
@@ -105,7 +104,10 @@ class TaskMaker:
         if isinstance(edge.relation, Newest):
             span = over_by(span, parent.partitions, edge.relation, run_as_of)
         if parent.kind is NodeKind.SOURCE:
-            pinned = self._of_source(edge, parent, span)
+            seen = self._of_source(tx, edge, parent, span)
+            if isinstance(seen, str):
+                return seen
+            pinned = seen
         else:
             found = self._current(tx, edge, parent, span, run_as_of)
             if reason := self._too_late(edge, parent, span, found):
@@ -148,12 +150,13 @@ class TaskMaker:
             given["partition_of"] = {f.path: name(p.publication.ordinal) for p in found for f in p.publication.files}
         return given
 
-    def _of_source(self, edge: Edge, source: Node, span: range) -> _Pinned:
-        """What the source had when the plan was made."""
-        there = self.snapshot.states[source.index].published.within(span)
+    def _of_source(self, tx: Transaction, edge: Edge, source: Node, span: range) -> _Pinned | str:
+        """What the source had when anybody asked it last; or that it has no longer what the plan counted on."""
+        there, versions = tx.observed(self.node_ids[source.index], span)
+        if gone := self.snapshot.states[source.index].published.within(span) - there:
+            return f"{source.name} no longer has {', '.join(source.partitions.ranges_text(gone))}"
         if isinstance(edge.relation, Newest):
             there = PartitionSet.of([there.last] if there.last is not None else [])
-        versions = self.source_versions.get(source.index, {})
         named = [(ordinal, source.partitions.name(ordinal)) for ordinal in there]
         reads = [InputRead(source.name, name, "", versions.get(ordinal, "")) for ordinal, name in named]
         return _Pinned(reads, {"partitions": [name for _, name in named]})

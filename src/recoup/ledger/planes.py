@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 
-from recoup.model.partition import CHUNK_BITS
+from recoup.model.partition import CHUNK_BITS, PartitionSet
 
 CHUNK_BYTES = CHUNK_BITS // 8
 _SHIFT = CHUNK_BITS.bit_length() - 1
@@ -44,6 +44,13 @@ class PlaneCache:
     def has(self, node: int, plane: str, ordinal: int) -> bool:
         """Whether the bit is set."""
         return bool(self._chunks(node, plane).get(ordinal >> _SHIFT, 0) >> (ordinal & _MASK) & 1)
+
+    def within(self, node: int, plane: str, span: range) -> PartitionSet:
+        """Those of a span whose bit is set."""
+        first, last = span.start >> _SHIFT, span.stop - 1 >> _SHIFT
+        chunks = ((chunk, bits) for chunk, bits in self._chunks(node, plane).items() if first <= chunk <= last)
+        parts = [(chunk, bits.to_bytes(CHUNK_BYTES, "little")) for chunk, bits in chunks]
+        return PartitionSet.from_chunks(parts).within(span)
 
     def mark(self, node: int, plane: str, ordinal: int) -> None:
         """Set one bit."""

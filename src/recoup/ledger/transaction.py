@@ -27,6 +27,7 @@ from recoup.ledger.planes import PlaneCache
 from recoup.ledger.reader import newest_row, published_rows
 from recoup.ledger.row_numbers import RowNumbers
 from recoup.model.errors import FencedError
+from recoup.model.partition import PartitionSet
 
 ANY = -1
 """Where an attempt's reads say that it would have read any partition."""
@@ -103,7 +104,7 @@ class Transaction:
             token = Token(self._rows.next("attempts", "token"))
             ours.append(Claimed(token, claim, self._tries(claim) + 1))
             self._planes.mark(claim.node, plane_names.RUNNING, claim.ordinal)
-            # Pins are read in this transaction: whatever is republished from now on marks this one stale again.
+            # Pins are read in this transaction: whatever is republished or observed from now on marks it stale again.
             if self._planes.has(claim.node, plane_names.STALE, claim.ordinal):
                 self._planes.mark(claim.node, plane_names.WAS_STALE, claim.ordinal)
                 self._planes.clear(claim.node, plane_names.STALE, claim.ordinal)
@@ -263,6 +264,14 @@ class Transaction:
         """Of what is current, the newest, if there is any."""
         found = newest_row(self._db, node, ordinals, as_of)
         return [] if found is None else [found]
+
+    def observed(self, source: NodeId, ordinals: range) -> tuple[PartitionSet, Mapping[int, str]]:
+        """What a source had of these when it was last asked, with its versions where it knows any."""
+        rows = self._db.execute(
+            "SELECT ordinal, version FROM observations WHERE node = ? AND ordinal >= ? AND ordinal < ?",
+            (source, ordinals.start, ordinals.stop),
+        )
+        return self._planes.within(source, plane_names.PUBLISHED, ordinals), dict(rows.fetchall())
 
     def columns_of(self, node: NodeId) -> dict[str, str]:
         """The columns of the node's newest table; none when it has never made one."""

@@ -1,5 +1,6 @@
 """What a source has: by its files, or by a function of the pipeline's."""
 
+import json
 from datetime import UTC, datetime
 
 import pytest
@@ -7,10 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import recoup as rc
+from recoup.app.backfilling import RunOptions, run
+from recoup.app.ledger_care import verify
 from recoup.app.observing import _regex, presence
 from recoup.app.outside import Outside
+from recoup.app.publications import ls
 from recoup.model.errors import ExitCode, RecoupError, UnreachableError
 from recoup.model.graph import Graph
+from recoup.plan.request import Request
 
 NOW = datetime(2025, 6, 1, 12, tzinfo=UTC)
 DAYS = rc.Daily("2013-01-01", "2013-01-07")
@@ -18,6 +23,35 @@ DAYS = rc.Daily("2013-01-01", "2013-01-07")
 
 def nobody(name):
     raise AssertionError(f"nobody asked for the database {name}")
+
+
+# ------------------------------------------------------------------------------------- while a run is under way
+
+
+def test_what_others_observe_between_plan_and_claim_is_what_is_read(project):
+    """A claim clears what is stale, so it must pin what the ledger knows then, not what the plan saw."""
+
+    def others(_planned, _backfill_id):
+        project.tell("feed", {"2024-01-05": "v2"})
+        project.planned()
+
+    run(project.workspace, Request("days"), "days", RunOptions(executor="inline"), on_plan=others)
+    (manifest,) = project.root.glob("lake/manifests/raw/dt=2024-01-05/*/manifest.json")
+    assert [read["digest"] for read in json.loads(manifest.read_bytes())["inputs"]] == ["v2"]
+    assert project.planned() == {}
+    assert verify(project.workspace, ["days"]).exit_code == ExitCode.DONE
+
+
+def test_what_a_source_has_no_longer_is_not_read(project):
+    def others(_planned, _backfill_id):
+        project.tell("feed", {"2024-01-05": None})
+        project.planned()
+
+    run(project.workspace, Request("days"), "days", RunOptions(executor="inline"), on_plan=others)
+    with project.reader() as reader:
+        reasons = {row[0] for row in reader.query("SELECT reason FROM blocks")}
+    assert "feed no longer has 2024-01-05" in reasons
+    assert [shown.partition for shown in ls(project.workspace, "raw")].count("2024-01-05") == 0
 
 
 # ------------------------------------------------------------------------------------------------ files

@@ -68,7 +68,7 @@ class Desk:
         states[0] = NodeState(expected=DAYS, published=self.there)
         snapshot = Snapshot(tuple(states), NOW)
         ids = [NodeId(100 + node.index) for node in graph.nodes]
-        prepared = Prepared(pipeline, graph, ids, [""] * len(ids), {}, snapshot)
+        prepared = Prepared(pipeline, graph, ids, [""] * len(ids), snapshot)
         return Planned(make_plan(Request("sample", **asked), graph, snapshot), prepared)
 
 
