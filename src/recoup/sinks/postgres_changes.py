@@ -53,11 +53,10 @@ class Changes:
         partition waits for our lock; so nothing needs the slower ON CONFLICT.
         """
         run(self.connection, _JOIN_BY_HASH)
-        held = self._count("SELECT count(*) FROM {table} AS held WHERE {own}")
-        both, same = self._row(
-            "SELECT count(*), count(*) FILTER (WHERE NOT ({differs}))"
-            " FROM {table} AS held JOIN {stage} AS arrived ON {same_key} WHERE {own}"
-        ) or (0, 0)
+        held, both, same = self._row(
+            "SELECT count(*), count({arrives}), count({arrives}) FILTER (WHERE NOT ({differs})) FROM {table} AS held"
+            " LEFT JOIN (SELECT *, true AS {arrives} FROM {stage}) AS arrived ON {same_key} WHERE {own}"
+        ) or (0, 0, 0)
         if held > both:
             self._run(
                 "DELETE FROM {table} AS held WHERE {own}"
@@ -79,10 +78,6 @@ class Changes:
     def _row(self, template: LiteralString) -> Row | None:
         return first_row(self.connection, template, bound(self.partition), **self._pieces)
 
-    def _count(self, template: LiteralString) -> int:
-        row = self._row(template)
-        return int(row[0]) if row else 0
-
     @cached_property
     def _pieces(self) -> Mapping[str, Composable]:
         columns = self.table.columns
@@ -97,6 +92,7 @@ class Changes:
         keys = [key for key in self.table.spec.key if key in values]
         return {
             "table": self.table.sql,
+            "arrives": name("_recoup_arrives"),
             "stage": stage_table(),
             "own": own(self.table, self.partition),
             "columns": names([*values, *self.partition]),

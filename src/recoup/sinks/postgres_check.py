@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from recoup.model.sinks.postgres import Postgres
 from recoup.sinks import postgres_record
-from recoup.sinks.postgres_sql import composed, first_row, name, run
+from recoup.sinks.postgres_sql import as_written, composed, first_row, name, run
 from recoup.sinks.postgres_table import Table
 
 if TYPE_CHECKING:
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 _STATE = """SELECT current_user, current_database(), to_regnamespace(quote_ident(%(schema)s)) IS NOT NULL,
     has_database_privilege(current_database(), 'TEMP'), has_database_privilege(current_database(), 'CREATE')"""
+_THERE = """SELECT count(*) FROM pg_class WHERE relname = ANY (%(tables)s)
+    AND relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = %(schema)s)"""
 _SCHEMA_GRANTS = (
     "SELECT privilege FROM unnest(%(grants)s::text[]) AS privilege WHERE NOT has_schema_privilege(%(place)s, privilege)"
 )
@@ -39,9 +41,14 @@ def _complaints(connection: Connection, spec: Postgres) -> Iterator[str]:
         if not may_create:
             yield _lacking(spec, f"create the schema {schema}", "CREATE ON DATABASE", database, user=user)
         return
+    is_complete = first_row(connection, _THERE, {"schema": schema, "tables": [table, postgres_record.TABLE]}) == (2,)
+    lacking = _lacking_in_schema(connection, schema, ["USAGE"] if is_complete else ["USAGE", "CREATE"])
+    if lacking:
+        yield _lacking(spec, f"use the schema {schema}", f"{', '.join(lacking)} ON SCHEMA", schema, user=user)
+    if "USAGE" in lacking:  # what is in it cannot be looked at
+        return
     found, record = Table.found(connection, spec), _columns(connection, schema, postgres_record.TABLE)
     columns = found.columns
-    yield from _schema(connection, spec, user, is_complete=bool(columns and record))
     wanted = ["SELECT", "INSERT", "DELETE", *(["UPDATE"] if spec.mode == "upsert" else [])]
     if columns:
         yield from _table(connection, spec, table, wanted, user)
@@ -58,12 +65,8 @@ def _columns(connection: Connection, *parts: str) -> list[str]:
     return [column for (column,) in run(connection, _COLUMNS, {"place": postgres_record.quoted(*parts)})]
 
 
-def _schema(connection: Connection, spec: Postgres, user: str, *, is_complete: bool) -> Iterator[str]:
-    schema = spec.schema_and_name[0]
-    grants = ["USAGE"] if is_complete else ["USAGE", "CREATE"]
-    lacking = [g for (g,) in run(connection, _SCHEMA_GRANTS, {"place": schema, "grants": grants})]
-    if lacking:
-        yield _lacking(spec, f"use the schema {schema}", f"{', '.join(lacking)} ON SCHEMA", schema, user=user)
+def _lacking_in_schema(connection: Connection, schema: str, grants: Sequence[str]) -> list[str]:
+    return [grant for (grant,) in run(connection, _SCHEMA_GRANTS, {"place": schema, "grants": list(grants)})]
 
 
 def _table(connection: Connection, spec: Postgres, table: str, grants: Sequence[str], user: str) -> Iterator[str]:
@@ -75,5 +78,5 @@ def _table(connection: Connection, spec: Postgres, table: str, grants: Sequence[
 
 
 def _lacking(spec: Postgres, what: str, grant: str, *place: str, user: str) -> str:
-    statement = f"GRANT {grant} {composed('{} TO {}', name(*place), name(user)).as_string().replace('%%', '%')}"
+    statement = f"GRANT {grant} {as_written(composed('{} TO {}', name(*place), name(user)))}"
     return f"{spec.name}: {user} may not {what}: {statement}"

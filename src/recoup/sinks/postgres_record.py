@@ -33,6 +33,9 @@ _CREATE = """CREATE TABLE {record} (
     dataset text, table_name text, partition text, run_id text, token bigint NOT NULL, digest text NOT NULL,
     rows bigint NOT NULL, delivered_at timestamptz NOT NULL, table_oid oid, columns text[] NOT NULL,
     PRIMARY KEY (dataset, table_name, partition))"""
+# By the catalog, which may be read without a grant on the schema.
+_IS_THERE = """SELECT EXISTS (SELECT FROM pg_class WHERE relname = %(table)s
+    AND relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = %(schema)s))"""
 _READ = """SELECT run_id, token, digest, rows, table_oid IS NOT DISTINCT FROM to_regclass(%(place)s)::oid FROM {record}
     WHERE dataset = %(dataset)s AND table_name = %(table)s AND partition = %(partition)s"""
 _WRITE = """INSERT INTO {record} AS held VALUES (%(dataset)s, %(table)s, %(partition)s, %(run_id)s, %(token)s,
@@ -64,8 +67,7 @@ class Record:
 
     def is_there(self, connection: Connection) -> bool:
         """Whether anything has been delivered into this schema."""
-        place = quoted(self.spec.schema_and_name[0], TABLE)
-        return first_row(connection, "SELECT to_regclass(%(place)s) IS NULL", {"place": place}) == (False,)
+        return first_row(connection, _IS_THERE, {"schema": self.spec.schema_and_name[0], "table": TABLE}) == (True,)
 
     def create(self, connection: Connection) -> None:
         """Make schema and record where they are not; one delivery at a time."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from recoup.model.sinks.declared import RowsRefusedError
 from recoup.model.sinks.postgres import NAME_BYTES, Postgres
 from recoup.sinks.postgres_copy import copy_chunks
-from recoup.sinks.postgres_sql import composed, listed, name, names, run, type_name
+from recoup.sinks.postgres_sql import as_written, composed, listed, name, names, run, type_name
 from recoup.sinks.postgres_types import Kind, kind_of
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class Arrived:
         run(connection, "CREATE TEMP TABLE {stage} ({columns}) ON COMMIT DROP", stage=stage, columns=listed(columns))
         into = composed("({})", names(self.kinds)) if self.kinds else composed("")
         statement = composed("COPY {} {} FROM STDIN (FORMAT binary)", stage, into)
-        with connection.cursor().copy(statement, {}) as copy:
+        with connection.cursor().copy(as_written(statement).encode()) as copy:
             for chunk in copy_chunks(self.frame, self.kinds):
                 copy.write(chunk)
 

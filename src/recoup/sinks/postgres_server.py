@@ -65,7 +65,8 @@ def lock(connection: Connection, *names: str) -> None:
 
 
 def _not_connected(text: str, name: str) -> errors.RecoupError:
-    told = re.sub(r"^.*(FATAL|ERROR): +", "", text.strip().splitlines()[-1] if text.strip() else "no answer")
+    lines = [line for line in text.splitlines() if line and not line.startswith("\t")] or ["no answer"]
+    told = re.sub(r"^.*(FATAL|ERROR|failed): +", "", lines[-1])
     for pattern, kind, remedy in _NOT_CONNECTED:
         if re.search(pattern, text):
             return kind(f"PostgreSQL of {name} cannot be reached: {told}", remedy)
@@ -137,6 +138,12 @@ _MEANINGS: tuple[tuple[tuple[str, ...], type[errors.RecoupError], str, str], ...
         RowsRefusedError,
         "{name} is not as its rows need it: {text}",
         "see which columns {table} has now, and run the same command again",
+    ),
+    (
+        ("42501",),
+        errors.GrantMissingError,
+        "{name} lacks a grant: {text}",
+        "`recoup doctor` names the GRANT to type; then run the same command again",
     ),
     (("28",), errors.IdentityRefusedError, "{name}: {text}", "mend user and password of the connection"),
     (

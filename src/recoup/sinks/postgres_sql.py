@@ -47,6 +47,11 @@ def composed(template: LiteralString, *parts: Composable, **pieces: Composable) 
     return SQL(template).format(*parts, **pieces)
 
 
+def as_written(sql: Composable) -> str:
+    """SQL that binds nothing, for a person or for COPY."""
+    return sql.as_string().replace("%%", "%")
+
+
 def run(
     connection: Connection, template: LiteralString, bound: Mapping[str, Any] | None = None, **pieces: Composable
 ) -> Cursor[Row]:

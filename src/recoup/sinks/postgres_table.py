@@ -11,7 +11,7 @@ from recoup.model.sinks.postgres import Postgres
 from recoup.sinks.postgres_record import Record
 from recoup.sinks.postgres_rows import Arrived, stage_table
 from recoup.sinks.postgres_server import lock, psycopg_package
-from recoup.sinks.postgres_sql import composed, first_row, listed, name, names, run, type_name
+from recoup.sinks.postgres_sql import as_written, composed, first_row, listed, name, names, run, type_name
 
 if TYPE_CHECKING:
     from psycopg.sql import Identifier
@@ -98,7 +98,7 @@ class Table:
         alter = composed("ALTER TABLE {} {}", self.sql, listed(lines))
         if not self.is_ours:
             message = f"{self.spec.name} has no column {new}, which the rows have; it has {others}"
-            remedy = f"recoup did not make that table, and leaves it as it is; {alter.as_string().replace('%%', '%')}"
+            remedy = f"recoup did not make that table, and leaves it as it is; {as_written(alter)}"
             raise RowsRefusedError(message, remedy)
         run(connection, "{alter}", alter=alter)
 
