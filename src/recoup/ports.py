@@ -130,7 +130,7 @@ class Executor(Protocol):
         """How many workers have begun something, or are about to."""
 
     def resize(self, workers: int) -> None:
-        """Let so many workers be busy at once from now on; one too many ends what it has begun, and begins no more."""
+        """Let so many workers be busy at once from now on, also before `open`; one too many ends what it has begun."""
 
     def submit(self, tasks: Sequence[Task]) -> None:
         """Hand tasks over; those of one lane are carried out by one worker, in order."""

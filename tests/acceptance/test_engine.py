@@ -671,9 +671,10 @@ def upcoming_player_game_context(ctx, player_game_summary):
 @pytest.mark.parametrize("windows", [((1, 30), (1, 30)), ((1, 20), (11, 30))], ids=["same", "overlapping"])
 def test_two_backfills_at_once_do_no_date_twice(project, until, windows):
     """Both have planned, and two dates each are begun, before either goes on to dates that both have in their plans."""
-    project.declare("phase3", TWO, "max_parallel = 2")
+    project.declare("phase3", TWO, "max_parallel = 4")
+    half = ("--max-parallel", "2")
     both = [
-        project.start("run", "phase3", "--start", f"2023-11-{first:02}", "--end", f"2023-11-{last:02}")
+        project.start("run", "phase3", "--start", f"2023-11-{first:02}", "--end", f"2023-11-{last:02}", *half)
         for first, last in windows
     ]
     until(lambda: len({call.pid for call in project.calls()}) == 4)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +33,7 @@ from recoup.ledger.reader import LedgerReader
 from recoup.ledger.transaction import Transaction
 from recoup.ledger.writer import Ledger
 from recoup.model.errors import ConfigError, ExitCode, UsageError
+from recoup.model.partition import EMPTY
 from recoup.model.pipeline import Pipeline
 from recoup.model.redact import redactor
 from recoup.plan.plan import Plan, Verb, read_plan
@@ -39,6 +41,8 @@ from recoup.plan.planner import fingerprint, make_plan
 from recoup.plan.request import Request
 from recoup.ports import ObjectStore
 
+LIVE = 10
+"""The priority of a run of one partition; that of a backfill is 0."""
 Observer = Callable[[Progress], None]
 
 
@@ -155,7 +159,6 @@ class _Backfilling:
         runner = self._runner(backfill, backfill_id, made_at, stopping, observe)
         try:
             with stop_on_signals(stopping) as signal:
-                runner.executor.open()
                 counts = runner.run(self._blocked())
         finally:
             runner.executor.close()
@@ -172,6 +175,7 @@ class _Backfilling:
         mode = chosen.request.as_of_mode
         _, controls = wish_of(self.ledger, backfill)
         max_parallel = self.workspace.settings.max_parallel
+        executor = self._executor(min(controls.max_parallel or max_parallel, chosen.actions))
         return Runner(
             pipeline=pipeline.name,
             backfill=backfill,
@@ -180,10 +184,19 @@ class _Backfilling:
             node_ids=prepared.node_ids,
             code_versions=prepared.code_versions,
             machine=machine,
-            budgets=Budgets(machine, self.ledger, backfill_id),
+            budgets=Budgets(
+                machine=machine,
+                ledger=self.ledger,
+                executor=executor,
+                controller=self.lease.controller,
+                backfill_id=backfill_id,
+                host=socket.gethostname(),
+                host_slots=max_parallel,
+                usual_priority=LIVE if _is_live(self.planned) else 0,
+            ),
             ledger=self.ledger,
             lease=self.lease,
-            executor=self._executor(min(controls.max_parallel or max_parallel, chosen.actions)),
+            executor=executor,
             publisher=Publisher(self.store),
             tasks=TaskMaker(
                 graph=prepared.graph,
@@ -200,7 +213,6 @@ class _Backfilling:
             observe=observe,
             redact=redactor(os.environ),
             controls=controls,
-            max_parallel=max_parallel,
         )
 
     def _executor(self, workers: int) -> Any:  # noqa: ANN401 - the port's Executor
@@ -294,6 +306,16 @@ class _Backfilling:
         if state == "interrupted":
             code = ExitCode.INTERRUPTED if signal is None else ExitCode(128 + signal)
         return RunReport(state, backfill_id, self.planned, counts, seconds, code, summary)
+
+
+def _is_live(planned: Planned) -> bool:
+    """Whether it is about one partition: somebody, or something, waits for that one."""
+    graph, plan = planned.prepared.graph, planned.plan
+    asked = EMPTY
+    for group in plan.groups:
+        if group.verb is Verb.RUN and graph.nodes[group.node].partitions.identity() == graph.anchor.identity():
+            asked |= group.ordinals
+    return len(asked) == 1 or plan.actions == 1
 
 
 def _state(stopping: Stopping, counts: Counts, chosen: Plan) -> str:

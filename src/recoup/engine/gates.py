@@ -24,6 +24,7 @@ class Gate:
         "next_at",
         "own_next_at",
         "pending",
+        "promised",
         "share",
         "slots",
         "used",
@@ -32,6 +33,7 @@ class Gate:
     def __init__(self, pool: Pool) -> None:
         self.slots: float = math.inf if pool.slots is None else pool.slots
         self.interval, self.delay = pool.interval_seconds, pool.delay_seconds
+        self.promised = self.slots  # those that are our due, though others may not have given them back yet
         self.used = 0
         self.pending = 0  # starts that were taken and are not certain yet
         self.share = 1.0  # of the rate, while other controllers want it too

@@ -7,6 +7,7 @@ completion does not grow with the plan.
 from __future__ import annotations
 
 import heapq
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import assert_never
@@ -53,7 +54,8 @@ class Machine:
         lanes = {
             node.sink.lane for node in graph.nodes if node.sink and node.kind is NodeKind.DELIVERY and node.sink.lane
         }
-        self.gates = {name: Gate(pool) for name, pool in {**dict.fromkeys(lanes, _LANE), **pools}.items()}
+        self.lanes = frozenset(lanes)
+        self.gates = {name: Gate(pool) for name, pool in {**pools, **dict.fromkeys(lanes, _LANE)}.items()}
         self.spacing = Gate(_EVERY_PARTITION)
         self.newest_first = plan.request.order is Order.NEWEST
         self._grains = grains_of(graph)
@@ -90,6 +92,19 @@ class Machine:
     def elsewhere(self) -> frozenset[tuple[int, int]]:
         """Actions that another controller runs, to be looked at in the ledger."""
         return frozenset(self._elsewhere)
+
+    def ready(self, pool: str) -> int:
+        """How many wait for nothing but this pool and a worker."""
+        return sum(len(self._ready.get((pool, first), ())) for first in (True, False))
+
+    def startable(self) -> int:
+        """How many wait for nothing but a worker, a slot that is our due, and their time."""
+        count = 0
+        for pool in {pool for pool, _ in self._ready}:
+            gate = self.gates.get(pool)
+            free = math.inf if gate is None else gate.promised - gate.used
+            count += int(min(self.ready(pool), max(free, 0)))
+        return count
 
     def next_due(self, now: float) -> float | None:
         """When, after now, the next delayed retry comes back or the next start is permitted; monotonic."""

@@ -6,12 +6,13 @@ takes all of them into one transaction. That is the whole group commit: nothing 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from recoup.engine import events
-from recoup.engine.budgets import Budgets
+from recoup.engine.budgets import STARVED_SECONDS, Budgets
 from recoup.engine.events import Block, CloseRun, Counts, Instruction, Start
 from recoup.engine.inflight import Inflight, intent_of, manifest_of
 from recoup.engine.machine import Machine
@@ -57,6 +58,8 @@ WHERE a.token = (SELECT max(token) FROM attempts WHERE node = ? AND ordinal = ?)
 _MADE = "SELECT state FROM attempts WHERE node = ? AND ordinal = ? ORDER BY token DESC LIMIT 1"
 LOOK_SECONDS = 0.2
 """How often the loop looks at wishes and at other controllers when nothing else wakes it."""
+NEIGHBOUR_SECONDS = 1.0
+"""How often it looks whether those that share its slots are still alive."""
 MANIFESTS_AT_ONCE = 256
 
 
@@ -122,7 +125,6 @@ class Runner:
     stopping: Stopping
     observe: Callable[[Progress], None]
     controls: Controls
-    max_parallel: int
     redact: Redact = redact
     _inflight: dict[int, Inflight] = field(default_factory=dict)
     _manifests: list[tuple[Manifest, str]] = field(default_factory=list)
@@ -132,13 +134,14 @@ class Runner:
         self._ledger_id, self._epoch = self.ledger.ledger_id, self.ledger.epoch
 
     def run(self, blocked: Iterable[Blocked]) -> Counts:
-        """Until everything has settled, or somebody stops it."""
-        if first_blocks := list(blocked):
-            with self._transaction() as tx:
-                tx.block(first_blocks, self.backfill)
+        """Until everything has settled, or somebody stops it; what we want is said before workers are started."""
+        self._apply(self.controls)
+        with self._transaction() as tx:
+            tx.block(list(blocked), self.backfill)
+            self.budgets.load(tx, self.clock.monotonic(), claims=self.stopping.claims)
+        self.executor.open()
         self.executor.watch(self.publisher.fileno)
         self.stopping.wake = self.publisher.wake
-        self._apply(self.controls)
         while not self._over():
             self._look()
             if self.stopping.at_once:
@@ -158,7 +161,8 @@ class Runner:
         if self._can_start(now):
             return 0.0
         due = self.machine.next_due(now)
-        return LOOK_SECONDS if due is None else min(LOOK_SECONDS, due - now)
+        patience = STARVED_SECONDS if self.budgets.starved else LOOK_SECONDS
+        return patience if due is None else min(patience, due - now)
 
     def _can_start(self, now: float) -> bool:
         if not self.stopping.claims or not self.executor.room():
@@ -176,7 +180,9 @@ class Runner:
 
     def _turn(self, happened: Sequence[TaskEvent]) -> None:
         outcomes = self.publisher.outcomes()
-        if not (happened or outcomes or self._can_start(self.clock.monotonic()) or self.lease.renewal_due):
+        now = self.clock.monotonic()
+        shares = self.budgets.due(now, claims=self.stopping.claims)
+        if not (happened or outcomes or shares or self._can_start(now) or self.lease.renewal_due):
             return
         turn = _Turn()
         with self._transaction() as tx:
@@ -253,8 +259,8 @@ class Runner:
 
     def _claim(self, tx: Transaction, turn: _Turn, now: float) -> list[Inflight]:
         """Take what is ready; what another controller runs is awaited, what cannot be pinned is blocked."""
+        self.budgets.load(tx, now, claims=self.stopping.claims)
         room = self.executor.room() if self.stopping.claims else 0
-        self.budgets.load(tx, now)
         starts = self.machine.take(room, now, self.executor.idle()) if room > 0 else []
         if not starts:
             return []
@@ -388,9 +394,15 @@ class Runner:
         if not self.stopping.claims:
             self._give_back()
         now = self.clock.monotonic()
-        if self.machine.elsewhere and now - self._looked_at >= LOOK_SECONDS:
+        if now - self._looked_at >= self._look_interval():
             self._looked_at = now
             self._look_elsewhere()
+
+    def _look_interval(self) -> float:
+        """How often others are looked at: those that we wait for, or that may be dead and hold what we share."""
+        if self.machine.elsewhere or self.budgets.starved:
+            return LOOK_SECONDS
+        return NEIGHBOUR_SECONDS if self.budgets.contested else math.inf
 
     def _heed(self, wish: str) -> None:
         stopping = self.stopping
@@ -408,7 +420,7 @@ class Runner:
         """How it is to be carried out from now on."""
         self.controls = controls
         self.machine.spacing.delay = controls.delay_seconds or 0.0
-        self.executor.resize(min(controls.max_parallel or self.max_parallel, self.machine.counts.total))
+        self.budgets.set(controls)
 
     def _give_back(self) -> None:
         """What was claimed ahead and has not begun is as if it had not been claimed."""

@@ -94,7 +94,7 @@ class Processes:
     def resize(self, workers: int) -> None:
         """Start those that are missing; what waits behind others' tasks goes to those that may be busy."""
         self._limit = workers
-        while len(self._crew) < workers and not self._failure:
+        while self._crew and len(self._crew) < workers and not self._failure:
             self._crew.append(self._spawn())
         if self.busy() > workers:
             for worker in self._crew:

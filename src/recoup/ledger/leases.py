@@ -17,6 +17,7 @@ from pathlib import Path
 
 from recoup.ledger.connection import FileLock, controllers_beside
 from recoup.ledger.facts import NodeId, Publication, Token
+from recoup.ledger.pools import drop_shares
 from recoup.ledger.reader import intents
 from recoup.ledger.transaction import Transaction
 from recoup.ledger.writer import Ledger
@@ -78,6 +79,7 @@ class ControllerLease:
         """An orderly end: nothing of ours is running any more."""
         self.hold(tx)
         tx.execute("UPDATE controllers SET ended_at = ? WHERE controller = ?", (tx.now, self.controller))
+        drop_shares(tx, self.controller)
 
     def close(self) -> None:
         """Let go of the file lock, and tidy it away."""
@@ -96,6 +98,7 @@ def void_dead(tx: Transaction, ledger_path: Path, me: int) -> Left:
         if lease_until >= tx.now and _alive(ledger_path, controller):
             continue
         tx.execute("UPDATE controllers SET ended_at = ? WHERE controller = ?", (tx.now, controller))
+        drop_shares(tx, controller)
         rows = tx.execute(
             "SELECT token, node, ordinal FROM attempts WHERE controller = ? AND state = 'running'", (controller,)
         ).fetchall()

@@ -25,3 +25,34 @@ def note_starts(tx: Transaction, starts: Iterable[Starts]) -> None:
     """Remember them, in the transaction that claims what has started."""
     for row in starts:
         tx.execute("INSERT OR REPLACE INTO starts VALUES (?, ?, ?)", row)
+
+
+class Share(NamedTuple):
+    """What a controller holds of a pool's slots, and how many it could use; `slots` is how many it thinks there are."""
+
+    pool: str
+    controller: int
+    priority: int
+    slots: int
+    held: int
+    wanted: int
+    granted_at: float
+
+
+def others_shares(tx: Transaction, controller: int) -> list[Share]:
+    """Of all controllers that are at work, but for this one; a dead one counts until its lease is voided."""
+    rows = tx.execute(
+        "SELECT pool, controller, priority, slots, held, wanted, granted_at FROM shares WHERE controller <> ?",
+        (controller,),
+    )
+    return [Share(*row) for row in rows]
+
+
+def put_share(tx: Transaction, share: Share) -> None:
+    """What a controller holds and wants from now on."""
+    tx.execute("INSERT OR REPLACE INTO shares VALUES (?, ?, ?, ?, ?, ?, ?)", share)
+
+
+def drop_shares(tx: Transaction, controller: int) -> None:
+    """It is no longer at work."""
+    tx.execute("DELETE FROM shares WHERE controller = ?", (controller,))
