@@ -94,6 +94,13 @@ class PlaneCache:
                 self._dirty.add((node, plane, chunk))
         self._planes[node, plane] = {chunk: chunks.get(chunk, 0) for chunk in old.keys() | chunks.keys()}
 
+    def drop(self, node: int) -> None:
+        """All planes of a node, as if there had never been any."""
+        self._planes = {key: chunks for key, chunks in self._planes.items() if key[0] != node}
+        self._dirty = {key for key in self._dirty if key[0] != node}
+        self._names.pop(node, None)
+        self._db.execute("DELETE FROM planes WHERE node = ?", (node,))
+
     def names(self, node: int) -> set[str]:
         """The planes that the node has."""
         if node not in self._names:

@@ -18,7 +18,10 @@ from recoup.model.partition import PartitionSet
 def register_node(
     tx: Transaction, ledger: Ledger, *, name: str, pipeline: str, kind: str, label: str, partitioning: Mapping[str, Any]
 ) -> NodeId:
-    """The id of a dataset; refused when it is another pipeline's, or was partitioned differently."""
+    """The id of a dataset; refused when another pipeline makes it, or when it was made with other partitions.
+
+    To plan is to change nothing: what was only planned so far is taken as it is declared now.
+    """
     row = tx.execute("SELECT node, pipeline, partitioning FROM nodes WHERE name = ?", (name,)).fetchone()
     text = json.dumps(partitioning, sort_keys=True)
     if row is None:
@@ -26,14 +29,36 @@ def register_node(
         tx.execute("INSERT INTO nodes VALUES (?, ?, ?, ?, ?, ?)", (node, name, pipeline, kind, label, text))
         return NodeId(node)
     node, owner, known = row
+    if (owner, known) != (pipeline, text) and _is_untouched(tx, node, owner, kind):
+        tx.forget_node(node)
+        columns = "name = ?, pipeline = ?, kind = ?, label = ?, partitioning = ?"
+        tx.execute(f"UPDATE nodes SET {columns} WHERE node = ?", (name, pipeline, kind, label, text, node))  # noqa: S608 - our own columns
+        return NodeId(node)
     if owner != pipeline and kind != "source":
         message = f"dataset {name!r} belongs to pipeline {owner!r} already"
         raise PipelineError(message, f"rename the step in {pipeline!r}: a dataset has one maker")
     if known != text:
-        message = f"dataset {name!r} was partitioned as {known} and is now declared as {text}"
+        before, now = _in_words(json.loads(known)), _in_words(partitioning)
+        message = f"dataset {name!r} has partitions {before} and is now declared {now}"
         raise PipelineError(message, "give the step a new name: old and new partitions cannot share one dataset")
     tx.execute("UPDATE nodes SET label = ? WHERE node = ? AND label <> ?", (label, node, label))
     return NodeId(node)
+
+
+def _is_untouched(tx: Transaction, node: int, owner: str, kind: str) -> bool:
+    """Whether nobody has ever tried to make it, or waived any of it; a source: anything of whose pipeline it was."""
+    own = "SELECT 1 FROM attempts WHERE node = :node UNION ALL SELECT 1 FROM waivers WHERE node = :node LIMIT 1"
+    of_pipeline = "SELECT 1 FROM attempts JOIN nodes USING (node) WHERE pipeline = :owner LIMIT 1"
+    asked = of_pipeline if kind == "source" else own
+    return tx.execute(asked, {"node": node, "owner": owner}).fetchone() is None
+
+
+def _in_words(identity: Mapping[str, Any]) -> str:
+    """`daily by dt (UTC)`."""
+    if "time" in identity:
+        return f"{_in_words(identity['time'])} and {_in_words(identity['members'])}"
+    zone = f" ({identity['tz']})" if "tz" in identity else ""
+    return f"{identity['kind']} by {identity['key']}{zone}"
 
 
 def register_members(tx: Transaction, key: str, members: Iterable[str]) -> dict[str, int]:

@@ -303,6 +303,12 @@ class Transaction:
         """Replace a plane whole: a calendar's mask, a source's presence."""
         self._planes.replace(node, plane, dict(chunks))
 
+    def forget_node(self, node: int) -> None:
+        """Drop what is known of a dataset that nobody has ever tried to make."""
+        self._planes.drop(node)
+        for table in ("observations", "blocks"):
+            self._db.execute(f"DELETE FROM {table} WHERE node = ?", (node,))  # noqa: S608 - the names stand above
+
     def plane_has(self, node: NodeId, plane: str, ordinal: int) -> bool:
         """Whether a bit is set, as this transaction sees it."""
         return self._planes.has(node, plane, ordinal)

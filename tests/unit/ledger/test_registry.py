@@ -1,0 +1,87 @@
+"""What was only planned can be declared anew; what was made keeps its partitions and its maker."""
+
+from __future__ import annotations
+
+import pytest
+
+from recoup.ledger import planes
+from recoup.ledger.facts import Claim, NodeId, Waiver
+from recoup.ledger.leases import ControllerLease
+from recoup.ledger.registry import record_expected, record_presence, register_node
+from recoup.ledger.verify import stored_planes
+from recoup.ledger.writer import Ledger
+from recoup.model.errors import PipelineError
+from recoup.model.partition import PartitionSet
+from recoup.testing.clock import FakeClock
+
+DAILY = {"kind": "daily", "key": "dt", "tz": "UTC"}
+HOURLY = {"kind": "hourly", "key": "at", "tz": "UTC"}
+THREE = PartitionSet.of([1, 2, 3])
+
+
+@pytest.fixture
+def ledger(tmp_path):
+    ledger = Ledger(tmp_path / "ledger.db", FakeClock())
+    yield ledger
+    ledger.close()
+
+
+def register(ledger, name="clean", pipeline="days", kind="step", partitioning=DAILY) -> NodeId:
+    with ledger.transaction() as tx:
+        given = {"name": name, "pipeline": pipeline, "kind": kind, "label": name, "partitioning": partitioning}
+        node = register_node(tx, ledger, **given)
+        record_expected(tx, node, THREE)
+        return node
+
+
+def attempt(ledger, node) -> None:
+    lease = ControllerLease(ledger, "ann")
+    with ledger.transaction() as tx:
+        run = tx.open_run("r", "days", "day", 1, "day 1", 0.0)
+        [ours] = tx.claim([Claim(node, 1, run, "missing", "c1")], lease.controller, None)
+        tx.release([(ours.token, node, 1)])
+    lease.close()
+
+
+def test_what_was_only_planned_is_taken_as_it_is_declared_now(ledger):
+    node = register(ledger)
+    with ledger.transaction() as tx:
+        tx.set_plane(node, planes.BLOCKED, {0: 1})
+    assert register(ledger, partitioning=HOURLY) == node
+    assert register(ledger, pipeline="nights", partitioning=HOURLY) == node
+    assert ledger.db.execute("SELECT pipeline FROM nodes").fetchall() == [("nights",)]
+    assert stored_planes(ledger.db)[0] == {node: {planes.EXPECTED: THREE}}, "nothing of before is left"
+
+
+@pytest.mark.parametrize("other", [{"partitioning": HOURLY}, {"pipeline": "nights"}])
+def test_what_was_tried_keeps_its_partitions_and_its_maker(ledger, other):
+    attempt(ledger, register(ledger))
+    with pytest.raises(PipelineError) as told:
+        register(ledger, **other)
+    assert "{" not in told.value.message
+    assert told.value.remedy
+
+
+def test_the_difference_is_told_in_words(ledger):
+    attempt(ledger, register(ledger))
+    with pytest.raises(PipelineError, match=r"has partitions daily by dt \(UTC\) and is now declared hourly by at"):
+        register(ledger, partitioning=HOURLY)
+
+
+def test_what_somebody_has_waived_is_a_fact_too(ledger):
+    node = register(ledger)
+    with ledger.transaction() as tx:
+        tx.waive([Waiver(node, 1, "we never had it", "ann", 0.0)])
+    with pytest.raises(PipelineError):
+        register(ledger, partitioning=HOURLY)
+
+
+def test_a_source_is_free_until_a_step_of_its_pipeline_was_tried(ledger):
+    feed = register(ledger, "feed", kind="source")
+    with ledger.transaction() as tx:
+        record_presence(tx, feed, THREE, {1: "v1"}, {})
+    register(ledger, "feed", kind="source", partitioning=HOURLY)
+    assert ledger.db.execute("SELECT * FROM observations").fetchall() == []
+    attempt(ledger, register(ledger))
+    with pytest.raises(PipelineError):
+        register(ledger, "feed", kind="source")
