@@ -380,6 +380,28 @@ def test_json_is_what_its_page_says(project):
     assert {words: found for words, found in wrong.items() if found} == {}
 
 
+CHATTY = """
+from datetime import UTC, datetime
+print("imported")
+DAYS = rc.Daily("2024-01-01", "2024-01-02", key="dt", calendar=rc.Calendar(lambda key: print("calendar") or True))
+feed = rc.Source("feed", DAYS, probe=lambda key: print("probe") or True)
+chatty = rc.Pipeline("chatty", partitions=DAYS)
+chatty.as_of("noon")(lambda key: print("as of") or datetime(2024, 1, 3, tzinfo=UTC))
+@chatty.step
+def hello(ctx, keys=feed): print("step")
+"""
+
+
+def test_what_a_pipeline_prints_is_no_data(project):
+    """Programs read stdout; what the pipeline's own code says goes where notes go."""
+    project.declare("chatty", CHATTY, 'executor = "inline"')
+    for words in (["plan", "chatty"], ["run", "chatty", "--as-of-mode", "noon"], ["status", "chatty"]):
+        result = project.recoup(*words, "--json")
+        assert result.returncode == 0, result.stderr
+        assert all(json.loads(line) for line in result.stdout.splitlines())
+        assert "imported" in result.stderr
+
+
 def test_json_of_failures_is_what_its_page_says(shop):
     shop.write("bad", "2024-01-05")
     ran = shop.recoup("run", "shop", "--json")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from recoup.app.aside import aside
 from recoup.engine.runs import AsOf
 from recoup.model.errors import UsageError
 from recoup.model.partitioning import Partitioning
@@ -45,7 +46,8 @@ def _named(pipeline: Pipeline, mode: str) -> AsOf:
     def moment(partitioning: Partitioning, ordinal: int) -> float:
         key = partitioning.name(ordinal)
         try:
-            answer = pipeline.as_of_modes[mode](key)
+            with aside():
+                answer = pipeline.as_of_modes[mode](key)
         except Exception as error:
             message = f"the as-of mode {mode!r} could not tell about {key}: {type(error).__name__}: {error}"
             raise UsageError(message, "mend the function that defines it") from error

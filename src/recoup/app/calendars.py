@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import assert_never
 
+from recoup.app.aside import aside
 from recoup.app.outside import Outside
 from recoup.app.plugins import open_days
 from recoup.model.calendar import Exchange, File, Holidays, Query, parse_keys
@@ -30,7 +31,8 @@ def expected(partitioning: Partitioning, now: datetime, outside: Outside) -> Par
         return universe
     match calendar.elsewhere:
         case None:
-            return calendar.mask(partitioning, universe)
+            with aside():
+                return calendar.mask(partitioning, universe)
         case File(path):
             return _of_file(outside.root / path, partitioning) & universe
         case Query() as query:

@@ -8,6 +8,7 @@ import sys
 import traceback
 from pathlib import Path
 
+from recoup.app.aside import aside
 from recoup.app.configuration.check import nearest
 from recoup.app.settings import Settings
 from recoup.model.errors import ConfigError, PipelineError, RecoupError
@@ -40,7 +41,8 @@ def load_pipeline(place: str, root: Path) -> Pipeline:
     if str(root) not in sys.path:
         sys.path.insert(0, str(root))
     try:
-        module = _import_file(root / target) if target.endswith(".py") else importlib.import_module(target)
+        with aside():
+            module = _import_file(root / target) if target.endswith(".py") else importlib.import_module(target)
     except (Exception, SystemExit) as error:  # a script without a guard may even end the process
         raise _import_failure(place, root, error) from error
     found = {name: value for name, value in vars(module).items() if isinstance(value, Pipeline)}

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import PurePath
 
+from recoup.app.aside import aside
 from recoup.app.outside import Outside
 from recoup.app.presence import Presence
 from recoup.app.sql_sources import sql_presence
@@ -27,7 +28,8 @@ def listed(partitioning: Partitioning) -> Partitioning:
     if not isinstance(side, Dynamic) or side.listing is None:
         return partitioning
     try:
-        members = side.asked(side.listing())
+        with aside():
+            members = side.asked(side.listing())
     except RecoupError as error:
         raise PartitionError(f"the listing of {side.key}: {error.message}", error.remedy) from error
     except Exception as error:
@@ -65,7 +67,8 @@ def presence(node: Node, wanted: PartitionSet, outside: Outside) -> Presence:
 
 def _ask(source: str, probe: object, partition: str) -> bool | str | None:
     try:
-        answer: bool | str | None = probe(partition)  # type: ignore[operator] # checked when the source was declared
+        with aside():
+            answer: bool | str | None = probe(partition)  # type: ignore[operator] # checked when the source was declared
     except RecoupError:
         raise
     except Exception as error:
