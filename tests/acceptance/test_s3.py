@@ -211,3 +211,45 @@ def test_a_server_that_is_not_there_is_one_sentence(shop):
     assert "127.0.0.1:9" in error
     assert remedy.startswith("help: ")
     assert_no_secret(result)
+
+
+OLD_DAYS = """
+import os
+import polars as pl
+from urllib.parse import urlsplit
+
+options = {"aws_endpoint_url": os.environ["AWS_ENDPOINT_URL"], "aws_allow_http": "true", "aws_region": "us-east-1"}
+for day in range(1, 7):
+    frame = pl.DataFrame({"n": [day], "version": ["old"]})
+    frame.write_parquet(f"TOP/dt=2024-01-{day:02}/part.parquet", storage_options=options)
+print(1)
+"""
+
+
+@pytest.mark.parametrize("place", ["", "some/prefix/"])
+def test_what_lies_in_the_bucket_is_adopted_where_it_lies(shop, s3, place):
+    """Beside the lake, and in it; a lookback reads across the seam, and the table follows."""
+    bucket = bucket_of(shop)
+    top = f"s3://{bucket}/{place}old"
+    shop.python(OLD_DAYS.replace("TOP", top))
+    before = {key: body for key, body in objects(s3, bucket).items() if "/dt=" in key}
+
+    adopted = shop.answer("lake", "adopt", "shop", "orders", "--files", f"{top}/dt={{partition}}/*.parquet", "--yes")
+
+    assert (adopted["count"], adopted["files"], adopted["rows"]) == (6, 6, 6)
+    ran = shop.recoup("run", "shop")
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert table(shop) == expected(range(1, 13))
+    assert {call.partition for call in shop.calls() if call.step == "orders"} == {
+        f"2024-01-{day:02}" for day in range(7, 13)
+    }
+    assert shop.python("print(json.dumps(rc.read('orders').collect()['n'].sum()))") == 78
+    after = objects(s3, bucket)
+    assert {key: after[key] for key in before} == before
+    assert shop.recoup("ledger", "verify").returncode == 0
+    again = shop.recoup(
+        "lake", "adopt", "shop", "weekly", "--files", f"s3://{bucket}/some/prefix/*/dt={{partition}}/*/*.parquet"
+    )
+    assert again.returncode == 4, again.stderr
+    assert "recoup owns it already" in again.stderr
+    assert_no_secret(ran, again)
