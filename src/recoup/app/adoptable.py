@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from recoup.app.observing import fits, globbed, matched
+from recoup.app.path_patterns import PathPattern
 from recoup.lake.data_files import uri_of
 from recoup.lake.layout import MANIFESTS, OWNER
 from recoup.lake.local import LocalStore
@@ -52,23 +52,23 @@ class Listing:
     strangers: tuple[str, ...]
 
 
-def listing(store: ObjectStore, pattern: str, partitioning: Partitioning) -> Listing:
+def listing(store: ObjectStore, text: str, partitioning: Partitioning) -> Listing:
     """Find the files; refused when the pattern says no partition, finds nothing, or finds what recoup wrote."""
-    if "{partition}" not in pattern:
-        message = f"the pattern {quoted(pattern)} does not say where the partition stands"
+    pattern = PathPattern(text if "://" in text else os.path.abspath(text), partitioning)  # noqa: PTH100 - a pattern is no Path
+    if not pattern.says_partition:
+        message = f"the pattern {quoted(text)} does not say where the partition stands"
         raise UsageError(message, 'write {partition} where its key stands, as in "old/dt={partition}/*.parquet"')
-    found = _in_bucket(store, pattern) if "://" in pattern else _in_folders(store, pattern)
+    found = _in_bucket(store, pattern) if "://" in text else _in_folders(store, pattern)
+    if not found:
+        message = f"no file matches {quoted(pattern.text)}"
+        raise UsageError(message, "mend the pattern; it is relative to the current folder")
     files: dict[int, list[OldFile]] = {}
     strangers = []
-    whole = pattern if "://" in pattern else os.path.abspath(pattern)  # noqa: PTH100 - a pattern is no Path
-    for path, ordinal in matched(whole, partitioning, found):
+    for path, ordinal in pattern.matched(found):
         if ordinal is None:
             strangers.append(path)
         else:
             files.setdefault(ordinal, []).append(found[path])
-    if not found:
-        message = f"no file matches {quoted(whole)}"
-        raise UsageError(message, "mend the pattern; it is relative to the current folder")
     ordered = {o: tuple(sorted(files[o], key=lambda file: file.path)) for o in sorted(files)}
     return Listing(ordered, tuple(strangers))
 
@@ -124,7 +124,7 @@ def _open(store: ObjectStore, file: OldFile) -> Opened | str:
         return " ".join(str(error).split())[:120]
 
 
-def _in_folders(store: ObjectStore, pattern: str) -> dict[str, OldFile]:
+def _in_folders(store: ObjectStore, pattern: PathPattern) -> dict[str, OldFile]:
     """Files of this machine, by the path that the pattern finds."""
     if not isinstance(store, LocalStore):
         message = f"the lake {store.url} is no folder, so it cannot refer to files on this machine"
@@ -134,7 +134,7 @@ def _in_folders(store: ObjectStore, pattern: str) -> dict[str, OldFile]:
     real: dict[str, str] = {}
     free: set[str] = set()
     found: dict[str, OldFile] = {}
-    for path in globbed(os.path.abspath(pattern)):  # noqa: PTH100 - as above
+    for path in pattern.globbed():
         folder, name = os.path.split(path)
         if folder not in real:
             real[folder] = os.path.realpath(folder)
@@ -147,20 +147,20 @@ def _in_folders(store: ObjectStore, pattern: str) -> dict[str, OldFile]:
     return found
 
 
-def _in_bucket(store: ObjectStore, pattern: str) -> dict[str, OldFile]:
+def _in_bucket(store: ObjectStore, pattern: PathPattern) -> dict[str, OldFile]:
     """Files of the lake's bucket, by their URLs."""
-    wanted, own = urlsplit(pattern), urlsplit(store.url)
+    wanted, own = urlsplit(pattern.text), urlsplit(store.url)
     if (wanted.scheme, wanted.netloc) != (own.scheme, own.netloc):
-        message = f"{quoted(pattern)} does not lie where the lake lies, {store.url}"
+        message = f"{quoted(pattern.text)} does not lie where the lake lies, {store.url}"
         raise UsageError(message, "adopt from the lake's own bucket, or by a local pattern into a lake in a folder")
-    top = _fixed(pattern)
+    top = _fixed(pattern.text)
     beside = store if f"{top}/".startswith(f"{store.url}/") else open_store(top, read_only=True)
     prefix = top[len(beside.url) :].strip("/")
     found: dict[str, OldFile] = {}
     listed = {beside.uri(info.key): info for info in beside.list(f"{prefix}/" if prefix else "")}
     if beside is not store:
         _refuse_owned_urls(top, listed)
-    for uri in fits(pattern, listed):
+    for uri in pattern.fits(listed):
         info = listed[uri]
         found[uri] = OldFile(_own_path(store, uri), info.size_bytes, info.modified_at.timestamp())
     return found

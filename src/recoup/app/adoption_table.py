@@ -16,6 +16,7 @@ from recoup.engine.inflight import Inflight
 from recoup.lake.folders_below import batched
 from recoup.model.errors import PartitionError, UsageError
 from recoup.model.graph import Node
+from recoup.model.grid import Grid
 from recoup.model.keys import quoted
 from recoup.model.partition import EMPTY, PartitionSet
 from recoup.model.pipeline import Pipeline
@@ -71,6 +72,9 @@ class _Found:
 
 def _found(table: Table, prepared: Prepared, node: Node, name: str) -> _Found:
     """Which partitions have rows; values that name none are strangers."""
+    if isinstance(node.partitions, Grid):
+        message = f"{node.name} has a grid of partitions, which one column of a table cannot name"
+        raise UsageError(message, "write the table as Parquet files, and adopt those with --files")
     slices: dict[int, Slice] = {}
     strangers = []
     for value, count in table.counts():

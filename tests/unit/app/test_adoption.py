@@ -10,6 +10,7 @@ import recoup as rc
 from recoup.app import adoption_files
 from recoup.app.adoptable import opened
 from recoup.app.adoption_files import adopt_files
+from recoup.app.backfilling import RunOptions, run
 from recoup.app.lake_care import gc, view
 from recoup.app.ledger_care import verify
 from recoup.app.publications import ls, show
@@ -19,6 +20,7 @@ from recoup.app.runs import runs
 from recoup.app.workspace import Workspace
 from recoup.lake.local import LocalStore
 from recoup.model.errors import ExitCode, PipelineError, RefusedError, UsageError
+from recoup.plan.request import Request
 from recoup.testing.clock import FakeClock
 
 FIRST = [f"2024-01-{day:02}" for day in range(1, 5)]
@@ -343,3 +345,47 @@ def test_a_file_that_changes_meanwhile_is_refused(project, monkeypatch):
         adopt_files(project.workspace, "days", "raw", pattern(old), yes=True)
     assert ls(project.workspace, "days") == []
     assert project.planned()["raw run missing"] == ["2024-01-01…2024-01-08 (8)"]
+
+
+GRID = """
+import polars as pl
+import recoup as rc
+
+cells = rc.Pipeline("cells", partitions=rc.Grid(rc.Daily("2024-01-01", "2024-01-02", key="dt"), rc.Static(["a", "b"])))
+
+
+@cells.step
+def raw(ctx):
+    return pl.DataFrame({"by": ["step"]})
+
+
+@cells.step
+def copy(ctx, raw: pl.LazyFrame):
+    return raw
+"""
+
+
+def test_cells_of_a_grid_by_the_places_of_their_sides(tmp_path):
+    (tmp_path / "cells.py").write_text(GRID)
+    (tmp_path / "recoup.toml").write_text('[pipelines]\ncells = "cells.py:cells"\n')
+    for cell in ("dt=2024-01-01/m=a", "dt=2024-01-02/m=b", "dt=2024-01-02/m=c"):
+        (tmp_path / "old" / cell).mkdir(parents=True)
+        pl.DataFrame({"by": ["old"]}).write_parquet(tmp_path / "old" / cell / "p.parquet")
+    workspace = Workspace.here(tmp_path / "recoup.toml")
+    key = workspace.pipeline("cells")[0].partitions.key.partition("/")[2]
+    asked = f"{tmp_path}/old/dt={{dt}}/m={{{key}}}/*.parquet"
+
+    done = adopt_files(workspace, "cells", "raw", asked, yes=True)
+
+    assert (done.count, len(done.strangers)) == (2, 1)
+    run(workspace, Request("cells"), "cells", RunOptions(executor="inline"))
+    found = rc.read("copy", config=tmp_path / "recoup.toml").collect()
+    by = dict(zip(zip(found["dt"].to_list(), found[key].to_list(), strict=True), found["by"].to_list(), strict=True))
+    assert by == {
+        ("2024-01-01", "a"): "old",
+        ("2024-01-01", "b"): "step",
+        ("2024-01-02", "a"): "step",
+        ("2024-01-02", "b"): "old",
+    }
+    assert rc.read("raw", config=tmp_path / "recoup.toml").collect()["by"].to_list().count("old") == 2
+    assert verify(workspace).exit_code is ExitCode.DONE

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 import recoup as rc
 from recoup.app.backfilling import RunOptions, run
 from recoup.app.ledger_care import verify
-from recoup.app.observing import _regex, presence
+from recoup.app.observing import presence
 from recoup.app.outside import Outside
+from recoup.app.path_patterns import _regex
 from recoup.app.publications import ls
 from recoup.model.errors import ExitCode, RecoupError, UnreachableError
 from recoup.model.graph import Graph
