@@ -134,3 +134,32 @@ def test_a_pool_is_shared_like_the_machine(games, until, stop, pool):
     stop(live, signal.SIGTERM)
     stop(backfill, signal.SIGTERM)
     assert most_at_once(games) <= (2 if pool == "2" else SLOTS)
+
+
+def test_an_embedded_database_goes_from_one_to_the_other(project):
+    """Two backfills fill tables of one DuckDB file: while one delivers, the other waits, and no delivery fails."""
+    project.declare(
+        "games",
+        """
+import polars as pl
+
+games = rc.Pipeline("games", partitions=rc.Daily("2024-01-01", "2024-02-29"))
+
+
+@games.step(sink=rc.DuckDB("games.duckdb", table="box_score", key=["dt"]))
+def box_score(ctx):
+    return pl.DataFrame({"dt": [ctx.partition], "points": [7]})
+""",
+        f"max_parallel = {SLOTS}",
+    )
+    halves = [("--end", "2024-01-30"), ("--start", "2024-01-31")]
+    both = [project.start("run", "games", *half, "--max-parallel", "2") for half in halves]
+    for process in both:
+        output, errors = process.communicate(timeout=60)
+        assert process.returncode == 0, output + errors
+    assert project.ledger("SELECT count(*) FROM attempts WHERE failure IS NOT NULL") == [(0,)]
+    (count,) = project.python(
+        "import duckdb; print(json.dumps(duckdb.connect('games.duckdb').execute('SELECT count(*) FROM box_score')"
+        ".fetchone()))"
+    )
+    assert count == 60

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,6 +23,7 @@ CAUSES_TOLD: Final = 5
 _PLAIN_SECONDS: Final = 5.0
 _PLAIN_SHARE: Final = 0.1
 _LIVE_SECONDS: Final = 0.2
+_WAIT_SECONDS: Final = 2.0
 _FAST: Final = 99.5
 
 
@@ -36,7 +38,8 @@ class Shown:
         self._stops = 0
         self._told: dict[bool, int] = {True: 0, False: 0}
         self._line = ""
-        self._last = (0.0, 0.0, False)
+        self._last = (0.0, 0.0, (False, False))
+        self._waits_since: float | None = None
         self.tally: Tally | None = None
         self.backfill_id: str | None = None
         if output.json:
@@ -57,7 +60,7 @@ class Shown:
         with self._lock:
             now = self._clock.monotonic()
             self.tally, self.backfill_id = Tally(planned, now), backfill_id
-            self._last = (now, 0.0, False)
+            self._last = (now, 0.0, (False, False))
             if self._output.json:
                 self._event("plan", {"backfill_id": backfill_id, **plan_json(planned)})
             elif backfill_id is not None:
@@ -120,19 +123,33 @@ class Shown:
         with self._lock:
             if self.tally is None or self.backfill_id is None:
                 return
+            self._say_waiting(self.tally)
             if self._output.json or not self._output.live:
                 self._now_and_then(self.tally)
             else:
                 self._draw(self._live_line(self.tally))
 
+    def _say_waiting(self, tally: Tally) -> None:
+        """Once, when it has waited for a slot for longer than others need to give one back."""
+        if self._output.json or not tally.waiting:
+            self._waits_since = None
+            return
+        now = self._clock.monotonic()
+        if self._waits_since is None:
+            self._waits_since = now
+        elif now - self._waits_since >= _WAIT_SECONDS:
+            self._waits_since = math.inf
+            text = "for a slot: `recoup backfill ls` shows who has them; a higher --max-parallel allows more at once"
+            self._note(("waiting", "warn"), text)
+
     def _now_and_then(self, tally: Tally) -> None:
         now = self._clock.monotonic()
-        at, share, paused = self._last
+        at, share, stands = self._last
         tally.rate(now)
         due = now - at >= (1.0 if self._output.json else _PLAIN_SECONDS) or tally.share - share >= _PLAIN_SHARE
-        if not due or (tally.share, tally.paused) == (share, paused):
+        if not due or (tally.share, (tally.paused, tally.waiting)) == (share, stands):
             return
-        self._last = (now, tally.share, tally.paused)
+        self._last = (now, tally.share, (tally.paused, tally.waiting))
         if self._output.json:
             self._event("progress", self._figures(tally, now))
         else:
@@ -147,6 +164,7 @@ class Shown:
             "blocked": tally.blocked,
             "running": tally.running,
             "paused": tally.paused,
+            "waiting": tally.waiting,
             "per_second": None if rate is None else round(rate, 3),
             "seconds_left": None if left is None else round(left, 1),
         }
@@ -190,6 +208,8 @@ def _parts(tally: Tally, now: float) -> Iterator[str]:
     rate, left = tally.rate(now), tally.seconds_left(now)
     if tally.paused:
         yield "paused"
+    elif tally.waiting:
+        yield "waits for a slot"
     elif rate is not None:
         yield f"{rate:.1f}/s" if rate < _FAST else f"{number(round(rate))}/s"
     if left is not None and left >= 1:

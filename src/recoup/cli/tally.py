@@ -60,6 +60,7 @@ class Tally:
     counts: Counts = field(default_factory=Counts)
     running: int = 0
     paused: bool = False
+    waiting: bool = False
     failures: dict[tuple[int, str], FailureGroup] = field(default_factory=dict)
     _causes: set[tuple[int, str, bool]] = field(default_factory=set)
     _blocks: dict[tuple[int, str], list[int]] = field(default_factory=dict)
@@ -73,7 +74,8 @@ class Tally:
 
     def take(self, progress: Progress) -> list[News]:
         """Add what happened; the answer is what failed, retried or not."""
-        self.counts, self.running, self.paused = progress.counts, progress.running, progress.paused
+        self.counts, self.running = progress.counts, progress.running
+        self.paused, self.waiting = progress.paused, progress.waiting
         for block in progress.blocked:
             self._blocks.setdefault((block.node, block.reason), []).append(block.ordinal)
         delays = {(retry.node, retry.ordinal): retry.delay_seconds for retry in progress.retries}

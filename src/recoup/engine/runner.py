@@ -90,6 +90,8 @@ class Progress:
     failures: tuple[Failed, ...] = ()
     blocked: tuple[Block, ...] = ()
     retries: tuple[events.Retry, ...] = ()
+    waiting: bool = False
+    """Others hold all the slots that it could go on with, so nothing of it runs."""
 
 
 @dataclass(slots=True)
@@ -129,6 +131,7 @@ class Runner:
     _inflight: dict[int, Inflight] = field(default_factory=dict)
     _manifests: list[tuple[Manifest, str]] = field(default_factory=list)
     _looked_at: float = 0.0
+    _waiting: bool = False
 
     def __post_init__(self) -> None:
         self._ledger_id, self._epoch = self.ledger.ledger_id, self.ledger.epoch
@@ -367,7 +370,8 @@ class Runner:
         retries = tuple(i for i in turn.instructions if isinstance(i, events.Retry))
         # What was only claimed ahead does not run yet.
         running, paused = min(self.machine.running, self.executor.busy()), self.stopping.paused
-        self.observe(Progress(self.machine.counts, running, paused, tuple(turn.failed), blocks, retries))
+        counts, waiting = self.machine.counts, self._waiting
+        self.observe(Progress(counts, running, paused, tuple(turn.failed), blocks, retries, waiting))
 
     # --- manifests that follow
 
@@ -393,6 +397,10 @@ class Runner:
                 tx.event(IN_FORCE, backfill=self.backfill)
         if not self.stopping.claims:
             self._give_back()
+        waiting = self.budgets.starved and not self.machine.running
+        if waiting != self._waiting:
+            self._waiting = waiting
+            self._tell(_Turn())
         now = self.clock.monotonic()
         if now - self._looked_at >= self._look_interval():
             self._looked_at = now

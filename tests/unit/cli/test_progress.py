@@ -118,6 +118,19 @@ def test_a_pause_is_told_with_the_way_back(desk, clock):
     assert lines(err)[-2:] == ["paused `recoup backfill resume sample-1` goes on", "resumed"]
 
 
+def test_who_waits_for_a_slot_is_told_where_to_look(desk, clock):
+    err = io.StringIO()
+    on = shown(clock, err)
+    on.on_plan(desk.planned(), "sample-1")
+    before = len(lines(err))
+    on.observe(Progress(Counts(total=93), 0, False, waiting=True))
+    for clock.seconds in (1.0, 2.0, 4.0, 5.0, 6.0):
+        on._tick()
+    note, figures = lines(err)[before:]
+    assert note.startswith("waiting for a slot: `recoup backfill ls` shows who has them")
+    assert figures == "0/93  0 %  waits for a slot"
+
+
 def test_for_programs_lines_of_json_and_silence_beside(desk, clock):
     out, err = io.StringIO(), io.StringIO()
     on = shown(clock, err, out, as_json=True)
