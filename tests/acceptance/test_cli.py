@@ -252,6 +252,43 @@ def test_a_list_of_ten_thousand_goes_into_a_closed_pipe_without_a_word(shop):
     assert "Traceback" not in done.stderr
 
 
+# --- status, again and again
+
+
+@pytest.mark.runbook("B-64")
+def test_a_watched_status_follows_a_backfill_and_ends_when_all_is_complete(shop, until):
+    shop.write("bad", "2024-01-01")
+    shop.write("wait_from", "2024-01-10")
+    running = shop.start("run", "shop", "--executor", "processes", "--max-parallel", "2")
+    until(lambda: (shop.folder / ".recoup").exists() and shop.answer("backfill", "ls")["backfills"], running)
+    watching = shop.start("status", "shop", "--watch", "0.1", "--check", "--json")
+    events = [json.loads(watching.stdout.readline()) for _ in range(3)][1:]
+    shop.write("go", "")
+    assert running.wait(60) == INCOMPLETE
+    seen = shop.start("status", "shop", "--watch", "0.1", "--check", "--only", "failed")
+    until(lambda: "failed(" in seen.stdout.readline(), seen)
+    seen.kill()
+    shop.write("bad", "")
+    assert shop.recoup("run", "shop").returncode == DONE
+    out, _ = watching.communicate(timeout=30)
+    assert watching.returncode == DONE
+    *more, closing = map(json.loads, lines(out))
+    assert [event["complete"] for event in [*events, *more]][-2:] == [False, True]
+    assert closing == {"event": "result", "state": "done", "exit_code": 0, "next": "recoup publish ls shop"}
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_watched_status_gives_the_terminal_back(shop, number, code):
+    terminal = shop.terminal("status", "shop", "--watch")
+    terminal.see("2024-01-01…2024-01-31 (31)")
+    terminal.process.send_signal(number)
+    assert terminal.leave() == code
+    before, _, after = terminal.text.partition("\x1b[?1049l")
+    assert "every 2 s" in before
+    assert "Traceback" not in terminal.text
+    assert ("next: recoup run shop" in after) is (number == signal.SIGINT)
+
+
 # --- backfills from another terminal
 
 

@@ -6,11 +6,14 @@ import os
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from recoup.cli.commands import COMMANDS
 from recoup.cli.output import Answer, Output
 from recoup.model.errors import ExitCode, RecoupError, UsageError
+
+USUAL_VALUES: Final = {"--watch": "2"}
+"""Options that may stand without their value, and what they have then."""
 
 if TYPE_CHECKING:
     from cyclopts import App, CycloptsError
@@ -95,6 +98,7 @@ def _call(words: Sequence[str]) -> object:
 
     if len(words) == 1 and any(c.name == words[0] and c.is_group for c in COMMANDS):
         words = [*words, "--help"]
+    words = with_values(words)
     app = build(help_wanted=not {"--help", "-h"}.isdisjoint(_before_dashes(words)))
     try:
         return app(list(words))
@@ -102,6 +106,23 @@ def _call(words: Sequence[str]) -> object:
         raise _usage(error, words[:1]) from error
     except CycloptsError as error:
         raise _usage(error, words) from error
+
+
+def with_values(words: Sequence[str]) -> list[str]:
+    """`--watch` without a number has its usual one: the parser knows flags and values, and nothing that may be both."""
+    filled = [*words, ""]
+    for place, word in enumerate(_before_dashes(words)):
+        if word in USUAL_VALUES and not _is_number(filled[place + 1]):
+            filled[place] = f"{word}={USUAL_VALUES[word]}"
+    return filled[:-1]
+
+
+def _is_number(word: str) -> bool:
+    try:
+        float(word)
+    except ValueError:
+        return False
+    return True
 
 
 def _usage(error: CycloptsError, words: Sequence[str]) -> UsageError:

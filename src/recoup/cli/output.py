@@ -83,6 +83,16 @@ class Output:
         return self.err_view.width is not None and os.environ.get("TERM", "dumb") != "dumb"
 
     @property
+    def out_live(self) -> bool:
+        """Whether the screen may be drawn again and again."""
+        return self.out_view.width is not None and os.environ.get("TERM", "dumb") != "dumb"
+
+    @property
+    def unread(self) -> bool:
+        """Whether whoever read the data has gone."""
+        return self._out.muted
+
+    @property
     def problem(self) -> OSError | None:
         """Why the data could not be written, if somebody wants it."""
         return self._out.problem
@@ -142,6 +152,10 @@ class Output:
     def _plain(self) -> bool:
         """Whether the stream cannot take every letter."""
         return (getattr(self._out.file, "encoding", None) or "utf-8").lower().replace("-", "") != "utf8"
+
+    def screen(self, text: str) -> None:
+        """Raw text for a screen of data that is drawn over itself."""
+        self._out.write(text)
 
     def draw(self, text: str) -> None:
         """Raw text for a live line on stderr."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
@@ -12,14 +13,16 @@ from recoup.app.status import status as ask
 from recoup.app.workspace import Workspace
 from recoup.cli.gaps import any_gap, gaps_json, gaps_lines
 from recoup.cli.options import Common, End, Start, Steps
-from recoup.cli.output import Answer
+from recoup.cli.output import Answer, Output
 from recoup.cli.plan_text import run_words
 from recoup.cli.status_text import overview_json, overview_lines, status_json, status_lines
+from recoup.cli.watch import Watch
 from recoup.model.errors import ExitCode, RecoupError, UsageError
 from recoup.plan.request import Request
 
 What = Literal["failed", "blocked", "missing", "running", "waived", "stale", "unexpected"]
 _USUAL = Common()
+_WATCH = "Show it again every so many seconds (2 without a number), until Ctrl-C."
 
 
 def status(
@@ -31,51 +34,80 @@ def status(
     step: Steps = None,
     only: Annotated[What | None, Parameter(help="List only what stands so.")] = None,
     gaps: Annotated[bool, Parameter(help="List only what is not complete, one partition a line.")] = False,
-    check: Annotated[bool, Parameter(help="Exit with 3 when it is not complete.")] = False,
+    check: Annotated[
+        bool, Parameter(help="Exit with 3 when it is not complete; with --watch, end when it is.")
+    ] = False,
+    watch: Annotated[float | None, Parameter(metavar="SECONDS", help=_WATCH)] = None,
     common: Common = _USUAL,
-) -> Answer:
+) -> Answer | ExitCode:
     """Tell whether the data is complete; what failed, what is blocked, and why. Asks no source, changes nothing."""
     workspace = common.workspace()
-    named = [pipeline] if pipeline else all_pipelines(workspace.settings)
-    if len(named) > 1:
-        if start or end or step or only or gaps:
+    question = _Question(workspace, common, pipeline, partitions, start, end, tuple(step or ()), only, gaps, check)
+    if watch is None:
+        return question.answer()
+    return Watch(Output(json=common.json), workspace.clock, question.answer, watch).run(until_done=check)
+
+
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """What was asked; it can be answered again and again."""
+
+    workspace: Workspace
+    common: Common
+    pipeline: str | None
+    partitions: tuple[str, ...]
+    start: str | None
+    end: str | None
+    steps: tuple[str, ...]
+    only: What | None
+    gaps: bool
+    check: bool
+
+    def answer(self) -> Answer:
+        """As it stands now."""
+        named = [self.pipeline] if self.pipeline else all_pipelines(self.workspace.settings)
+        if len(named) == 1:
+            return self._of_one(named[0])
+        if self.start or self.end or self.steps or self.only or self.gaps:
             raise UsageError(
                 "--start, --end, --step, --only and --gaps are for one pipeline", f"name one of {', '.join(named)}"
             )
-        return _overview(workspace, named, common, check=check)
-    if gaps and only:
-        raise UsageError("--gaps and --only were both given", "a gap is whatever is not complete: leave --only out")
-    found = ask(workspace, named[0], start=start, end=end, partitions=partitions, steps=tuple(step or ()))
-    code = ExitCode.PENDING if check and not found.insight.complete else ExitCode.DONE
-    if gaps:
-        fill = run_words(Request(named[0], start, end, partitions, steps=tuple(step or ())), named[0])
-        next_ = common.again(fill if any_gap(found) else _next(found, named[0]))
-        return Answer("status", gaps_json(found), lambda view: gaps_lines(found, view), next_, code)
-    return Answer(
-        "status",
-        status_json(found, only),
-        lambda view: status_lines(found, only, view, workspace.clock.now()),
-        next=common.again(_next(found, named[0])),
-        exit_code=code,
-    )
+        return self._of_all(named)
 
+    def _of_one(self, name: str) -> Answer:
+        if self.gaps and self.only:
+            raise UsageError("--gaps and --only were both given", "a gap is whatever is not complete: leave --only out")
+        workspace, only, again = self.workspace, self.only, self.common.again
+        found = ask(workspace, name, start=self.start, end=self.end, partitions=self.partitions, steps=self.steps)
+        code = ExitCode.PENDING if self.check and not found.insight.complete else ExitCode.DONE
+        if self.gaps:
+            fill = run_words(Request(name, self.start, self.end, self.partitions, steps=self.steps), name)
+            next_ = again(fill if any_gap(found) else _next(found, name))
+            return Answer("status", gaps_json(found), lambda view: gaps_lines(found, view), next_, code)
+        return Answer(
+            "status",
+            status_json(found, only),
+            lambda view: status_lines(found, only, view, workspace.clock.now()),
+            next=again(_next(found, name)),
+            exit_code=code,
+        )
 
-def _overview(workspace: Workspace, named: list[str], common: Common, *, check: bool) -> Answer:
-    """One that cannot be loaded hides no other."""
-    found: dict[str, Status | RecoupError] = {}
-    for name in named:
-        try:
-            found[name] = ask(workspace, name)
-        except RecoupError as error:
-            found[name] = error
-    open_ones = [name for name, one in found.items() if isinstance(one, RecoupError) or not one.insight.complete]
-    return Answer(
-        "status",
-        overview_json(found),
-        lambda view: overview_lines(found, view),
-        next=common.again(f"recoup status {(open_ones or named)[0]}"),
-        exit_code=ExitCode.PENDING if check and open_ones else ExitCode.DONE,
-    )
+    def _of_all(self, named: list[str]) -> Answer:
+        """One that cannot be loaded hides no other."""
+        found: dict[str, Status | RecoupError] = {}
+        for name in named:
+            try:
+                found[name] = ask(self.workspace, name)
+            except RecoupError as error:
+                found[name] = error
+        open_ones = [name for name, one in found.items() if isinstance(one, RecoupError) or not one.insight.complete]
+        return Answer(
+            "status",
+            overview_json(found),
+            lambda view: overview_lines(found, view),
+            next=self.common.again(f"recoup status {(open_ones or named)[0]}"),
+            exit_code=ExitCode.PENDING if self.check and open_ones else ExitCode.DONE,
+        )
 
 
 def _next(found: Status, name: str) -> str:
