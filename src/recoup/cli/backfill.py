@@ -11,6 +11,7 @@ from recoup.app import backfills
 from recoup.app.backfilling import RunOptions
 from recoup.app.backfills import Wished
 from recoup.app.workspace import Workspace
+from recoup.cli import names
 from recoup.cli.backfill_text import controls_json, controls_words, detail_json, detail_lines, row_json, row_lines
 from recoup.cli.options import Common, Pace
 from recoup.cli.output import Answer
@@ -22,14 +23,17 @@ from recoup.plan.request import Request
 app = App(name="backfill", help="List backfills; pause, resume, cancel or slow one down from any terminal.")
 
 _USUAL_PACE, _USUAL = Pace(), Common()
-Id = Annotated[str | None, Parameter(name="ID", help="Its id, any part of it that no other has, or `latest`.")]
+Id = Annotated[
+    str | None,
+    Parameter(name="ID", help="Its id, any part of it that no other has, or `latest`.", completer=names.backfills),
+]
 All = Annotated[bool, Parameter(name="--all", help="Every one that is at work.")]
 _ONE_OR_ALL = "name a backfill (`latest` is the newest), or --all"
 
 
 @app.command(usage="recoup backfill ls [PIPELINE] [OPTIONS]")
 def ls(
-    pipeline: Annotated[str | None, Parameter(help="Only those of this pipeline.")] = None,
+    pipeline: Annotated[str | None, Parameter(help="Only those of this pipeline.", completer=names.pipelines)] = None,
     /,
     *,
     limit: Annotated[int, Parameter(metavar="N", help="At most so many; 0 for all.")] = 20,

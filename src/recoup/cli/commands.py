@@ -25,6 +25,12 @@ GROUPS: Final[tuple[tuple[str, tuple[Command, ...]], ...]] = (
         (
             Command("init", "recoup.cli.init:init", "write a small project that runs", "[FOLDER]"),
             Command("demo", "recoup.cli.demo:demo", "a year of flights: backfill, failure, recovery", "[FOLDER]"),
+            Command(
+                "completion",
+                "recoup.cli.completion:completion",
+                "complete words in bash, zsh or fish",
+                "SHELL [OPTIONS]",
+            ),
         ),
     ),
     (

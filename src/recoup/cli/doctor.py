@@ -9,6 +9,7 @@ from cyclopts import Parameter
 
 from recoup.app.doctor import Check
 from recoup.app.doctor import doctor as examine
+from recoup.cli import names
 from recoup.cli.options import Common
 from recoup.cli.output import Answer
 from recoup.cli.text import Cell, View, clean, counted
@@ -19,7 +20,9 @@ _STYLE = {"pass": "good", "fail": "bad", "unknown": "warn"}
 
 
 def doctor(
-    *pipelines: Annotated[str, Parameter(help="Only these; without, all that recoup.toml names.")],
+    *pipelines: Annotated[
+        str, Parameter(help="Only these; without, all that recoup.toml names.", completer=names.pipelines)
+    ],
     common: Common = _USUAL,
 ) -> Answer:
     """Check settings, ledger, lake, disks, pipelines, sinks and extras; exit with 1 when one of them fails."""

@@ -12,6 +12,7 @@ from recoup.app import lake_care
 from recoup.app.adoption_files import adopt_files
 from recoup.app.adoption_table import adopt_table
 from recoup.app.lake_care import KEEP_DAYS, KEEP_GENERATIONS, Collected
+from recoup.cli import names
 from recoup.cli.adoption_text import adoption_json, adoption_lines
 from recoup.cli.options import Common
 from recoup.cli.output import Answer
@@ -55,7 +56,7 @@ def gc(
 
 @app.command(usage="recoup lake view DATASET [OPTIONS]")
 def view(
-    dataset: Annotated[str, Parameter(help="A step's dataset.")],
+    dataset: Annotated[str, Parameter(help="A step's dataset.", completer=names.datasets)],
     /,
     *,
     name: Annotated[str | None, Parameter(help="What the view is called; else like the dataset.")] = None,
@@ -74,8 +75,8 @@ def view(
 
 @app.command(usage="recoup lake adopt PIPELINE STEP (--files PATTERN | --table TABLE --column NAME) [--yes]")
 def adopt(
-    pipeline: Annotated[str, Parameter(help="Whose step.")],
-    step: Annotated[str, Parameter(help="What this would have been made by.")],
+    pipeline: Annotated[str, Parameter(help="Whose step.", completer=names.pipelines)],
+    step: Annotated[str, Parameter(help="What this would have been made by.", completer=names.steps)],
     /,
     *,
     files: Annotated[

@@ -12,6 +12,7 @@ from cyclopts import Parameter
 
 from recoup.app.configuration.layers import VARIABLE
 from recoup.app.workspace import Workspace
+from recoup.cli import names
 from recoup.ledger.facts import Controls
 from recoup.model.errors import UsageError
 from recoup.model.policy import seconds
@@ -23,7 +24,10 @@ Start = Annotated[
     str | None, Parameter(metavar="KEY", help="First partition, or a day, month or year that it lies in.")
 ]
 End = Annotated[str | None, Parameter(metavar="KEY", help="Last partition; it is included.")]
-Steps = Annotated[list[str] | None, Parameter(name="--step", metavar="NAME", help="Only this step; may be repeated.")]
+Steps = Annotated[
+    list[str] | None,
+    Parameter(name="--step", metavar="NAME", help="Only this step; may be repeated.", completer=names.steps),
+]
 
 
 @Parameter(name="*")

@@ -12,6 +12,7 @@ from recoup.app import backfilling
 from recoup.app.loading import all_pipelines
 from recoup.app.prepare import Planned
 from recoup.app.workspace import Workspace
+from recoup.cli import names
 from recoup.cli.options import Common, Scope
 from recoup.cli.output import Answer
 from recoup.cli.plan_text import plan_json, plan_lines, plans_json, plans_lines, run_words
@@ -22,7 +23,10 @@ _EVERYTHING, _USUAL = Scope(), Common()
 
 def plan(
     pipeline: Annotated[
-        str | None, Parameter(help="Its name in recoup.toml, or a place such as flights.py:flights; else all.")
+        str | None,
+        Parameter(
+            help="Its name in recoup.toml, or a place such as flights.py:flights; else all.", completer=names.pipelines
+        ),
     ] = None,
     /,
     *partitions: Annotated[str, Parameter(help="Only these, instead of --start and --end.")],

@@ -10,6 +10,7 @@ from recoup.app import publications
 from recoup.app.difference import difference
 from recoup.app.rollback import RollbackReport
 from recoup.app.rollback import rollback as take_back
+from recoup.cli import names
 from recoup.cli.difference_text import difference_json, difference_lines
 from recoup.cli.options import Common, End, Start
 from recoup.cli.output import Answer
@@ -27,7 +28,9 @@ from recoup.model.errors import ExitCode
 app = App(name="publish", help="List what is published; take it back, or accept what older code made.")
 
 _USUAL = Common()
-Target = Annotated[str, Parameter(name="TARGET", help="PIPELINE, PIPELINE.STEP, or a step alone.")]
+Target = Annotated[
+    str, Parameter(name="TARGET", help="PIPELINE, PIPELINE.STEP, or a step alone.", completer=names.targets)
+]
 Yes = Annotated[bool, Parameter(help="Do it; without, it only shows what would be done.")]
 Keys = Annotated[str, Parameter(help="Only these, instead of --start and --end.")]
 

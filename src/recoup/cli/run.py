@@ -11,7 +11,7 @@ from cyclopts import Parameter
 from recoup.app import backfilling
 from recoup.app.backfilling import RunOptions, RunReport
 from recoup.app.workspace import Workspace
-from recoup.cli import version
+from recoup.cli import names, version
 from recoup.cli.options import Common, Pace, Scope, no_scope_with_a_plan
 from recoup.cli.output import Output, error_json
 from recoup.cli.plan_text import run_words
@@ -25,7 +25,8 @@ _EVERYTHING, _USUAL_PACE, _USUAL = Scope(), Pace(), Common()
 
 def run(
     pipeline: Annotated[
-        str | None, Parameter(help="Its name in recoup.toml, or a place such as flights.py:flights.")
+        str | None,
+        Parameter(help="Its name in recoup.toml, or a place such as flights.py:flights.", completer=names.pipelines),
     ] = None,
     /,
     *partitions: Annotated[str, Parameter(help="Only these, instead of --start and --end.")],

@@ -10,6 +10,7 @@ from cyclopts import Parameter
 
 from recoup.app.runs import Attempt
 from recoup.app.runs import runs as ask
+from recoup.cli import names
 from recoup.cli.options import Common, Steps
 from recoup.cli.output import Answer
 from recoup.cli.run_text import from_here
@@ -22,7 +23,7 @@ _MESSAGE_ROOM = 300
 
 
 def runs(
-    pipeline: Annotated[str | None, Parameter(help="Its name; without one, all.")] = None,
+    pipeline: Annotated[str | None, Parameter(help="Its name; without one, all.", completer=names.pipelines)] = None,
     partition: Annotated[str | None, Parameter(help="Only attempts at this partition.")] = None,
     /,
     *,

@@ -11,6 +11,7 @@ from recoup.app.loading import all_pipelines
 from recoup.app.status import Status
 from recoup.app.status import status as ask
 from recoup.app.workspace import Workspace
+from recoup.cli import names
 from recoup.cli.gaps import any_gap, gaps_json, gaps_lines
 from recoup.cli.options import Common, End, Start, Steps
 from recoup.cli.output import Answer, Output
@@ -26,7 +27,9 @@ _WATCH = "Show it again every so many seconds (2 without a number), until Ctrl-C
 
 
 def status(
-    pipeline: Annotated[str | None, Parameter(help="Its name; without one, all that recoup.toml names.")] = None,
+    pipeline: Annotated[
+        str | None, Parameter(help="Its name; without one, all that recoup.toml names.", completer=names.pipelines)
+    ] = None,
     /,
     *partitions: Annotated[str, Parameter(help="Only these, instead of --start and --end.")],
     start: Start = None,

@@ -9,6 +9,7 @@ from cyclopts import Parameter
 
 from recoup.app import waiving
 from recoup.app.waiving import Gaps, Waived
+from recoup.cli import names
 from recoup.cli.options import Common, End, Start, Steps
 from recoup.cli.output import Answer
 from recoup.cli.text import View, clean, counted, ranges
@@ -18,7 +19,7 @@ _USUAL = Common()
 
 
 def waive(
-    pipeline: Annotated[str, Parameter(help="Its name.")],
+    pipeline: Annotated[str, Parameter(help="Its name.", completer=names.pipelines)],
     /,
     *partitions: Annotated[str, Parameter(help="Which gaps; or --start and --end.")],
     reason: Annotated[str | None, Parameter(metavar="TEXT", help="Why nobody will ever fill it.")] = None,
