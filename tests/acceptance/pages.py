@@ -5,7 +5,7 @@ line by line, and its output compared; `<!-- edit: NAME: OLD => NEW -->` changes
 ground for a page stands within such a comment: `<!-- file: NAME` up to `-->`, `<!-- type: COMMAND -->`, and
 `<!-- python: FILE -->`, which is run. Where a page shows only part of an answer, `…` stands on a line of its own.
 
-Run as a program, it writes today's answers into the pages: `python tests/acceptance/pages.py docs/guides/backfill.md`.
+Run as a program, it writes today's answers into the pages: `python -m tests.acceptance.pages docs/guides/backfill.md`.
 """
 
 import os
@@ -14,9 +14,11 @@ import shlex
 import subprocess
 import sys
 import tempfile
+from contextlib import contextmanager
 from pathlib import Path
 
 from recoup.cli.commands import COMMANDS
+from tests import servers
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -35,6 +37,7 @@ CHANGING = re.compile(
 )
 EXIT_CODES = (0, 1, 3)
 GAP = "…"
+NEEDS_POSTGRESQL = "<!-- needs: postgresql -->"
 GROUPS = {command.name for command in COMMANDS if command.is_group}
 
 
@@ -109,8 +112,19 @@ def differences(page, fresh):
     return pairs if len(shown) == len(printed) else [*pairs, (f"{len(shown)} lines", f"{len(printed)} lines")]
 
 
+@contextmanager
+def ground(text):
+    """The variables that a page needs: `<!-- needs: postgresql -->` gives it a database of its own."""
+    if NEEDS_POSTGRESQL not in text:
+        yield {}
+        return
+    with servers.postgresql() as url:
+        yield {"RECOUP_CONNECTIONS_WAREHOUSE": url}
+
+
 if __name__ == "__main__":
     for name in sys.argv[1:]:
-        with tempfile.TemporaryDirectory() as fresh_folder:
-            page_file = ROOT / name
-            page_file.write_text(played(page_file.read_text(), Path(fresh_folder)))
+        page_file = ROOT / name
+        before = page_file.read_text()
+        with tempfile.TemporaryDirectory() as fresh_folder, ground(before) as variables:
+            page_file.write_text(played(before, Path(fresh_folder), variables))

@@ -5,20 +5,24 @@ import re
 import pytest
 
 from recoup.app.configuration.spec import SETTINGS
-from tests.acceptance.pages import ROOT, command_of, differences, played, type_in
+from tests.acceptance.pages import NEEDS_POSTGRESQL, ROOT, command_of, differences, ground, played, type_in
 
 PAGES = sorted([ROOT / "docs" / "settings.md", *(ROOT / "docs" / "guides").glob("*.md")])
-NAMES = [page.stem for page in PAGES]
+MARKED = [
+    pytest.param(page, id=page.stem, marks=[pytest.mark.services] if NEEDS_POSTGRESQL in page.read_text() else [])
+    for page in PAGES
+]
 
 
-@pytest.fixture(params=PAGES, ids=NAMES)
+@pytest.fixture(params=MARKED)
 def page(request):
     return request.param
 
 
 def test_what_it_shows_is_what_is_printed(page, tmp_path):
     text = page.read_text()
-    assert differences(text, played(text, tmp_path)) == []
+    with ground(text) as variables:
+        assert differences(text, played(text, tmp_path, variables)) == []
 
 
 def test_its_links_lead_somewhere(page):

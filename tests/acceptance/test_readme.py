@@ -1,6 +1,6 @@
 """The README is true: its pipeline runs, its commands exist, and what it shows is what is printed.
 
-`python tests/acceptance/pages.py README.md` writes today's answers into it.
+`python -m tests.acceptance.pages README.md` writes today's answers into it.
 """
 
 import re

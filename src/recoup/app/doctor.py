@@ -79,9 +79,8 @@ def _guarded(name: str, checks: Iterator[Check]) -> Iterator[Check]:
 
 def _settings(settings: Settings) -> Iterator[Check]:
     for one in shown(settings, redactor(os.environ)):
-        value = ", ".join(one.value) if isinstance(one.value, list) else one.value
-        if value:
-            yield Check(f"setting {one.name}", "pass", f"{value}  ({one.origin})")
+        if one.text:
+            yield Check(f"setting {one.name}", "pass", f"{one.text}  ({one.origin})")
     for pattern in settings.discover:
         if not any(settings.root.glob(pattern)):
             yield Check("setting discover", "fail", f"no file matches {pattern}", "mend the pattern, or leave it out")

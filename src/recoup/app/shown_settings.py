@@ -21,6 +21,13 @@ class Shown:
     value: Value
     origin: Origin
 
+    @property
+    def text(self) -> str:
+        """The value as people read it; empty where there is none."""
+        if isinstance(self.value, float):
+            return f"{self.value:g}"
+        return ", ".join(self.value) if isinstance(self.value, list) else str(self.value or "")
+
 
 def shown(settings: Settings, redact: Redact) -> Iterator[Shown]:
     """What was chosen, then every setting; connections as they are written, with their variables not filled in."""

@@ -9,7 +9,7 @@ from typing import Any
 from cyclopts import App
 
 from recoup.app.configuration.origin import Origin
-from recoup.app.shown_settings import Shown, Value, shown
+from recoup.app.shown_settings import Shown, shown
 from recoup.cli.options import Common
 from recoup.cli.output import Answer
 from recoup.cli.run_text import from_here
@@ -43,17 +43,12 @@ def _row_json(row: Shown) -> dict[str, Any]:
 
 
 def _lines(rows: Iterable[Shown], environments: Iterable[str], view: View) -> Iterator[str]:
-    yield from view.columns([row.name, _value(row.value), Cell(_where(row.origin), "dim")] for row in rows)
+    yield from view.columns(
+        [row.name, clean(from_here(row.text)) or "none", Cell(_where(row.origin), "dim")] for row in rows
+    )
     if names := ", ".join(environments):
         yield ""
         yield f"environments: {names}; choose one with --env"
-
-
-def _value(value: Value) -> str:
-    if isinstance(value, float):
-        return f"{value:g}"
-    text = ", ".join(value) if isinstance(value, list) else str(value or "")
-    return clean(from_here(text)) if text else "none"
 
 
 def _where(origin: Origin) -> str:
