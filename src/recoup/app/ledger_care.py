@@ -140,7 +140,8 @@ def _compare(reader: LedgerReader, loaded: Sequence[Bound]) -> _Compared:
     sources = frozenset(row.node for row in reader.nodes().values() if row.kind == "source")
     found = list(differences(stored, facts, sources))
     present = {node: stored.get(node, {}).get(planes.PUBLISHED, EMPTY) for node in sources}
-    bounds = [b for known in loaded for b in staleness(reader.db, known.graph, known.node_ids, present)]
+    expected = {node: facts[planes.EXPECTED] for node, facts in stored.items() if planes.EXPECTED in facts}
+    bounds = [b for known in loaded for b in staleness(reader.db, known.graph, known.node_ids, present, expected)]
     found += stale_differences(stored, bounds)
     names = {row.node: name for name, row in reader.nodes().items()}
     unchecked = [

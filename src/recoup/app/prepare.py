@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -58,17 +58,17 @@ def prepare(ledger: Ledger, pipeline: Pipeline, outside: Outside, now: datetime)
     }
     with ledger.transaction() as tx:
         node_ids = [_register(tx, ledger, pipeline.name, node) for node in graph.nodes]
-        for node_id, mask in zip(node_ids, calendars, strict=True):
-            record_expected(tx, node_id, mask)
+        for node, mask in zip(graph.nodes, calendars, strict=True):
+            record_expected(tx, pipeline.name, node_ids[node.index], mask, _spans_over(graph, node_ids, node))
         for index, seen in sources.items():
             readers = _readers(graph, node_ids, index, seen)
-            record_presence(tx, node_ids[index], seen.present, seen.versions, readers)
+            record_presence(tx, node_ids[index], calendars[index], seen.present, seen.versions, readers)
     versions = [code_version(node) for node in graph.nodes]
     reader = LedgerReader(ledger.path, ledger.db)
     planes, durations = reader.planes(node_ids), reader.durations()
     states = tuple(
         _state(
-            _held(node, planes[node_id], outside.root),
+            _held(node, planes[node_id], outside.root, calendars[node.index]),
             calendars[node.index],
             versions[node.index],
             durations.get(node_id),
@@ -88,10 +88,12 @@ def _calendars(graph: Graph, now: datetime, outside: Outside) -> list[PartitionS
     return [read[node.partitions] for node in graph.nodes]
 
 
-def _held(node: Node, planes: Mapping[str, PartitionSet], root: Path) -> Mapping[str, PartitionSet]:
-    """What the ledger says of a table, unless its database is gone: then nothing is delivered."""
+def _held(node: Node, planes: Mapping[str, PartitionSet], root: Path, mask: PartitionSet) -> Mapping[str, PartitionSet]:
+    """What the ledger says, of a source within its calendar; of a table whose database is gone, nothing."""
     if node.kind is NodeKind.DELIVERY and node.sink is not None and not sink_exists(node.sink.to_json(), root):
         return {}
+    if node.kind is NodeKind.SOURCE and plane_names.PUBLISHED in planes:
+        return {**planes, plane_names.PUBLISHED: planes[plane_names.PUBLISHED] & mask}
     return planes
 
 
@@ -114,6 +116,13 @@ def _bound(ledger: Ledger, graph: Graph) -> Graph:
         return graph
     with ledger.transaction() as tx:
         return graph.with_members(lambda members: register_members(tx, members.key, members.listed or ()))
+
+
+def _spans_over(
+    graph: Graph, node_ids: Sequence[NodeId], node: Node
+) -> Callable[[range], Iterator[tuple[NodeId, range]]]:
+    """Who would become stale, for each run of partitions whose calendar changes."""
+    return lambda run: ((node_ids[reader], span) for reader, span in graph.spans_over(node.index, run))
 
 
 def _readers(

@@ -147,7 +147,7 @@ class Rebuilding:
     ) -> dict[NodeId, PartitionSet]:
         stale: dict[NodeId, PartitionSet] = {}
         for graph, node_ids in known:
-            for bounds in staleness(self.ledger.db, graph, node_ids, present, reads):
+            for bounds in staleness(self.ledger.db, graph, node_ids, present, {}, reads):
                 stale[bounds.node] = bounds.may
         return stale
 

@@ -128,9 +128,14 @@ class TaskMaker:
         return _delivery(parent, found), _reads(parent, found)
 
     def _current(self, tx: Transaction, edge: Edge, parent: Node, span: range, run_as_of: float) -> Sequence[Published]:
-        """What is current of what it may read, as far as the run may know it."""
-        pinned = tx.newest if isinstance(edge.relation, Newest) else tx.pins
-        return pinned(self.node_ids[parent.index], span, run_as_of if self.as_of_limits else None)
+        """What is current of what it may read, as far as the run may know it; of a span, what is expected."""
+        node, as_of = self.node_ids[parent.index], run_as_of if self.as_of_limits else None
+        if isinstance(edge.relation, Newest):
+            return tx.newest(node, span, as_of)
+        found = tx.pins(node, span, as_of)
+        if not edge.reads_expected:
+            return found
+        return [published for published in found if tx.is_expected(node, published.publication.ordinal)]
 
     def _files(self, tx: Transaction, parent: Node, found: Sequence[Published]) -> dict[str, object]:
         """The pinned files; with their columns where all have the same, so that nobody needs to read their footers."""
@@ -153,6 +158,8 @@ class TaskMaker:
     def _of_source(self, tx: Transaction, edge: Edge, source: Node, span: range) -> _Pinned | str:
         """What the source had when anybody asked it last; or that it has no longer what the plan counted on."""
         there, versions = tx.observed(self.node_ids[source.index], span)
+        if edge.reads_expected:
+            there &= self.snapshot.states[source.index].expected
         if gone := self.snapshot.states[source.index].published.within(span) - there:
             return f"{source.name} no longer has {', '.join(source.partitions.ranges_text(gone))}"
         if isinstance(edge.relation, Newest):

@@ -52,6 +52,10 @@ class PlaneCache:
         parts = [(chunk, bits.to_bytes(CHUNK_BYTES, "little")) for chunk, bits in chunks]
         return PartitionSet.from_chunks(parts).within(span)
 
+    def as_set(self, node: int, plane: str) -> PartitionSet:
+        """All bits that are set."""
+        return PartitionSet({chunk: bits for chunk, bits in self._chunks(node, plane).items() if bits})
+
     def mark(self, node: int, plane: str, ordinal: int) -> None:
         """Set one bit."""
         chunks = self._chunks(node, plane)

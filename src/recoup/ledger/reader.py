@@ -198,14 +198,14 @@ def published_rows(db: sqlite3.Connection, node: NodeId, ordinals: range, as_of:
     return _known(db, node, _current_rows(db, node, ordinals), as_of)
 
 
-def newest_row(db: sqlite3.Connection, node: NodeId, ordinals: range, as_of: float | None) -> Published | None:
-    """The one of the highest ordinal among them."""
+def newest_first(db: sqlite3.Connection, node: NodeId, ordinals: range, as_of: float | None) -> Iterator[Published]:
+    """The same from the highest ordinal down, one after the other."""
     rows = db.execute(
         _PUBLICATION
         + "WHERE p.node = ? AND p.ordinal >= ? AND p.ordinal < ? AND p.state = 'current' ORDER BY p.ordinal DESC",
         (node, ordinals.start, ordinals.stop),
     )
-    return next(_known(db, node, rows, as_of), None)
+    return _known(db, node, rows, as_of)
 
 
 def _current_rows(db: sqlite3.Connection, node: NodeId, ordinals: range) -> list[tuple[Any, ...]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from recoup.ledger import planes
@@ -73,20 +73,52 @@ def register_members(tx: Transaction, key: str, members: Iterable[str]) -> dict[
     return known
 
 
-def record_expected(tx: Transaction, node: NodeId, expected: PartitionSet) -> None:
-    """The calendar's mask as it was when the plan was made."""
+def record_expected(
+    tx: Transaction,
+    pipeline: str,
+    node: NodeId,
+    expected: PartitionSet,
+    spans_over: Callable[[range], Iterable[tuple[NodeId, range]]],
+) -> None:
+    """The calendar's mask as it was when the plan was made; what read a span that is another one now becomes stale.
+
+    It is recorded by the pipeline that the node belongs to: a source may be known to others, with other calendars.
+    """
+    if tx.execute("SELECT 1 FROM nodes WHERE node = ? AND pipeline = ?", (node, pipeline)).fetchone() is None:
+        return
+    old = tx.plane(node, planes.EXPECTED)
+    # Nothing is known of an older mask at the first plan, and after a rebuild: then only what is shown can have left.
+    changed = old ^ expected if old else tx.plane(node, planes.PUBLISHED) - expected
     tx.set_plane(node, planes.EXPECTED, as_chunks(expected))
+    is_read_by_name = tx.is_read_by_name(node)
+    for run in changed.ranges():
+        touched = list(spans_over(run))
+        for reader, ordinals in touched:
+            tx.mark_stale(reader, ordinals)
+        if touched or is_read_by_name:
+            _note_change(tx, node, run, is_read_by_name=is_read_by_name)
+
+
+def _note_change(tx: Transaction, node: NodeId, ordinals: range, *, is_read_by_name: bool) -> None:
+    for ordinal in ordinals:
+        tx.execute("INSERT OR REPLACE INTO calendar_changes VALUES (?, ?, ?)", (node, ordinal, tx.now))
+        if is_read_by_name:
+            tx.mark_who_read(node, ordinal)
 
 
 def record_presence(
     tx: Transaction,
     node: NodeId,
+    asked: PartitionSet,
     present: PartitionSet,
     versions: Mapping[int, str],
     readers: Mapping[int, list[tuple[NodeId, range]]],
 ) -> None:
-    """What a source has; dependents of a version that changed become stale."""
-    tx.set_plane(node, planes.PUBLISHED, as_chunks(present))
+    """What a source has of those that it was asked about; dependents of a version that changed become stale.
+
+    What another pipeline, with another calendar, was told about others still holds.
+    """
+    tx.set_plane(node, planes.PUBLISHED, as_chunks(tx.plane(node, planes.PUBLISHED) - asked | present))
     known = dict(tx.execute("SELECT ordinal, version FROM observations WHERE node = ?", (node,)).fetchall())
     rows = []
     for ordinal, version in versions.items():

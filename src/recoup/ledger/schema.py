@@ -40,6 +40,11 @@ CREATE TABLE observations (
     PRIMARY KEY (node, ordinal)
 ) STRICT, WITHOUT ROWID;
 
+-- When a partition last came onto its calendar, or left it: what read a span over it before then read another one.
+CREATE TABLE calendar_changes (
+    node INTEGER NOT NULL, ordinal INTEGER NOT NULL, at REAL NOT NULL, PRIMARY KEY (node, ordinal)
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE controllers (
     controller INTEGER PRIMARY KEY, host TEXT NOT NULL, pid INTEGER NOT NULL, who TEXT NOT NULL,
     started_at REAL NOT NULL, lease_until REAL NOT NULL, ended_at REAL
@@ -170,6 +175,9 @@ MIGRATIONS: Mapping[int, str] = {
     CREATE UNIQUE INDEX member_ids ON members (scope, id);
     CREATE TABLE reads (
         node INTEGER NOT NULL, ordinal INTEGER NOT NULL, token INTEGER NOT NULL, PRIMARY KEY (node, ordinal, token)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE calendar_changes (
+        node INTEGER NOT NULL, ordinal INTEGER NOT NULL, at REAL NOT NULL, PRIMARY KEY (node, ordinal)
     ) STRICT, WITHOUT ROWID;
     """,
 }

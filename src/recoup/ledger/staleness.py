@@ -67,10 +67,12 @@ def staleness(
     graph: Graph,
     node_ids: Sequence[NodeId],
     present: Mapping[NodeId, PartitionSet],
+    expected: Mapping[NodeId, PartitionSet],
     reads: Mapping[int, Sequence[InputRead]] | None = None,
 ) -> Iterator[Staleness]:
     """The bounds of each step and delivery of a pipeline; `present` holds what its sources have.
 
+    `expected` holds what is on the calendars, as the last plan recorded it; without an entry everything is.
     `reads` holds, by token, what was read of sources, where manifests tell it; then nothing is left unchecked.
     """
     current = {
@@ -81,7 +83,7 @@ def staleness(
     }
     for node in graph.nodes:
         if node.kind is not NodeKind.SOURCE:
-            yield _Checking(db, graph, node_ids, current, sources, reads or {}).node(node)
+            yield _Checking(db, graph, node_ids, current, sources, expected, reads or {}).node(node)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +93,7 @@ class _Checking:
     node_ids: Sequence[NodeId]
     current: Mapping[int, _Current]
     sources: Mapping[int, _Source]
+    expected: Mapping[NodeId, PartitionSet]
     reads: Mapping[int, Sequence[InputRead]]
 
     def node(self, node: Node) -> Staleness:
@@ -131,6 +134,7 @@ class _Checking:
             span = self._span(node, edge, made)
             found = self._source_reads(edge, span, made, within_present=within_present)
             if found is None:
+                span = self._on_calendar(edge, span)
                 found = self._reads(edge, span) if as_of is None else self._reads_as_of(edge, span, as_of)
             reads += [InputRead(parent.name, parent.partitions.name(o), "", digest) for o, digest in found]
         return input_version(reads)
@@ -143,6 +147,14 @@ class _Checking:
             return [row[0] for row in rows]
         span = parents(edge.relation, node.partitions, self.graph.nodes[edge.parent].partitions, made.ordinal)
         return span if span is not ALL else sorted(self._known(edge.parent))
+
+    def _on_calendar(self, edge: Edge, span: Sequence[int]) -> Sequence[int]:
+        """What of it would be read; of the newest that is what was read."""
+        expected = self.expected.get(self.node_ids[edge.parent])
+        if not expected or not edge.reads_expected or isinstance(edge.relation, Newest):
+            return span
+        kept = [ordinal for ordinal in span if ordinal in expected]
+        return kept if len(kept) < len(span) else span
 
     def _known(self, parent: int) -> Iterable[int]:
         """All partitions of a parent that show anything, or of which a source has said anything."""
@@ -182,7 +194,19 @@ class _Checking:
             moments = source.seen_at if source else self.current[edge.parent].changed_at
             if any(moments.get(o, 0.0) >= made.claimed_at for o in span):
                 return True
+            if edge.reads_expected and self._calendar_changed(node, edge, made):
+                return True
         return False
+
+    def _calendar_changed(self, node: Node, edge: Edge, made: _Made) -> bool:
+        """Whether a partition that it might have read came or left since then."""
+        parent = self.graph.nodes[edge.parent]
+        span = parents(edge.relation, node.partitions, parent.partitions, made.ordinal)
+        rows = self.db.execute(
+            "SELECT ordinal FROM calendar_changes WHERE node = ? AND ordinal BETWEEN ? AND ? AND at >= ?",
+            (self.node_ids[parent.index], span[0], span[-1], made.claimed_at),
+        )
+        return any(ordinal in span for (ordinal,) in rows)
 
 
 def _current(db: sqlite3.Connection, node: NodeId) -> _Current:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 from recoup.ledger import planes as plane_names
@@ -24,7 +25,7 @@ from recoup.ledger.facts import (
     Waiver,
 )
 from recoup.ledger.planes import PlaneCache
-from recoup.ledger.reader import newest_row, published_rows
+from recoup.ledger.reader import newest_first, published_rows
 from recoup.ledger.row_numbers import RowNumbers
 from recoup.model.errors import FencedError
 from recoup.model.partition import PartitionSet
@@ -239,6 +240,10 @@ class Transaction:
         for reader, read_by in rows:
             self._planes.mark(NodeId(reader), plane_names.STALE, read_by)
 
+    def is_read_by_name(self, node: NodeId) -> bool:
+        """Whether there is any attempt that `mark_who_read` could find."""
+        return self._db.execute("SELECT 1 FROM reads WHERE node = ? LIMIT 1", (node,)).fetchone() is not None
+
     def remember_reads(self, token: Token, reads: Iterable[tuple[NodeId, int]]) -> None:
         """What an attempt reads that its pipeline alone does not tell; `ANY` stands for every partition."""
         self._db.executemany(
@@ -261,9 +266,9 @@ class Transaction:
         return list(published_rows(self._db, node, ordinals, as_of))
 
     def newest(self, node: NodeId, ordinals: range, as_of: float | None = None) -> list[Published]:
-        """Of what is current, the newest, if there is any."""
-        found = newest_row(self._db, node, ordinals, as_of)
-        return [] if found is None else [found]
+        """Of what is current and expected, the newest, if there is any."""
+        rows = newest_first(self._db, node, ordinals, as_of)
+        return list(islice((row for row in rows if self.is_expected(node, row.publication.ordinal)), 1))
 
     def observed(self, source: NodeId, ordinals: range) -> tuple[PartitionSet, Mapping[int, str]]:
         """What a source had of these when it was last asked, with its versions where it knows any."""
@@ -306,8 +311,16 @@ class Transaction:
     def forget_node(self, node: int) -> None:
         """Drop what is known of a dataset that nobody has ever tried to make."""
         self._planes.drop(node)
-        for table in ("observations", "blocks"):
+        for table in ("observations", "blocks", "calendar_changes"):
             self._db.execute(f"DELETE FROM {table} WHERE node = ?", (node,))  # noqa: S608 - the names stand above
+
+    def plane(self, node: NodeId, plane: str) -> PartitionSet:
+        """A whole plane, as this transaction sees it."""
+        return self._planes.as_set(node, plane)
+
+    def is_expected(self, node: NodeId, ordinal: int) -> bool:
+        """Whether it is on the calendar, where a plan has recorded one."""
+        return self._planes.has(node, plane_names.EXPECTED, ordinal) or not self.plane(node, plane_names.EXPECTED)
 
     def plane_has(self, node: NodeId, plane: str, ordinal: int) -> bool:
         """Whether a bit is set, as this transaction sees it."""

@@ -99,6 +99,17 @@ class Graph:
             if not isinstance(edge.relation, Newest):
                 yield reader, children(edge.relation, self.nodes[reader].partitions, parent, ordinal)
 
+    def spans_over(self, node: int, ordinals: range) -> Iterator[tuple[int, range]]:
+        """Whose spans hold any of this run of neighbours: they read other ones when its calendar changes."""
+        parent = self.nodes[node].partitions
+        for reader, edge in self.readers[node]:
+            if edge.reads_expected and not isinstance(edge.relation, Newest):
+                child = self.nodes[reader].partitions
+                first, last = (
+                    children(edge.relation, child, parent, ordinal) for ordinal in (ordinals[0], ordinals[-1])
+                )
+                yield reader, range(first.start, last.stop)
+
     def node(self, name: str) -> Node:
         """The node of that name, or a sentence that lists what there is."""
         if name not in self.by_name:

@@ -72,6 +72,11 @@ class Edge:
         """Whether it may read any of the parent's partitions, so that all of them must have settled before."""
         return isinstance(self.relation, Every | Newest)
 
+    @property
+    def reads_expected(self) -> bool:
+        """Whether it reads what the calendar expects of a span; one partition is read whatever the calendar says."""
+        return not isinstance(self.relation, Same | Enclosing)
+
     def needed(self, expected: int) -> int:
         """How many of the expected partitions must be there; an empty span is complete."""
         if isinstance(self.relation, Newest):

@@ -12,7 +12,8 @@ from recoup.testing.clock import FakeClock
 
 NEWER = (
     "CREATE UNIQUE INDEX member_ids",
-    *(f"CREATE TABLE {table} (" for table in ("durations", "controls", "starts", "shares", "waivers", "reads")),
+    *(f"CREATE TABLE {table} (" for table in ("durations", "controls", "starts", "shares")),
+    *(f"CREATE TABLE {table} (" for table in ("waivers", "reads", "calendar_changes")),
 )
 
 

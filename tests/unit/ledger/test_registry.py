@@ -17,6 +17,7 @@ from recoup.testing.clock import FakeClock
 DAILY = {"kind": "daily", "key": "dt", "tz": "UTC"}
 HOURLY = {"kind": "hourly", "key": "at", "tz": "UTC"}
 THREE = PartitionSet.of([1, 2, 3])
+READER = NodeId(9)
 
 
 @pytest.fixture
@@ -26,11 +27,15 @@ def ledger(tmp_path):
     ledger.close()
 
 
+def nobody(ordinals):
+    return ()
+
+
 def register(ledger, name="clean", pipeline="days", kind="step", partitioning=DAILY) -> NodeId:
     with ledger.transaction() as tx:
         given = {"name": name, "pipeline": pipeline, "kind": kind, "label": name, "partitioning": partitioning}
         node = register_node(tx, ledger, **given)
-        record_expected(tx, node, THREE)
+        record_expected(tx, pipeline, node, THREE, nobody)
         return node
 
 
@@ -79,9 +84,77 @@ def test_what_somebody_has_waived_is_a_fact_too(ledger):
 def test_a_source_is_free_until_a_step_of_its_pipeline_was_tried(ledger):
     feed = register(ledger, "feed", kind="source")
     with ledger.transaction() as tx:
-        record_presence(tx, feed, THREE, {1: "v1"}, {})
+        record_presence(tx, feed, THREE, THREE, {1: "v1"}, {})
     register(ledger, "feed", kind="source", partitioning=HOURLY)
     assert ledger.db.execute("SELECT * FROM observations").fetchall() == []
     attempt(ledger, register(ledger))
     with pytest.raises(PipelineError):
         register(ledger, "feed", kind="source")
+
+
+# ------------------------------------------------------------------------------------------------ calendars
+
+
+def shown(ledger, node, *ordinals):
+    with ledger.transaction() as tx:
+        tx.set_plane(node, planes.PUBLISHED, {0: sum(1 << ordinal for ordinal in ordinals)})
+
+
+def recall(ledger, node, *ordinals, pipeline="days"):
+    """Another calendar; whoever reads a partition reads the two before it, too."""
+    with ledger.transaction() as tx:
+        spans = lambda run: [(READER, range(run.start, run.stop + 2))]  # noqa: E731 - as `prepare` hands it over
+        record_expected(tx, pipeline, node, PartitionSet.of(ordinals), spans)
+
+
+def stale(ledger):
+    return sorted(stored_planes(ledger.db)[0].get(READER, {}).get(planes.STALE, PartitionSet()))
+
+
+def changes(ledger):
+    return [row[0] for row in ledger.db.execute("SELECT ordinal FROM calendar_changes ORDER BY ordinal")]
+
+
+@pytest.mark.parametrize(
+    ("now", "touched"), [((1, 2, 3), []), ((1, 3), [2, 3, 4]), ((1, 2, 3, 5), [5, 6]), ((2, 3, 4), [1, 2, 3, 4, 5, 6])]
+)
+def test_who_read_over_what_came_or_left_is_stale(ledger, now, touched):
+    node = register(ledger)
+    shown(ledger, READER, *range(1, 7))
+    recall(ledger, node, *now)
+    assert stale(ledger) == touched
+    assert changes(ledger) == sorted({1, 2, 3} ^ set(now))
+    assert stored_planes(ledger.db)[0][node] == {planes.EXPECTED: PartitionSet.of(now)}
+
+
+def test_what_is_not_shown_is_not_stale(ledger):
+    node = register(ledger)
+    recall(ledger, node, 1, 2)
+    assert stale(ledger) == []
+
+
+def test_without_an_older_calendar_only_what_is_shown_can_have_left(ledger):
+    node = register(ledger)
+    with ledger.transaction() as tx:
+        tx.set_plane(node, planes.EXPECTED, {0: 0})
+    shown(ledger, node, 1, 2)
+    shown(ledger, READER, *range(1, 7))
+    recall(ledger, node, 1, 3)
+    assert stale(ledger) == [2, 3, 4]
+
+
+def test_a_source_has_the_calendar_of_the_pipeline_that_knew_it_first(ledger):
+    feed = register(ledger, "feed", kind="source")
+    shown(ledger, READER, *range(1, 7))
+    attempt(ledger, register(ledger))
+    recall(ledger, feed, 1, pipeline="nights")
+    assert stale(ledger) == []
+    assert stored_planes(ledger.db)[0][feed] == {planes.EXPECTED: THREE}
+
+
+def test_what_nobody_asked_about_is_as_it_was(ledger):
+    feed = register(ledger, "feed", kind="source")
+    with ledger.transaction() as tx:
+        record_presence(tx, feed, THREE, PartitionSet.of([1, 3]), {}, {})
+        record_presence(tx, feed, PartitionSet.of([3, 4]), PartitionSet.of([4]), {}, {})
+        assert list(tx.plane(feed, planes.PUBLISHED)) == [1, 4]
