@@ -12,7 +12,7 @@ from recoup.model.errors import RecoupError
 from recoup.model.failure import Failure, FailureKind
 from recoup.model.grid import Grid
 from recoup.model.member_partitionings import Dynamic, Static
-from recoup.model.pipeline import Pipeline, Source, Step
+from recoup.model.pipeline import Dataset, Pipeline, Source, Step
 from recoup.model.policy import Retry
 from recoup.model.pool import Pool
 from recoup.model.reading import enclosing, every, lookback, newest, snapshot, trailing, within
@@ -30,6 +30,7 @@ __all__ = [
     "Calendar",
     "Context",
     "Daily",
+    "Dataset",
     "DuckDB",
     "Dynamic",
     "Failure",

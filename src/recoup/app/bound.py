@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from recoup.app.workspace import Workspace
-from recoup.ledger.facts import NodeId
+from recoup.ledger.facts import NodeId, NodeRow
 from recoup.ledger.reader import LedgerReader
-from recoup.model.graph import Graph, Node
+from recoup.model.graph import Graph, Node, NodeKind
 from recoup.model.partitioning import MemberSet
 from recoup.model.pipeline import Pipeline
 
@@ -33,8 +33,14 @@ def bound(workspace: Workspace, reader: LedgerReader, name: str | Pipeline) -> B
     """Load a pipeline and bind it to what the ledger knows of it."""
     pipeline, _ = workspace.pipeline(name)
     graph = Graph.of(pipeline).with_members(lambda members: _ids(reader, members))
-    known = {n.name: n for n in reader.nodes().values() if n.pipeline == pipeline.name or n.kind == "source"}
-    return Bound(pipeline, graph, [known[node.name].node if node.name in known else UNKNOWN for node in graph.nodes])
+    known = reader.nodes()
+    return Bound(pipeline, graph, [_id(node, known.get(node.name), pipeline.name) for node in graph.nodes])
+
+
+def _id(node: Node, row: NodeRow | None, pipeline: str) -> NodeId:
+    """By its name, unless it is another pipeline's that has the same one."""
+    is_it = row and (row.pipeline == pipeline or row.kind == "source" or node.kind is NodeKind.DATASET)
+    return row.node if row and is_it else UNKNOWN
 
 
 def _ids(reader: LedgerReader, members: MemberSet) -> dict[str, int]:

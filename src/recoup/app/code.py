@@ -23,6 +23,7 @@ from recoup.ledger.planes import CODE
 from recoup.model.errors import PipelineError
 from recoup.model.graph import Node, NodeKind
 from recoup.model.partition import EMPTY, PartitionSet
+from recoup.model.pipeline import Source
 
 PYTHON = f"py{sys.version_info.major}.{sys.version_info.minor}"
 PLAIN = (str, bytes, int, float, bool, type(None))
@@ -38,7 +39,8 @@ def code_version(node: Node) -> str:
     if node.step.version is not None:
         return f"v{node.step.version}"
     parts = [_function(inspect.unwrap(node.step.fn)), *(_used(node.name, thing) for thing in node.step.uses)]
-    parts += [source.sql.load for _, source in sorted(node.step.sources.items()) if source.sql and source.sql.load]
+    sources = (given for _, given in sorted(node.step.given.items()) if isinstance(given, Source))
+    parts += [source.sql.load for source in sources if source.sql and source.sql.load]
     return f"{PYTHON}:{_digest(chr(10).join(parts))}"
 
 

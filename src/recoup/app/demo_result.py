@@ -11,7 +11,7 @@ from typing import Any
 from recoup.app.backfilling import RunReport
 from recoup.ledger.reader import LedgerReader
 from recoup.model.errors import ConflictError, ExitCode
-from recoup.model.graph import Node, NodeKind
+from recoup.model.graph import Node
 from recoup.model.partition import PartitionSet
 from recoup.model.relation import Edge, Within, parents
 from recoup.ports import ObjectStore
@@ -136,7 +136,7 @@ class _Look:
 
     def totals(self) -> tuple[Total, ...]:
         """Every step and every delivery, in the order of the graph."""
-        return tuple(self._total(node) for node in self.nodes if node.kind is not NodeKind.SOURCE)
+        return tuple(self._total(node) for node in self.nodes if node.is_made)
 
     def flights(self) -> dict[str, int]:
         """Counted in the rows that readers see now."""

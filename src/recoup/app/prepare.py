@@ -17,7 +17,7 @@ from recoup.app.waived import waived_of
 from recoup.ledger import planes as plane_names
 from recoup.ledger.facts import NodeId
 from recoup.ledger.reader import LedgerReader
-from recoup.ledger.registry import record_expected, record_presence, register_members, register_node
+from recoup.ledger.registry import record_expected, record_presence, register_dataset, register_members, register_node
 from recoup.ledger.transaction import Transaction
 from recoup.ledger.writer import Ledger
 from recoup.model.graph import Graph, Node, NodeKind
@@ -57,9 +57,10 @@ def prepare(ledger: Ledger, pipeline: Pipeline, outside: Outside, now: datetime)
         if node.kind is NodeKind.SOURCE
     }
     with ledger.transaction() as tx:
-        node_ids = [_register(tx, ledger, pipeline.name, node) for node in graph.nodes]
+        node_ids = [register(tx, ledger, pipeline.name, node) for node in graph.nodes]
         for node, mask in zip(graph.nodes, calendars, strict=True):
-            record_expected(tx, pipeline.name, node_ids[node.index], mask, _spans_over(graph, node_ids, node))
+            if node.kind is not NodeKind.DATASET:  # whoever makes it says what is expected of it
+                record_expected(tx, pipeline.name, node_ids[node.index], mask, _spans_over(graph, node_ids, node))
         for index, seen in sources.items():
             readers = _readers(graph, node_ids, index, seen)
             record_presence(tx, node_ids[index], calendars[index], seen.present, seen.versions, readers)
@@ -97,7 +98,10 @@ def _held(node: Node, planes: Mapping[str, PartitionSet], root: Path, mask: Part
     return planes
 
 
-def _register(tx: Transaction, ledger: Ledger, pipeline: str, node: Node) -> NodeId:
+def register(tx: Transaction, ledger: Ledger, pipeline: str, node: Node) -> NodeId:
+    """What the ledger calls a node."""
+    if node.kind is NodeKind.DATASET:
+        return register_dataset(tx, ledger, node.name, node.partitions.identity())
     label = node.step.label if node.step and node.kind is NodeKind.STEP else ""
     return register_node(
         tx,

@@ -9,13 +9,14 @@ from datetime import datetime
 
 from recoup.app.dataset_rows import DatasetRows
 from recoup.app.lake_facts import partitions_of
+from recoup.app.prepare import register
 from recoup.engine.lost_manifests import mark_manifests
 from recoup.engine.runs import grain_of
 from recoup.lake.layout import summary as summary_path
 from recoup.lake.waivers import AcceptedGaps, read_waivers
 from recoup.ledger import planes
 from recoup.ledger.facts import NodeId, Waiver
-from recoup.ledger.registry import as_chunks, register_members, register_node
+from recoup.ledger.registry import as_chunks, register_members
 from recoup.ledger.restore import Restoring, raise_tokens, restore_planes
 from recoup.ledger.staleness import staleness
 from recoup.ledger.transaction import Transaction
@@ -92,20 +93,7 @@ class Rebuilding:
         for key, members in self._arrived(unbound).items():
             register_members(tx, key, members)
         graph = unbound.with_members(lambda members: register_members(tx, members.key, members.listed or ()))
-        node_ids = []
-        for node in graph.nodes:
-            label = node.step.label if node.step and node.kind is NodeKind.STEP else ""
-            node_ids.append(
-                register_node(
-                    tx,
-                    self.ledger,
-                    name=node.name,
-                    pipeline=pipeline.name,
-                    kind=node.kind.value,
-                    label=label or node.name,
-                    partitioning=node.partitions.identity(),
-                )
-            )
+        node_ids = [register(tx, self.ledger, pipeline.name, node) for node in graph.nodes]
         return graph, node_ids
 
     def _arrived(self, graph: Graph) -> dict[str, list[str]]:

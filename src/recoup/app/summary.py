@@ -8,7 +8,6 @@ from recoup.app.prepare import Planned
 from recoup.engine.events import Counts
 from recoup.ledger import planes
 from recoup.ledger.reader import LedgerReader
-from recoup.model.graph import NodeKind
 from recoup.model.partition import EMPTY
 
 SUMMARY_VERSION = 1
@@ -26,7 +25,7 @@ def summarise(
         for group in planned.plan.groups:
             if group.node == node.index:
                 named |= group.ordinals
-        if node.kind is NodeKind.SOURCE or not named:
+        if not node.is_made or not named:
             continue
         facts = now[prepared.node_ids[node.index]]
         published = facts.get(planes.PUBLISHED, nothing) - facts.get(planes.STALE, nothing)

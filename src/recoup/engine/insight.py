@@ -130,7 +130,7 @@ def _chosen(graph: Graph, steps: Sequence[str]) -> Iterator[Node]:
     wanted = {graph.node(name).index for name in steps}
     for node in graph.nodes:
         follows = node.kind is NodeKind.DELIVERY and node.edges[0].parent in wanted
-        if node.kind is not NodeKind.SOURCE and (not steps or node.index in wanted or follows):
+        if node.is_made and (not steps or node.index in wanted or follows):
             yield node
 
 

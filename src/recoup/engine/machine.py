@@ -72,7 +72,7 @@ class Machine:
         self._open: dict[tuple[int, int], int] = {}
         self._peers: dict[int, list[int]] = {}
         for node in graph.nodes:
-            if node.kind is not NodeKind.SOURCE:
+            if node.is_made:
                 self._peers.setdefault(self._grains[node.index], []).append(node.index)
         self._load(plan, snapshot)
 

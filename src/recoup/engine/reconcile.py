@@ -16,7 +16,7 @@ from recoup.ledger.reader import intents
 from recoup.ledger.staleness import ROLLBACK
 from recoup.ledger.transaction import Transaction
 from recoup.ledger.writer import Ledger
-from recoup.model.graph import Graph, Node, NodeKind
+from recoup.model.graph import Graph, Node
 from recoup.ports import ObjectStore
 
 
@@ -53,7 +53,9 @@ class _Settling:
 
     @cached_property
     def by_id(self) -> dict[NodeId, Node]:
-        return dict(zip(self.node_ids, self.graph.nodes, strict=True))
+        """What this pipeline makes; what it reads of others is for them to settle."""
+        nodes = zip(self.node_ids, self.graph.nodes, strict=True)
+        return {node_id: node for node_id, node in nodes if node.is_made}
 
     def has_moved(self, publication: Publication) -> bool:
         """Whether its pointer shows it; from now on it never will, if not."""
@@ -86,5 +88,5 @@ class _Settling:
         return all(
             tx.plane_has(self.node_ids[node.index], planes.PUBLISHED, publication.ordinal)
             for node in self.graph.nodes
-            if node.kind is not NodeKind.SOURCE and node.partitions.identity() == grain
+            if node.is_made and node.partitions.identity() == grain
         )

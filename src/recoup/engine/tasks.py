@@ -10,7 +10,7 @@ from recoup.engine.inflight import Inflight
 from recoup.engine.snapshots import over_by, unfit
 from recoup.lake.layout import is_staged
 from recoup.ledger.facts import Claim, Claimed, NodeId, Published
-from recoup.ledger.transaction import Transaction
+from recoup.ledger.transaction import ANY, Transaction
 from recoup.model.graph import Graph, Node, NodeKind
 from recoup.model.keys import encoded_member
 from recoup.model.manifest import InputRead, input_version
@@ -22,6 +22,8 @@ from recoup.ports import Clock, Task
 
 FIRST_GUESS_SECONDS = 1.0
 MEMORY_OF_DURATIONS = 0.2
+MOST_REMEMBERED = 1_000
+"""How many partitions of another pipeline an attempt names one by one as those that it reads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,8 +119,10 @@ class TaskMaker:
             keys = [read.partition for read in pinned.reads]
             if reason := unfit(edge.relation, parent, keys, run_as_of):
                 return reason
-            read = [(self.node_ids[parent.index], parent.partitions.ordinal(key)) for key in keys]
-            tx.remember_reads(claimed.token, read)
+            tx.remember_reads(claimed.token, self.node_ids[parent.index], map(parent.partitions.ordinal, keys))
+        elif parent.kind is NodeKind.DATASET:  # who makes it does not know who reads it
+            known = span if len(span) <= MOST_REMEMBERED else [ANY]
+            tx.remember_reads(claimed.token, self.node_ids[parent.index], known)
         return pinned
 
     def _held_by(self, tx: Transaction, edge: Edge, claim: Claim) -> tuple[Mapping[str, object], list[InputRead]]:

@@ -14,6 +14,9 @@ from recoup.model.errors import PipelineError
 from recoup.model.member_names import check_members
 from recoup.model.partition import PartitionSet
 
+NOBODY = ""
+"""Whose a dataset is that somebody reads and no pipeline has made yet."""
+
 
 def register_node(
     tx: Transaction, ledger: Ledger, *, name: str, pipeline: str, kind: str, label: str, partitioning: Mapping[str, Any]
@@ -37,12 +40,21 @@ def register_node(
     if owner != pipeline and kind != "source":
         message = f"dataset {name!r} belongs to pipeline {owner!r} already"
         raise PipelineError(message, f"rename the step in {pipeline!r}: a dataset has one maker")
-    if known != text:
-        before, now = _in_words(json.loads(known)), _in_words(partitioning)
-        message = f"dataset {name!r} has partitions {before} and is now declared {now}"
-        raise PipelineError(message, "give the step a new name: old and new partitions cannot share one dataset")
+    _check_partitioning(name, known, partitioning)
     tx.execute("UPDATE nodes SET label = ? WHERE node = ? AND label <> ?", (label, node, label))
     return NodeId(node)
+
+
+def register_dataset(tx: Transaction, ledger: Ledger, name: str, partitioning: Mapping[str, Any]) -> NodeId:
+    """The id of a dataset that another pipeline makes, or will make."""
+    row = tx.execute("SELECT node, partitioning FROM nodes WHERE name = ?", (name,)).fetchone()
+    text = json.dumps(partitioning, sort_keys=True)
+    if row is None:
+        node = ledger.next_row("nodes", "node")
+        tx.execute("INSERT INTO nodes VALUES (?, ?, ?, 'dataset', ?, ?)", (node, name, NOBODY, name, text))
+        return NodeId(node)
+    _check_partitioning(name, row[1], partitioning)
+    return NodeId(row[0])
 
 
 def _is_untouched(tx: Transaction, node: int, owner: str, kind: str) -> bool:
@@ -51,6 +63,13 @@ def _is_untouched(tx: Transaction, node: int, owner: str, kind: str) -> bool:
     of_pipeline = "SELECT 1 FROM attempts JOIN nodes USING (node) WHERE pipeline = :owner LIMIT 1"
     asked = of_pipeline if kind == "source" else own
     return tx.execute(asked, {"node": node, "owner": owner}).fetchone() is None
+
+
+def _check_partitioning(name: str, known: str, declared: Mapping[str, Any]) -> None:
+    if known != json.dumps(declared, sort_keys=True):
+        before, now = _in_words(json.loads(known)), _in_words(declared)
+        message = f"dataset {name!r} has partitions {before} and is now declared {now}"
+        raise PipelineError(message, "give the step a new name: old and new partitions cannot share one dataset")
 
 
 def _in_words(identity: Mapping[str, Any]) -> str:

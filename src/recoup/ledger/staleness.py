@@ -82,7 +82,7 @@ def staleness(
         node.index: _source(db, node_ids[node.index], present) for node in graph.nodes if node.kind is NodeKind.SOURCE
     }
     for node in graph.nodes:
-        if node.kind is not NodeKind.SOURCE:
+        if node.is_made:
             yield _Checking(db, graph, node_ids, current, sources, expected, reads or {}).node(node)
 
 
@@ -141,7 +141,7 @@ class _Checking:
 
     def _span(self, node: Node, edge: Edge, made: _Made) -> Sequence[int]:
         """The parent's ordinals that it reads; of the newest, which one that was when it was claimed."""
-        if isinstance(edge.relation, Newest):
+        if isinstance(edge.relation, Newest):  # what that was, only the attempt knows
             asked = (self.node_ids[edge.parent], made.token)
             rows = self.db.execute("SELECT ordinal FROM reads WHERE node = ? AND token = ?", asked)
             return [row[0] for row in rows]

@@ -244,11 +244,10 @@ class Transaction:
         """Whether there is any attempt that `mark_who_read` could find."""
         return self._db.execute("SELECT 1 FROM reads WHERE node = ? LIMIT 1", (node,)).fetchone() is not None
 
-    def remember_reads(self, token: Token, reads: Iterable[tuple[NodeId, int]]) -> None:
+    def remember_reads(self, token: Token, node: NodeId, ordinals: Iterable[int]) -> None:
         """What an attempt reads that its pipeline alone does not tell; `ANY` stands for every partition."""
-        self._db.executemany(
-            "INSERT OR IGNORE INTO reads VALUES (?, ?, ?)", [(node, ordinal, token) for node, ordinal in reads]
-        )
+        rows = [(node, ordinal, token) for ordinal in ordinals]
+        self._db.executemany("INSERT OR IGNORE INTO reads VALUES (?, ?, ?)", rows)
 
     def accept_code(self, node: NodeId, ordinals: Sequence[int], version: str) -> None:
         """Bless what older code made."""

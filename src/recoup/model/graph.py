@@ -9,15 +9,16 @@ from typing import Any
 
 from recoup.model.errors import PipelineError
 from recoup.model.partitioning import MemberSet, Partitioning
-from recoup.model.pipeline import Input, Pipeline, SinkSpec, Source, Step
+from recoup.model.pipeline import Dataset, Input, Pipeline, SinkSpec, Source, Step
 from recoup.model.relation import Edge, Newest, Same, check_relation, children
 
 
 class NodeKind(Enum):
-    """Who makes the dataset: a step's function, somebody else, or a sink's projection."""
+    """Who makes the dataset: a step's function, somebody else, another pipeline, or a sink's projection."""
 
     STEP = "step"
     SOURCE = "source"
+    DATASET = "dataset"
     DELIVERY = "delivery"
 
 
@@ -33,6 +34,11 @@ class Node:
     step: Step[..., Any] | None = None
     source: Source | None = None
     sink: SinkSpec | None = None
+
+    @property
+    def is_made(self) -> bool:
+        """Whether this pipeline makes it."""
+        return self.kind in (NodeKind.STEP, NodeKind.DELIVERY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +61,7 @@ class Graph:
         if not pipeline.steps:
             message = f"pipeline {pipeline.name!r} has no steps"
             raise PipelineError(message, "declare one with @pipeline.step")
-        sources = _sources(pipeline)
+        given = _given(pipeline)
         nodes: list[Node] = []
         index: dict[str, int] = {}
 
@@ -63,9 +69,12 @@ class Graph:
             index[name] = len(nodes)
             nodes.append(Node(len(nodes), kind, name, partitions, **more))
 
-        for source in sources.values():
-            add(NodeKind.SOURCE, source.name, source.partitions, source=source)
-        for step in _ordered(pipeline, sources):
+        for name, other in given.items():
+            if isinstance(other, Source):
+                add(NodeKind.SOURCE, name, other.partitions, source=other)
+            else:
+                add(NodeKind.DATASET, name, other.partitions)
+        for step in _ordered(pipeline, given):
             edges = tuple(_edge(step, argument, given, nodes, index) for argument, given in step.inputs.items())
             add(NodeKind.STEP, step.name, step.partitions, edges=edges, step=step)
             if step.sink is not None:
@@ -113,23 +122,32 @@ class Graph:
     def node(self, name: str) -> Node:
         """The node of that name, or a sentence that lists what there is."""
         if name not in self.by_name:
-            known = ", ".join(n.name for n in self.nodes if n.kind is not NodeKind.SOURCE)
+            known = ", ".join(n.name for n in self.nodes if n.is_made)
             message = f"pipeline {self.pipeline!r} has no step {name[:80]!r}"
             raise PipelineError(message, f"its steps are {known}")
         return self.by_name[name]
 
 
-def _sources(pipeline: Pipeline) -> dict[str, Source]:
-    found: dict[str, Source] = {}
+def _given(pipeline: Pipeline) -> dict[str, Source | Dataset]:
+    """What its steps read that somebody else makes."""
+    found: dict[str, Source | Dataset] = {}
     for step in pipeline.steps.values():
-        for source in step.sources.values():
-            if found.setdefault(source.name, source) is not source:
-                message = f"pipeline {pipeline.name!r} has two sources named {source.name!r}"
+        for name, given in step.given.items():
+            if not _alike(found.setdefault(name, given), given):
+                message = f"pipeline {pipeline.name!r} has two sources named {name!r}"
                 raise PipelineError(message, "rename one of them")
     for name in found.keys() & pipeline.steps.keys():
-        message = f"pipeline {pipeline.name!r}: {name!r} is both a step and a source"
+        what = "a source" if isinstance(found[name], Source) else "read from another pipeline"
+        message = f"pipeline {pipeline.name!r}: {name!r} is both a step and {what}"
         raise PipelineError(message, "rename one of them")
     return found
+
+
+def _alike(one: Source | Dataset, other: Source | Dataset) -> bool:
+    """Whether both say the same: another pipeline's step becomes a dataset at each place where it is read."""
+    if isinstance(one, Dataset) and isinstance(other, Dataset):
+        return one.partitions == other.partitions
+    return one is other
 
 
 def _refuse_shared_tables(pipeline: str, nodes: list[Node]) -> None:
@@ -144,13 +162,13 @@ def _refuse_shared_tables(pipeline: str, nodes: list[Node]) -> None:
             seen[place] = node.step.name
 
 
-def _ordered(pipeline: Pipeline, sources: Mapping[str, Source]) -> list[Step[..., Any]]:
+def _ordered(pipeline: Pipeline, given: Mapping[str, Source | Dataset]) -> list[Step[..., Any]]:
     """Depth first in the order of declaration: stable, and parents come first."""
     done: dict[str, Step[..., Any]] = {}
     path: list[str] = []
 
     def visit(name: str, asked_by: str) -> None:
-        if name in done or name in sources:
+        if name in done or name in given:
             return
         if name in path:
             circle = " → ".join([*path[path.index(name) :], name])
@@ -158,10 +176,13 @@ def _ordered(pipeline: Pipeline, sources: Mapping[str, Source]) -> list[Step[...
             raise PipelineError(message, "break it: a step cannot need its own output of the same partition")
         if name not in pipeline.steps:
             message = f"step {asked_by!r} reads {name!r}, which nobody makes"
-            raise PipelineError(message, f"name a step of {pipeline.name!r}, or declare an rc.Source")
+            raise PipelineError(
+                message,
+                f"name a step of {pipeline.name!r}, an rc.Source, or an rc.Dataset of another pipeline",
+            )
         path.append(name)
-        for given in pipeline.steps[name].inputs.values():
-            visit(given.dataset, name)
+        for read in pipeline.steps[name].inputs.values():
+            visit(read.dataset, name)
         path.pop()
         done[name] = pipeline.steps[name]
 

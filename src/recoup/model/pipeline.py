@@ -88,6 +88,17 @@ class Source:
                 raise PipelineError(message, "leave out load=, or the load of its Sql")
 
 
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """A dataset that another pipeline of the same ledger makes; a Step of that pipeline says the same in its place."""
+
+    name: str
+    partitions: Partitioning
+
+    def __post_init__(self) -> None:
+        check_name("dataset", self.name)
+
+
 @dataclass(eq=False)
 class Step(Generic[P, R]):
     """A plain function that makes one dataset; calling it calls the function."""
@@ -96,7 +107,9 @@ class Step(Generic[P, R]):
     name: str
     partitions: Partitioning
     inputs: Mapping[str, Input]
-    sources: Mapping[str, Source]
+    given: Mapping[str, Source | Dataset]
+    """What it reads that no step of its pipeline makes, by name."""
+    pipeline: str = ""
     retry: Retry = field(default_factory=Retry)
     pool: str | None = None
     timeout_seconds: float | None = None
@@ -194,13 +207,14 @@ class Pipeline:
             if step_name in self._steps:
                 message = f"pipeline {self.name!r} has two steps named {step_name!r}"
                 raise PipelineError(message, "rename one of them, or give it name=")
-            inputs, sources = _read_signature(step_name, function)
+            inputs, given = _read_signature(self.name, step_name, function)
             step = Step(
                 fn=function,
                 name=step_name,
                 partitions=partitions or self.partitions,
                 inputs=inputs,
-                sources=sources,
+                given=given,
+                pipeline=self.name,
                 retry=retry or Retry(),
                 pool=pool,
                 timeout_seconds=None if timeout is None else seconds(timeout, f"step {step_name!r}: timeout"),
@@ -219,7 +233,7 @@ class Pipeline:
 class Reading:
     """What `lookback`, `within` and the like give as the default of a step's argument."""
 
-    of: Step[..., Any] | Source
+    of: Step[..., Any] | Source | Dataset
     relation: Relation
     complete: float
 
@@ -242,10 +256,12 @@ def _pool(pipeline: str, name: str, value: Pool | int) -> Pool:
         raise PipelineError(message, error.remedy) from error
 
 
-def _read_signature(step: str, fn: Callable[..., Any]) -> tuple[dict[str, Input], dict[str, Source]]:
-    """Inputs by argument; the first argument is the context and is no input."""
+def _read_signature(
+    pipeline: str, step: str, fn: Callable[..., Any]
+) -> tuple[dict[str, Input], dict[str, Source | Dataset]]:
+    """Inputs by argument, and those of them that somebody else makes; the first argument is the context."""
     inputs: dict[str, Input] = {}
-    sources: dict[str, Source] = {}
+    given: dict[str, Source | Dataset] = {}
     arguments = list(inspect.signature(fn).parameters.values())
     if not arguments or arguments[0].kind in (inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.VAR_KEYWORD):
         message = f"step {step!r} has no first argument for its context"
@@ -257,7 +273,7 @@ def _read_signature(step: str, fn: Callable[..., Any]) -> tuple[dict[str, Input]
         default = argument.default
         if isinstance(default, Reading):
             of, relation, complete = default.of, default.relation, default.complete
-        elif isinstance(default, Step | Source):
+        elif isinstance(default, Step | Source | Dataset):
             of, relation, complete = default, Same(), 1.0
         elif default is argument.empty:
             inputs[argument.name] = Input(argument.name, Same())
@@ -265,6 +281,8 @@ def _read_signature(step: str, fn: Callable[..., Any]) -> tuple[dict[str, Input]
         else:
             continue  # an ordinary default value: not an input
         inputs[argument.name] = Input(of.name, relation, complete)
-        if isinstance(of, Source):
-            sources[of.name] = of
-    return inputs, sources
+        if not isinstance(of, Step):
+            given[of.name] = of
+        elif of.pipeline != pipeline:
+            given[of.name] = Dataset(of.name, of.partitions)
+    return inputs, given

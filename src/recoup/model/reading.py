@@ -10,12 +10,12 @@ from typing import Any
 
 from recoup.model.errors import PipelineError
 from recoup.model.keys import quoted
-from recoup.model.pipeline import Reading, Source, Step
+from recoup.model.pipeline import Dataset, Reading, Source, Step
 from recoup.model.policy import seconds
 from recoup.model.relation import Enclosing, Every, Newest, Span, Within
 
 # Each stands where the argument's own type is declared, so it may be anything: hence Any.
-Readable = Step[..., Any] | Source
+Readable = Step[..., Any] | Source | Dataset
 
 
 def lookback(
@@ -59,8 +59,8 @@ def snapshot(of: Readable, *, max_age: str | float | timedelta | None = None) ->
 
 
 def _readable(of: object) -> Any:  # noqa: ANN401 - a Step or a Source, whose types the caller knows
-    if not isinstance(of, Step | Source):
-        message = f"{quoted(of)} is no step and no source, so nothing can be read of it"
+    if not isinstance(of, Step | Source | Dataset):
+        message = f"{quoted(of)} is no step, source or dataset, so nothing can be read of it"
         raise PipelineError(message, "give the step itself, without quotes: rc.lookback(step, days=7)")
     return of
 

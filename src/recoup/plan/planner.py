@@ -47,7 +47,7 @@ class _Planning:
     def plan(self) -> Plan:
         done = 0
         for node in self.graph.nodes:
-            if node.kind is NodeKind.SOURCE or not self.scope[node.index]:
+            if not node.is_made or not self.scope[node.index]:
                 continue
             self._decide(node)
             done += len(self.scope[node.index] & self._state(node).published - self.running[node.index])
@@ -57,15 +57,15 @@ class _Planning:
 
     def _selected(self) -> set[int]:
         if not self.request.steps:
-            return {node.index for node in self.graph.nodes if node.kind is not NodeKind.SOURCE}
+            return {node.index for node in self.graph.nodes if node.is_made}
         chosen = {self._made(name).index for name in self.request.steps}
         deliveries = {n.index for n in self.graph.nodes if n.kind is NodeKind.DELIVERY and n.edges[0].parent in chosen}
         return chosen | deliveries
 
     def _made(self, name: str) -> Node:
         node = self.graph.node(name)
-        if node.kind is NodeKind.SOURCE:
-            message = f"{name!r} is a source: somebody else makes it"
+        if not node.is_made:
+            message = f"{name!r} is a {node.kind.value}: somebody else makes it"
             raise UsageError(message, "name the step that reads it")
         return node
 
@@ -145,7 +145,7 @@ class _Planning:
             wanted = self._wanted(node, scope[node.index])
             for edge in node.edges:
                 parent = self.graph.nodes[edge.parent]
-                if parent.kind is NodeKind.SOURCE:
+                if not parent.is_made:
                     continue
                 state = self._state(parent)
                 lacking = self._needed(edge, node, parent, wanted) - state.published

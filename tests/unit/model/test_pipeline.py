@@ -111,7 +111,7 @@ def test_arguments_are_inputs(flights):
         "until": Input("raw", Span(7, trailing=True)),
         "feed": Input("feed", Same()),
     }
-    assert clean.sources == {"feed": feed}
+    assert clean.given == {"feed": feed}
 
 
 def test_the_first_argument_is_the_context_whatever_its_name(flights):
