@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -10,10 +10,12 @@ from recoup.app.lake_facts import LakePartition, Output, output_of, partitions_o
 from recoup.engine.runs import grain_of
 from recoup.ledger.facts import NodeId
 from recoup.ledger.restore import RestoredAttempt, RestoredPublication, Restoring
+from recoup.ledger.transaction import named_reads
 from recoup.model.errors import PartitionError
 from recoup.model.failure import FailureKind
 from recoup.model.graph import Graph, Node, NodeKind
 from recoup.model.manifest import Generation, InputRead, Manifest
+from recoup.model.relation import Newest, parents
 from recoup.ports import ObjectStore
 
 ROWS_AT_ONCE = 2_000
@@ -49,7 +51,7 @@ class DatasetRows:
     restoring: Restoring
     graph: Graph
     node: Node
-    node_id: NodeId
+    node_ids: Sequence[NodeId]
     trouble: list[str]
     published: int = 0
     attempt_count: int = 0
@@ -63,6 +65,11 @@ class DatasetRows:
         self._grain = grain_of(self.node.partitions)
         parents = [self.graph.nodes[edge.parent] for edge in self.node.edges]
         self._sources = {parent.name for parent in parents if parent.kind is NodeKind.SOURCE}
+
+    @property
+    def node_id(self) -> NodeId:
+        """What the ledger calls the dataset."""
+        return self.node_ids[self.node.index]
 
     def restore(self) -> None:
         """All partitions that can be understood."""
@@ -112,9 +119,22 @@ class DatasetRows:
         if shown and shown[-1].run_id is not None:
             self.published += 1
             manifest_of_it = told.get(shown[-1].token)
+            if manifest_of_it is not None:
+                self.restoring.remember(manifest_of_it.token, self._remembered(manifest_of_it, ordinal))
             if self._sources and manifest_of_it is not None:
                 own = tuple(read for read in manifest_of_it.inputs if read.dataset in self._sources)
                 self.reads[shown[-1].token] = own
+
+    def _remembered(self, manifest: Manifest, ordinal: int) -> Iterator[tuple[NodeId, int]]:
+        """What only the attempt knew: the newest that it read, and whose of another pipeline."""
+        for edge in self.node.edges:
+            parent, node_id = self.graph.nodes[edge.parent], self.node_ids[edge.parent]
+            if isinstance(edge.relation, Newest):
+                own = (read.partition for read in manifest.inputs if read.dataset == parent.name)
+                yield from ((node_id, parent.partitions.ordinal(partition)) for partition in own)
+            elif parent.kind is NodeKind.DATASET:
+                span = parents(edge.relation, self.node.partitions, parent.partitions, ordinal)
+                yield from ((node_id, read) for read in named_reads(span))
 
     def _known(self, found: LakePartition) -> list[_Draft]:
         """Oldest first, from the first that showed something; without a current one whose files are nowhere."""

@@ -26,7 +26,7 @@ def listed(partitioning: Partitioning) -> Partitioning:
         return partitioning
     try:
         with aside():
-            members = side.asked(side.listing())
+            members = side.naming(side.listing())
     except RecoupError as error:
         raise PartitionError(f"the listing of {side.key}: {error.message}", error.remedy) from error
     except Exception as error:

@@ -53,7 +53,7 @@ class Rebuilding:
             for graph, node_ids in known:
                 for node in graph.nodes:
                     if node.kind is NodeKind.STEP:
-                        rows = DatasetRows(self.store, restoring, graph, node, node_ids[node.index], self.trouble)
+                        rows = DatasetRows(self.store, restoring, graph, node, node_ids, self.trouble)
                         rows.restore()
                         self.published[node.name] = rows.published
                         self.attempts += rows.attempt_count

@@ -9,8 +9,9 @@ from pathlib import Path
 from recoup.engine.inflight import Inflight
 from recoup.engine.snapshots import over_by, unfit
 from recoup.lake.layout import is_staged
+from recoup.ledger import planes
 from recoup.ledger.facts import Claim, Claimed, NodeId, Published
-from recoup.ledger.transaction import ANY, Transaction
+from recoup.ledger.transaction import Transaction, named_reads
 from recoup.model.graph import Graph, Node, NodeKind
 from recoup.model.keys import encoded_member
 from recoup.model.manifest import InputRead, input_version
@@ -22,8 +23,6 @@ from recoup.ports import Clock, Task
 
 FIRST_GUESS_SECONDS = 1.0
 MEMORY_OF_DURATIONS = 0.2
-MOST_REMEMBERED = 1_000
-"""How many partitions of another pipeline an attempt names one by one as those that it reads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +113,8 @@ class TaskMaker:
             found = self._current(tx, edge, parent, span, run_as_of)
             if reason := self._too_late(edge, parent, span, found):
                 return reason
+            if not found and not tx.has_any(self.node_ids[parent.index], planes.POINTED):
+                return f"nothing of {parent.name} is there yet"  # an empty frame could not even have its columns
             pinned = _Pinned(_reads(parent, found), self._files(tx, parent, found))
         if isinstance(edge.relation, Newest):
             keys = [read.partition for read in pinned.reads]
@@ -121,8 +122,7 @@ class TaskMaker:
                 return reason
             tx.remember_reads(claimed.token, self.node_ids[parent.index], map(parent.partitions.ordinal, keys))
         elif parent.kind is NodeKind.DATASET:  # who makes it does not know who reads it
-            known = span if len(span) <= MOST_REMEMBERED else [ANY]
-            tx.remember_reads(claimed.token, self.node_ids[parent.index], known)
+            tx.remember_reads(claimed.token, self.node_ids[parent.index], named_reads(span))
         return pinned
 
     def _held_by(self, tx: Transaction, edge: Edge, claim: Claim) -> tuple[Mapping[str, object], list[InputRead]]:

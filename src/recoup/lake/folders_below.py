@@ -34,9 +34,7 @@ def run_folders(store: ObjectStore, dataset: str) -> Iterator[tuple[str, list[st
     """
     data, manifests = f"{dataset}/", f"{MANIFESTS}{dataset}/"
     if isinstance(store, LocalStore):
-        own = set(_names(f"{store.url}/{manifests}"))
-        for name in sorted(own | set(_names(f"{store.url}/{data}"))):
-            yield name, _runs(f"{store.url}/{manifests}{name}") if name in own else []
+        yield from _local_run_folders(f"{store.url}/{data}", f"{store.url}/{manifests}")
         return
     runs: dict[str, dict[str, None]] = {}
     for prefix in (data, manifests):
@@ -56,8 +54,18 @@ def batched(items: Iterable[T], size: int) -> Iterator[list[T]]:
         yield batch
 
 
-def _runs(folder: str) -> list[str]:
-    return [name.removeprefix(_RUN) for name in _names(folder) if name.startswith(_RUN)]
+def _local_run_folders(data: str, manifests: str) -> Iterator[tuple[str, list[str]]]:
+    """A grid's partition lies two folders deep: one that holds neither runs nor a pointer holds partitions."""
+    own = set(_names(manifests))
+    for name in sorted(own | set(_names(data))):
+        listed = _names(f"{manifests}{name}") if name in own else []
+        runs = [folder.removeprefix(_RUN) for folder in listed if folder.startswith(_RUN)]
+        below = [folder for folder in listed or _names(f"{data}{name}") if not folder.startswith(_RUN)]
+        if runs or not below:
+            yield name, runs
+        else:
+            inner = _local_run_folders(f"{data}{name}/", f"{manifests}{name}/")
+            yield from ((f"{name}/{path}", found) for path, found in inner)
 
 
 def _names(folder: str) -> list[str]:

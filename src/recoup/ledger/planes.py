@@ -56,6 +56,10 @@ class PlaneCache:
         """All bits that are set."""
         return PartitionSet({chunk: bits for chunk, bits in self._chunks(node, plane).items() if bits})
 
+    def has_any(self, node: int, plane: str) -> bool:
+        """Whether any bit is set."""
+        return any(self._chunks(node, plane).values())
+
     def mark(self, node: int, plane: str, ordinal: int) -> None:
         """Set one bit."""
         chunks = self._chunks(node, plane)

@@ -123,6 +123,11 @@ class Restoring:
         self._db.executemany(_ATTEMPT, (self._attempt(grain, attempt) for attempt in attempts))
         self._db.executemany(_PUBLICATION, (self._publication(grain, publication) for publication in publications))
 
+    def remember(self, token: int, reads: Iterable[tuple[NodeId, int]]) -> None:
+        """What an attempt read that its pipeline alone does not tell."""
+        rows = [(node, ordinal, token) for node, ordinal in reads]
+        self._db.executemany("INSERT OR IGNORE INTO reads VALUES (?, ?, ?)", rows)
+
     def backfill_row(self, backfill_id: str) -> int:
         """The row number that attempts name."""
         return self._backfills.setdefault(backfill_id, len(self._backfills) + 1)

@@ -36,6 +36,13 @@ _DOUBTFUL = (
     "SELECT p.node, p.ordinal FROM publications p JOIN attempts a USING (token)"
     " WHERE p.state = 'intent' AND a.state <> 'running'"
 )
+_MOST_NAMED = 1_000
+"""How many partitions an attempt names one by one as those that it reads."""
+
+
+def named_reads(span: range) -> Sequence[int]:
+    """How a span stands among an attempt's reads."""
+    return span if len(span) <= _MOST_NAMED else [ANY]
 
 
 class Transaction:
@@ -324,6 +331,10 @@ class Transaction:
     def plane_has(self, node: NodeId, plane: str, ordinal: int) -> bool:
         """Whether a bit is set, as this transaction sees it."""
         return self._planes.has(node, plane, ordinal)
+
+    def has_any(self, node: NodeId, plane: str) -> bool:
+        """Whether a plane has any bit."""
+        return self._planes.has_any(node, plane)
 
     def flush(self) -> None:
         """Write what was gathered in memory; called once, before the commit."""

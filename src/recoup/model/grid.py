@@ -103,14 +103,18 @@ class Grid(Partitioning):
 
     def window(self, start: str | None, end: str | None, now: datetime) -> PartitionSet:
         """From start to end, both included, by a cell, a time (`2023-11`), a member, or either side as `*`."""
-        first, first_member = self._sides_of(start)
-        last, last_member = self._sides_of(end)
-        if first_member is not None and last_member is not None and first_member != last_member:
-            message = f"the window from {quoted(start)} to {quoted(end)} begins and ends with different members"
-            raise PartitionError(message, "give a window of time, or name each cell")
-        member = first_member or last_member
+        first, last, member = self._window_of(start, end)
         members = self.members.universe(now) if member is None else self.members.window(member, member, now)
         return self.product(self.time.window(first, last, now), members)
+
+    def asked(self, start: str | None, end: str | None, now: datetime) -> tuple[Partitioning, PartitionSet]:
+        """A time for all members, whether any has arrived or not; a member for all times; or cells."""
+        first, last, member = self._window_of(start, end)
+        if member is None:
+            return self.time, self.time.window(first, last, now)
+        if first is None and last is None:
+            return self.members, self.members.window(member, member, now)
+        return self, self.window(start, end, now)
 
     def span(self, ordinal: int) -> tuple[datetime, datetime]:
         return self.time.span(column_of(ordinal))
@@ -165,6 +169,14 @@ class Grid(Partitioning):
         names = [self.members.name(row) for row in rows[:_NAMED_MEMBERS]]
         who = ", ".join(names) if len(rows) <= _NAMED_MEMBERS else f"{len(rows)} members"
         return (f"{text} × {who}" for text in self.time.ranges_text(columns, expected))
+
+    def _window_of(self, start: str | None, end: str | None) -> tuple[str | None, str | None, str | None]:
+        first, first_member = self._sides_of(start)
+        last, last_member = self._sides_of(end)
+        if first_member is not None and last_member is not None and first_member != last_member:
+            message = f"the window from {quoted(start)} to {quoted(end)} begins and ends with different members"
+            raise PartitionError(message, "give a window of time, or name each cell")
+        return first, last, first_member or last_member
 
     def _sides_of(self, key: str | None) -> tuple[str | None, str | None]:
         """The time and the member that a key names; None for a side that it leaves open."""

@@ -200,9 +200,9 @@ class Dynamic(Members):
 
     @property
     def listed(self) -> tuple[str, ...] | None:
-        """Those that `asked` was told; None where only the ledger knows who arrived."""
+        """Those that `naming` was told; None where only the ledger knows who arrived."""
         return self.members if self.listing is not None else None
 
-    def asked(self, answer: Iterable[str]) -> Dynamic:
+    def naming(self, answer: Iterable[str]) -> Dynamic:
         """The same with what the listing answered."""
         return self._with(members=check_members(dict.fromkeys(answer)))

@@ -72,6 +72,10 @@ class Partitioning(ABC):
     def window(self, start: str | None, end: str | None, now: datetime) -> PartitionSet:
         """The partitions from start to end, both included; None stands for the range's own end."""
 
+    def asked(self, start: str | None, end: str | None, now: datetime) -> tuple[Partitioning, PartitionSet]:
+        """The same, in the partitioning in which it was named: of a grid perhaps one side alone."""
+        return self, self.window(start, end, now)
+
     @abstractmethod
     def span(self, ordinal: int) -> tuple[datetime, datetime]:
         """From its beginning to its end, half-open, in UTC; a PartitionError where `is_time` is false."""

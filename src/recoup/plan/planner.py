@@ -7,14 +7,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import assert_never
 
-from recoup.model.errors import PartitionError, UsageError
+from recoup.model.errors import UsageError
 from recoup.model.graph import Graph, Node, NodeKind
 from recoup.model.partition import EMPTY, PartitionSet
-from recoup.model.partitioning import Partitioning
 from recoup.model.relation import Edge, Enclosing, Every, Newest, Same, Span, Within, parents
 from recoup.model.touching import touching
 from recoup.plan.plan import Group, Plan, Verb
 from recoup.plan.request import Only, Request
+from recoup.plan.scope import Scope
 from recoup.plan.shortfall import same_shortfall, shortfall
 from recoup.plan.snapshot import NodeState, Snapshot
 
@@ -39,9 +39,7 @@ class _Planning:
         self.running: list[PartitionSet] = [EMPTY] * len(self.graph.nodes)
         self.groups: list[Group] = []
         self.pulled: list[PartitionSet] = [EMPTY] * len(self.graph.nodes)
-        self.excluded = self._excluded()
-        self.selected = self._selected()
-        self.others = EMPTY
+        self.asked = Scope(self.request, self.graph, self.snapshot)
         self.scope = self._scope()
 
     def plan(self) -> Plan:
@@ -70,73 +68,11 @@ class _Planning:
         return node
 
     def _scope(self) -> list[PartitionSet]:
-        scope = [EMPTY] * len(self.graph.nodes)
-        own = self._own()
-        self.others = self._expected_anywhere(self.graph.anchor) - self.excluded - own
-        for node in self.graph.nodes:
-            if node.index in self.selected:
-                scope[node.index] = self._asked(own, node.partitions) & self._state(node).expected
+        selected = self._selected()
+        scope = [self.asked.of(node) if node.index in selected else EMPTY for node in self.graph.nodes]
         if self.request.include_upstream:
             self._widen(scope)
         return scope
-
-    def _own(self) -> PartitionSet:
-        """What was asked for, in the pipeline's own partitioning."""
-        anchor, request, now = self.graph.anchor, self.request, self.snapshot.now
-        own = self._explicit(anchor) if request.partitions else anchor.window(request.start, request.end, now)
-        return own - self.excluded
-
-    def _excluded(self) -> PartitionSet:
-        excluded = EMPTY
-        for key in self.request.exclude:
-            excluded |= self.graph.anchor.window(key, key, self.snapshot.now)
-        return excluded
-
-    def _left_out(self, partitioning: Partitioning) -> PartitionSet:
-        """What lies in the excluded partitions alone."""
-        if not self.excluded:
-            return EMPTY
-        others = self.graph.anchor.universe(self.snapshot.now) - self.excluded
-        return self._asked(self.excluded, partitioning) - self._asked(others, partitioning)
-
-    def _asked(self, own: PartitionSet, partitioning: Partitioning) -> PartitionSet:
-        """The same in another partitioning: what shares time or a member with it, such as the month of a day."""
-        touched = touching(own, self.graph.anchor, partitioning, self.snapshot.now)
-        if touched is None:
-            return EMPTY if self.request.partitions else partitioning.universe(self.snapshot.now)
-        return touched
-
-    def _explicit(self, partitioning: Partitioning) -> PartitionSet:
-        asked, expected = EMPTY, self._expected_anywhere(partitioning)
-        for key in self.request.partitions:
-            named = partitioning.window(key, key, self.snapshot.now)
-            for ordinal in named & self._waived_everywhere(partitioning):
-                message = f"partition {partitioning.name(ordinal)} is waived: its gap was accepted"
-                again = f"recoup waive {self.graph.pipeline} {partitioning.name(ordinal)} --take-back"
-                raise PartitionError(message, f"take that back first: `{again}`")
-            if not named & expected:
-                message = f"partition {key} is not expected: the calendar leaves it out"
-                raise PartitionError(message, "choose a partition that is on the calendar, or change the calendar")
-            asked |= named & expected
-        return asked
-
-    def _expected_anywhere(self, partitioning: Partitioning) -> PartitionSet:
-        alike = [node for node in self.graph.nodes if node.partitions.identity() == partitioning.identity()]
-        if not alike:
-            return partitioning.universe(self.snapshot.now)
-        expected = EMPTY
-        for node in alike:
-            expected |= self._state(node).expected
-        return expected
-
-    def _waived_everywhere(self, partitioning: Partitioning) -> PartitionSet:
-        """Where nothing is left to be made, because every gap was accepted."""
-        waived, rest = EMPTY, EMPTY
-        for node in self.graph.nodes:
-            if node.kind is NodeKind.STEP and node.partitions.identity() == partitioning.identity():
-                waived |= self._state(node).waived
-                rest |= self._state(node).expected
-        return waived - rest
 
     def _widen(self, scope: list[PartitionSet]) -> None:
         """Add, children first, what the wanted ones read and what is not there; and then its deliveries."""
@@ -149,7 +85,7 @@ class _Planning:
                     continue
                 state = self._state(parent)
                 lacking = self._needed(edge, node, parent, wanted) - state.published
-                lacking -= self._left_out(parent.partitions)
+                lacking -= self.asked.left_out(parent.partitions)
                 self.pulled[parent.index] |= lacking
                 scope[parent.index] |= lacking
         for node in self.graph.nodes:
@@ -174,9 +110,7 @@ class _Planning:
 
         Unless its step was asked for by name.
         """
-        if self.request.steps or not self.others or node.partitions.identity() == self.graph.anchor.identity():
-            return EMPTY
-        return self._asked(self.others, node.partitions) - self.pulled[node.index]
+        return EMPTY if self.request.steps else self.asked.in_part(node.partitions) - self.pulled[node.index]
 
     def _reasons(self, node: Node) -> Iterator[tuple[str, PartitionSet]]:
         """Why a partition would be run, the first reason that holds; what is left is done."""

@@ -125,7 +125,21 @@ def test_a_step_of_another_pipeline():
     @mine.step
     def reads(ctx, history=rc.lookback(theirs, days=1)): ...
 
-    assert refused(mine) == "step 'reads' reads 'theirs', which nobody makes"
+    graph = Graph.of(mine)
+    assert [(node.name, node.kind.value, node.is_made) for node in graph.nodes] == [
+        ("theirs", "dataset", False),
+        ("reads", "step", True),
+    ]
+
+
+def test_another_pipelines_step_of_the_same_name():
+    other = rc.Pipeline("other", partitions=DAYS)
+    theirs = other.step(name="raw")(lambda ctx: None)
+    mine = rc.Pipeline("mine", partitions=DAYS)
+    mine.step(name="raw")(lambda ctx: None)
+    mine.step(name="reads")(lambda ctx, x=theirs: None)
+
+    assert refused(mine) == "pipeline 'mine': 'raw' is both a step and read from another pipeline"
 
 
 def test_a_pipeline_without_steps():

@@ -242,7 +242,7 @@ def test_members_arrive_and_keep_their_ids():
 
 
 def test_a_listing_decides_who_is_expected():
-    tenants = rc.Dynamic(key="tenant", listing=lambda: ["globex"]).asked(["globex"])
+    tenants = rc.Dynamic(key="tenant", listing=lambda: ["globex"]).naming(["globex"])
     bound = tenants.with_members(lambda _: {"acme": 0, "globex": 1})
     assert named(bound, bound.universe(NOW)) == {"globex"}
     assert bound.name(0) == "acme"

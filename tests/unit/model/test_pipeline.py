@@ -179,9 +179,9 @@ def test_a_share_lies_between_none_and_all(complete):
 
 @pytest.mark.parametrize("of", ["clean", None, DAYS, lambda ctx: None])
 def test_only_steps_and_sources_can_be_read(of):
-    with refused("is no step and no source"):
+    with refused("is no step, source or dataset"):
         rc.lookback(of, days=1)
-    with refused("is no step and no source"):
+    with refused("is no step, source or dataset"):
         rc.within(of)
 
 
