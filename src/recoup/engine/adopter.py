@@ -21,7 +21,6 @@ from recoup.ledger.writer import Ledger
 from recoup.model.errors import ConflictError
 from recoup.model.graph import Node
 from recoup.model.manifest import Manifest
-from recoup.model.relation import children
 from recoup.ports import ObjectStore
 
 Result = Mapping[str, Any]
@@ -45,8 +44,7 @@ class Adopter:
             self.lease.renew(tx)
             claims = [self._claim(tx, ordinal, as_of) for ordinal, as_of in wanted.items()]
             claimed = tx.claim(claims, self.lease.controller, None)
-            pinned = [self.tasks.pin(tx, ours, self.node) for ours in claimed]
-        return [inflight for inflight in pinned if isinstance(inflight, Inflight)]
+            return [self.tasks.pinned(tx, ours, self.node)[0] for ours in claimed]
 
     def give_back(self, claimed: Sequence[Inflight]) -> None:
         """As if they had not been claimed."""
@@ -115,10 +113,7 @@ class Adopter:
         assert inflight.publication is not None
         assert inflight.measured is not None
         graph, ids, ordinal = self.tasks.graph, self.tasks.node_ids, inflight.claimed.claim.ordinal
-        readers = tuple(
-            (ids[reader], children(edge.relation, graph.nodes[reader].partitions, self.node.partitions, ordinal))
-            for reader, edge in graph.readers[self.node.index]
-        )
+        readers = tuple((ids[reader], span) for reader, span in graph.touched_by(self.node.index, ordinal))
         return Succeeded(inflight.publication, inflight.measured, readers)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from recoup.engine.inflight import Inflight
@@ -31,6 +31,7 @@ class _Pinned:
 
     reads: Sequence[InputRead]
     given: Mapping[str, object]
+    lacking: str = ""
 
 
 @dataclass
@@ -48,24 +49,28 @@ class TaskMaker:
 
     def pin(self, tx: Transaction, claimed: Claimed, node: Node) -> Inflight | str:
         """The attempt with what it will read; or why it cannot run after all."""
+        inflight, lacking = self.pinned(tx, claimed, node)
+        return lacking or inflight
+
+    def pinned(self, tx: Transaction, claimed: Claimed, node: Node) -> tuple[Inflight, str]:
+        """The attempt with what it would read, and why that is not enough; for what is there already it need not be."""
         partition = claimed.claim.run.partition
         reads: list[InputRead] = []
         given: dict[str, Mapping[str, object]] = {}
-        delivery = None
+        delivery, lacking = None, ""
         for edge in node.edges:
             if node.kind is NodeKind.DELIVERY:
                 delivery, read = self._held_by(tx, edge, claimed.claim)
                 reads += read
                 continue
             pinned = self._input(tx, edge, node, claimed)
-            if isinstance(pinned, str):
-                return pinned
+            lacking = lacking or pinned.lacking
             given[edge.argument] = pinned.given
             reads += pinned.reads
         version = input_version(reads) if reads else ""
         nonce = self.clock.token_bytes(4).hex()
         log = f"{self.logs}/{self.backfill_id}/{node.name}/{encoded_member(partition)}.{claimed.token}.log"
-        return Inflight(claimed, node, partition, tuple(reads), version, given, delivery, nonce, log)
+        return Inflight(claimed, node, partition, tuple(reads), version, given, delivery, nonce, log), lacking
 
     def task(self, inflight: Inflight) -> Task:
         """What travels to the worker: ids, a token and paths, as JSON."""
@@ -98,28 +103,24 @@ class TaskMaker:
         old = self._seconds.get(node, seconds)
         self._seconds[node] = old + MEMORY_OF_DURATIONS * (seconds - old)
 
-    def _input(self, tx: Transaction, edge: Edge, node: Node, claimed: Claimed) -> _Pinned | str:
-        """What one argument reads, or why that is not enough."""
+    def _input(self, tx: Transaction, edge: Edge, node: Node, claimed: Claimed) -> _Pinned:
+        """What one argument reads."""
         parent, run_as_of = self.graph.nodes[edge.parent], claimed.claim.run.run_as_of
         span = parents(edge.relation, node.partitions, parent.partitions, claimed.claim.ordinal)
         if isinstance(edge.relation, Newest):
             span = over_by(span, parent.partitions, edge.relation, run_as_of)
         if parent.kind is NodeKind.SOURCE:
-            seen = self._of_source(tx, edge, parent, span)
-            if isinstance(seen, str):
-                return seen
-            pinned = seen
+            pinned = self._of_source(tx, edge, parent, span)
         else:
             found = self._current(tx, edge, parent, span, run_as_of)
-            if reason := self._too_late(edge, parent, span, found):
-                return reason
+            lacking = self._too_late(edge, parent, span, found)
             if not found and not tx.has_any(self.node_ids[parent.index], planes.POINTED):
-                return f"nothing of {parent.name} is there yet"  # an empty frame could not even have its columns
-            pinned = _Pinned(_reads(parent, found), self._files(tx, parent, found))
+                lacking = f"nothing of {parent.name} is there yet"  # an empty frame would not even have its columns
+            pinned = _Pinned(_reads(parent, found), self._files(tx, parent, found), lacking or "")
         if isinstance(edge.relation, Newest):
             keys = [read.partition for read in pinned.reads]
-            if reason := unfit(edge.relation, parent, keys, run_as_of):
-                return reason
+            lacking = unfit(edge.relation, parent, keys, run_as_of)
+            pinned = replace(pinned, lacking=pinned.lacking or lacking or "")
             tx.remember_reads(claimed.token, self.node_ids[parent.index], map(parent.partitions.ordinal, keys))
         elif parent.kind is NodeKind.DATASET:  # who makes it does not know who reads it
             tx.remember_reads(claimed.token, self.node_ids[parent.index], named_reads(span))
@@ -159,18 +160,18 @@ class TaskMaker:
             given["partition_of"] = {f.path: name(p.publication.ordinal) for p in found for f in p.publication.files}
         return given
 
-    def _of_source(self, tx: Transaction, edge: Edge, source: Node, span: range) -> _Pinned | str:
-        """What the source had when anybody asked it last; or that it has no longer what the plan counted on."""
+    def _of_source(self, tx: Transaction, edge: Edge, source: Node, span: range) -> _Pinned:
+        """What the source had when anybody asked it last; it may no longer have what the plan counted on."""
         there, versions = tx.observed(self.node_ids[source.index], span)
         if edge.reads_expected:
             there &= self.snapshot.states[source.index].expected
-        if gone := self.snapshot.states[source.index].published.within(span) - there:
-            return f"{source.name} no longer has {', '.join(source.partitions.ranges_text(gone))}"
+        gone = self.snapshot.states[source.index].published.within(span) - there
+        lacking = f"{source.name} no longer has {', '.join(source.partitions.ranges_text(gone))}" if gone else ""
         if isinstance(edge.relation, Newest):
             there = PartitionSet.of([there.last] if there.last is not None else [])
         named = [(ordinal, source.partitions.name(ordinal)) for ordinal in there]
         reads = [InputRead(source.name, name, "", versions.get(ordinal, "")) for ordinal, name in named]
-        return _Pinned(reads, {"partitions": [name for _, name in named]})
+        return _Pinned(reads, {"partitions": [name for _, name in named]}, lacking)
 
     def _too_late(self, edge: Edge, parent: Node, span: range, found: Sequence[Published]) -> str | None:
         """The machine counted what is published; of that, some may have been made from later knowledge."""
