@@ -145,7 +145,7 @@ def test_a_lake_of_another_ledger(shop):
     assert shop.recoup("run", "shop", "2024-01-01").returncode == DONE
     error, remedy = said(shop.recoup("run", "shop", RECOUP_LEDGER="other/ledger.db"), REFUSED)
     assert "is not ours" in error
-    assert "recoup ledger adopt" in remedy
+    assert "when it is lost, `recoup ledger rebuild`" in remedy, "an empty one must not take over"
     assert "adopt" in shop.recoup("doctor", RECOUP_LEDGER="other/ledger.db").stdout
 
 
@@ -236,6 +236,28 @@ def test_a_disk_that_fills_up_half_way(project, place, size, reached):
     assert int(rest) + int(kept) == 20
     assert int(kept) > 0 or place == ".recoup"
     assert "p: done · 20 of 20 published" in result.stdout
+
+
+LOOKS = {
+    "lake gc": ["lake", "gc"],
+    "ledger adopt": ["ledger", "adopt"],
+    "ledger verify": ["ledger", "verify", "--repair"],
+    "backfill pause": ["backfill", "pause", "--all"],
+    "backfill cancel": ["backfill", "cancel", "--all"],
+    "publish accept": ["publish", "accept", "--code", "x", "--yes"],
+    "publish rollback": ["publish", "rollback", "x", "--yes"],
+    "run": ["run", "x.py"],
+    "plan": ["plan", "x.py:x"],
+    "lake adopt": ["lake", "adopt", "x.py", "x", "{partition}.parquet"],
+}
+
+
+@pytest.mark.parametrize("words", LOOKS.values(), ids=LOOKS.keys())
+def test_a_command_in_a_folder_without_a_project_leaves_nothing_behind(project, words):
+    result = project.recoup(*words)
+    assert result.returncode in (2, 5), result.stderr
+    assert "error: " in result.stderr
+    assert list(project.folder.iterdir()) == []
 
 
 # --- it changes nothing, and what is broken is in nobody's way

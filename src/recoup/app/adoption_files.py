@@ -58,7 +58,7 @@ def adopt_files(
     UsageError names what is no Parquet, or no table of one kind; RefusedError what recoup owns already. Nothing is
     adopted then.
     """
-    with workspace.ledger() as ledger:
+    with workspace.ledger_for(pipeline) as ledger:
         if not yes:
             prepared = workspace.prepared(ledger, pipeline)
             return _found(workspace.store(), prepared, step_of(prepared, step), pattern).report(done=False)

@@ -48,7 +48,10 @@ def adopt_table(
     if not connection or not name or not name.rpartition(".")[2]:
         message = f"--table {quoted(table)} does not name a connection and a table"
         raise UsageError(message, "write connection:schema.table; connections stand in recoup.toml")
-    with closing(open_table(workspace.settings, connection, name, column)) as rows, workspace.ledger() as ledger:
+    with (
+        closing(open_table(workspace.settings, connection, name, column)) as rows,
+        workspace.ledger_for(pipeline) as ledger,
+    ):
         if not yes:
             prepared = workspace.prepared(ledger, pipeline)
             return _found(rows, prepared, step_of(prepared, step), table).report(done=False)

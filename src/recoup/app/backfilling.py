@@ -78,7 +78,7 @@ class RunOptions:
 
 def plan(workspace: Workspace, request: Request, pipeline: str | Pipeline) -> Planned:
     """Decide, and do nothing."""
-    with workspace.ledger() as ledger:
+    with workspace.ledger_for(pipeline) as ledger:
         return _planned(workspace.prepared(ledger, pipeline), request)
 
 
@@ -92,7 +92,7 @@ def run(
     observe: Observer = lambda _progress: None,
 ) -> RunReport:
     """Plan, and carry it out; `on_plan` sees the plan and the backfill's id before anything runs."""
-    with workspace.ledger() as ledger:
+    with workspace.ledger_for(pipeline) as ledger:
         loaded, place = workspace.pipeline(pipeline)
         store = workspace.own_store(ledger)
         lease = ControllerLease(ledger, workspace.who, workspace.settings.lease_seconds)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterable, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from recoup.app.lake_facts import dataset_names
 from recoup.app.rebuilding import Rebuilding
 from recoup.app.workspace import Workspace
 from recoup.lake.owner import adopt
+from recoup.ledger.reader import LedgerReader
 from recoup.ledger.restore import live_controllers
 from recoup.ledger.writer import Ledger
 from recoup.model.errors import ConfigError, RecoupError, RefusedError
@@ -49,12 +50,14 @@ class Rebuilt:
 def rebuild(workspace: Workspace, pipelines: Sequence[str | Pipeline] = (), *, force: bool = False) -> Rebuilt:
     """Read the lake, write the ledger; RefusedError where there is one, unless `force`, which keeps it beside.
 
+    One with which nothing was ever tried needs no force: the first command after a loss has made it.
+
     The pipelines that are named, and all that recoup.toml names, say how datasets are partitioned; those of others
     stay in the lake and are told as strangers.
     """
     place, clock = workspace.settings.ledger, workspace.clock
     began = clock.monotonic()
-    _refuse(place, force=force)
+    _refuse(place, force=force or _is_empty(place))
     loaded, strangers = _loaded(workspace, pipelines)
     store = workspace.store()
     beside = place.parent / "rebuilding"
@@ -79,6 +82,14 @@ def rebuild(workspace: Workspace, pipelines: Sequence[str | Pipeline] = (), *, f
         copy=copy,
         datasets=dict(rebuilding.published),
     )
+
+
+def _is_empty(place: Path) -> bool:
+    if not place.exists():
+        return True
+    with suppress(RecoupError), LedgerReader(place) as reader:
+        return not reader.query("SELECT 1 FROM attempts LIMIT 1")
+    return False
 
 
 def _refuse(place: Path, *, force: bool) -> None:

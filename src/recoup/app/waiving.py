@@ -56,7 +56,7 @@ def waive(workspace: Workspace, pipeline: str | Pipeline, gaps: Gaps, reason: st
     if not text:
         message = "a gap is accepted for a reason, and none was given"
         raise UsageError(message, 'say why: --reason "the source was never recorded that day"')
-    with workspace.ledger() as ledger:
+    with workspace.ledger_for(pipeline) as ledger:
         store = workspace.own_store(ledger)
         known = _Known(workspace, ledger, workspace.prepared(ledger, pipeline), gaps)
         with ledger.transaction() as tx:
@@ -71,7 +71,7 @@ def waive(workspace: Workspace, pipeline: str | Pipeline, gaps: Gaps, reason: st
 
 def take_back(workspace: Workspace, pipeline: str | Pipeline, gaps: Gaps) -> Waived:
     """They are gaps again; UsageError when none of them was waived."""
-    with workspace.ledger() as ledger:
+    with workspace.ledger_for(pipeline) as ledger:
         store = workspace.own_store(ledger)
         known = _Known(workspace, ledger, workspace.prepared(ledger, pipeline), gaps)
         chosen = {node: own for node, asked in known.asked() if (own := asked & known.state(node).waived)}

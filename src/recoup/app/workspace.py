@@ -19,10 +19,10 @@ from recoup.app.prepare import Prepared, prepare
 from recoup.app.settings import Settings, load_settings
 from recoup.lake.owner import claim_owner
 from recoup.lake.stores import open_store
-from recoup.ledger.connection import refuse_network_file_system
+from recoup.ledger.connection import refuse_absent, refuse_network_file_system
 from recoup.ledger.reader import LedgerReader
 from recoup.ledger.writer import Ledger
-from recoup.model.errors import PipelineError
+from recoup.model.errors import LakeOwnedError, PipelineError
 from recoup.model.pipeline import Pipeline
 from recoup.ports import Clock, ObjectStore
 
@@ -56,8 +56,21 @@ class Workspace:
         return load_pipeline(place, self.settings.root), place
 
     @contextmanager
+    def ledger_for(self, pipeline: str | Pipeline) -> Iterator[Ledger]:
+        """The ledger for writing; made on first use, once it is certain that there is such a pipeline."""
+        self.pipeline(pipeline)
+        with self._opened() as ledger:
+            yield ledger
+
+    @contextmanager
     def ledger(self) -> Iterator[Ledger]:
-        """The ledger for writing; made on first use."""
+        """The ledger for writing; UnreachableError where there is none."""
+        refuse_absent(self.settings.ledger)
+        with self._opened() as ledger:
+            yield ledger
+
+    @contextmanager
+    def _opened(self) -> Iterator[Ledger]:
         mounts = Path("/proc/mounts")
         if mounts.exists():
             refuse_network_file_system(self.settings.ledger, mounts.read_text(errors="replace"))
@@ -80,7 +93,12 @@ class Workspace:
     def own_store(self, ledger: Ledger) -> ObjectStore:
         """The lake, once it is certain that it is this ledger's."""
         store = self.store()
-        claim_owner(store, ledger.ledger_id, ledger.epoch)
+        try:
+            claim_owner(store, ledger.ledger_id, ledger.epoch)
+        except LakeOwnedError as error:
+            if ledger.is_empty:  # an empty one must not take over: it would take all that is there for missing
+                error.remedy = "use that ledger; when it is lost, `recoup ledger rebuild` makes it again from the lake"
+            raise
         return store
 
     def prepared(self, ledger: Ledger, name: str | Pipeline) -> Prepared:

@@ -34,9 +34,8 @@ def connect(path: Path, *, write: bool) -> sqlite3.Connection:
     A WAL that two connections write or checkpoint at once can be corrupted by SQLite before 3.51.3; that is why
     every write, checkpoint and last close happens under the lock.
     """
-    if not write and not path.exists():
-        message = f"there is no ledger at {path}"
-        raise UnreachableError(message, "run a pipeline first, or name the right recoup.toml with --config")
+    if not write:
+        refuse_absent(path)
     uri = f"{path.absolute().as_uri()}?mode={'rwc' if write else 'ro'}"
     try:
         db = sqlite3.connect(
@@ -60,6 +59,13 @@ def connect(path: Path, *, write: bool) -> sqlite3.Connection:
         message = f"the ledger {path} has the older schema {version}"
         raise LedgerSchemaError(message, "run `recoup ledger migrate`; it keeps a copy")
     return db
+
+
+def refuse_absent(path: Path) -> None:
+    """UnreachableError where there is no ledger: whoever only looks, or undoes, makes none."""
+    if not path.exists():
+        message = f"there is no ledger at {path}"
+        raise UnreachableError(message, "run a pipeline first, or name the right recoup.toml with --config")
 
 
 def explain(error: sqlite3.Error, path: Path) -> RecoupError:

@@ -46,6 +46,11 @@ class Ledger:
         """Raised by `adopt` and `rebuild`: pointers written before it are the past."""
         return int(self._meta("epoch"))
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing was ever tried with it: there is nothing in it to lose."""
+        return self.db.execute("SELECT 1 FROM attempts LIMIT 1").fetchone() is None
+
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:
         """One atomic, durable change; the group commit of whatever is done inside."""

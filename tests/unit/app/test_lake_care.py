@@ -6,6 +6,7 @@ import pytest
 
 import recoup as rc
 from recoup.app import lake_care
+from recoup.app.backfilling import RunOptions, run
 from recoup.app.lake_care import adopt, gc, view
 from recoup.app.ledger_care import backup, verify
 from recoup.app.publications import ls, show
@@ -14,6 +15,7 @@ from recoup.app.workspace import Workspace
 from recoup.lake.gc import Garbage, GarbagePlan, Rules
 from recoup.ledger.restore import TOKENS_BETWEEN
 from recoup.model.errors import LakeOwnedError, RefusedError, UsageError
+from recoup.plan.request import Request
 from recoup.testing.clock import FakeClock
 
 DAY = "2024-01-03"
@@ -149,6 +151,8 @@ def test_the_other_ledger_is_kept_out_after_that(project, tmp_path):
     project.run()
     other = Workspace.here(project.root / "recoup.toml")
     object.__setattr__(other.settings, "ledger", tmp_path / "other" / "ledger.db")
+    with pytest.raises(LakeOwnedError):
+        run(other, Request("days"), "days", RunOptions())
 
     assert adopt(other).epoch == 2
 

@@ -125,6 +125,18 @@ def test_the_epoch_is_raised_and_tokens_go_on_far_above(mixed):
     assert ls(mixed.workspace, "raw", ["2024-01-04"])[0].token > TOKENS_BETWEEN
 
 
+def test_the_obvious_command_after_a_loss_leads_to_the_rebuild_and_not_away_from_it(project):
+    """It makes an empty ledger; what it says then, and that again, is all that it takes."""
+    project.run()
+    lose_ledger(project)
+    with pytest.raises(LakeOwnedError) as told:
+        project.run()
+    assert "recoup ledger rebuild" in told.value.remedy
+    assert "adopt" not in told.value.remedy
+    assert rebuild(project.workspace).partitions > 0
+    assert {words.split()[-1] for words in project.planned()} <= {"undelivered"}
+
+
 def test_a_ledger_is_not_overwritten_and_with_force_it_is_kept(mixed):
     with pytest.raises(RefusedError, match="there is a ledger at"):
         rebuild(mixed.workspace)
