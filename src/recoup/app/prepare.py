@@ -9,6 +9,7 @@ from pathlib import Path
 
 from recoup.app.calendars import expected
 from recoup.app.code import code_version, same_code
+from recoup.app.notebook import Table, page, ranges_text
 from recoup.app.observing import listed, presence
 from recoup.app.outside import Outside
 from recoup.app.plugins import sink_exists
@@ -24,7 +25,7 @@ from recoup.model.graph import Graph, Node, NodeKind
 from recoup.model.partition import EMPTY, PartitionSet
 from recoup.model.partitioning import Partitioning
 from recoup.model.pipeline import Pipeline
-from recoup.plan.plan import Plan
+from recoup.plan.plan import Group, Plan, Verb
 from recoup.plan.snapshot import NodeState, Snapshot
 
 
@@ -45,6 +46,20 @@ class Planned:
 
     plan: Plan
     prepared: Prepared
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        plan = self.plan
+        blocked = f"{plan.blocked:,} blocked · " if plan.blocked else ""
+        headline = f"{plan.request.pipeline}: {plan.actions:,} to run · {blocked}{plan.done:,} done"
+        rows = [self._row(group) for group in plan.groups]
+        return page(headline, [Table(["step", "what", "count", "partitions", "why"], rows)])
+
+    def _row(self, group: Group) -> tuple[str, str, int, str, str]:
+        node, expected = self.prepared.graph.nodes[group.node], self.prepared.snapshot.states[group.node].expected
+        where = ranges_text(node.partitions.ranges_text(group.ordinals, expected))
+        verb = "blocked" if group.verb is Verb.BLOCK else "run"
+        return node.name, verb, len(group.ordinals), where, group.reason
 
 
 def prepare(ledger: Ledger, pipeline: Pipeline, outside: Outside, now: datetime) -> Prepared:

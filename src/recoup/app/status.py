@@ -14,11 +14,12 @@ from recoup.app.calendars import expected
 from recoup.app.code import code_version, same_code
 from recoup.app.observing import is_listed
 from recoup.app.outside import Outside
+from recoup.app.standing import Accepted, FailureSample, Status, StepStatus
 from recoup.app.waived import waived_of
 from recoup.app.workspace import Workspace
-from recoup.engine.insight import Insight, Reason, StepInsight, Window, insight
+from recoup.engine.insight import Reason, StepInsight, Window, insight
 from recoup.ledger import planes as plane_names
-from recoup.ledger.facts import BackfillRow, NodeId
+from recoup.ledger.facts import NodeId
 from recoup.ledger.reader import LedgerReader
 from recoup.ledger.schema import TABLES, VIEWS
 from recoup.model.errors import UsageError
@@ -29,45 +30,6 @@ from recoup.model.pipeline import Pipeline
 from recoup.plan.snapshot import NodeState, Snapshot
 
 _TAIL = 5_000
-
-
-@dataclass(frozen=True, slots=True)
-class FailureSample:
-    """One partition's last failure, for all of its step that failed with that kind."""
-
-    partition: str
-    failure: Failure
-    log: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Accepted:
-    """Gaps that were accepted together, and why."""
-
-    reason: str
-    who: str
-    at: float
-    partitions: PartitionSet
-
-
-@dataclass(frozen=True, slots=True)
-class StepStatus:
-    """A step with what its attempts tell; times are seconds since 1970."""
-
-    insight: StepInsight
-    last_successful_date: str | None
-    last_successful_time: float | None
-    samples: Mapping[str, FailureSample]
-    accepted: tuple[Accepted, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Status:
-    """A pipeline within a window, and the backfills that are at work on it."""
-
-    insight: Insight
-    steps: tuple[StepStatus, ...]
-    active: tuple[BackfillRow, ...]
 
 
 def status(

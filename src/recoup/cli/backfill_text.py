@@ -7,8 +7,8 @@ from dataclasses import asdict
 from typing import Any
 
 from recoup.app.backfills import Detail
+from recoup.app.standing import iso
 from recoup.cli.plan_text import run_words
-from recoup.cli.status_text import iso
 from recoup.cli.text import Cell, View, ago, clean, counted, duration, number
 from recoup.ledger.facts import BackfillRow, Controls
 from recoup.plan.request import Request

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from recoup.app.status import Status
+from recoup.app.standing import Status
 from recoup.cli.text import View
 from recoup.engine.insight import StepInsight
 from recoup.model.graph import NodeKind

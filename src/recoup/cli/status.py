@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from recoup.app.loading import all_pipelines
-from recoup.app.status import Status
+from recoup.app.standing import Status
 from recoup.app.status import status as ask
 from recoup.app.workspace import Workspace
 from recoup.cli import names

@@ -3,73 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final
 
-from recoup.app.status import Status, StepStatus
+from recoup.app.standing import Part, Status, StepStatus, counts, iso, parts
 from recoup.cli.tally import where_json
 from recoup.cli.text import Cell, Row, View, ago, clean, counted, number, ranges
-from recoup.engine.insight import StepInsight
 from recoup.model.errors import RecoupError
 from recoup.model.partition import PartitionSet
 
 REASONS_SHOWN: Final = 5
 _OPTIONAL: Final = ("running", "failed", "blocked", "waived", "stale")
 _STYLE: Final = {"failed": "bad", "blocked": "warn", "running": "", "missing": "warn", "waived": "dim", "stale": "dim"}
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """Partitions of one step that stand alike; `word` is what people see."""
-
-    step: StepInsight
-    state: str
-    word: str
-    partitions: PartitionSet
-    text: str = ""
-    more: Mapping[str, Any] | None = None
-
-
-def parts(found: Status, only: str | None) -> Iterator[Part]:
-    """Everything but what is complete, step by step; `only` picks one state."""
-    for status in found.steps:
-        for part in _parts(status):
-            if only in (None, part.state):
-                yield part
-
-
-def _parts(status: StepStatus) -> Iterator[Part]:
-    step = status.insight
-    for kind, ordinals in step.failed.items():
-        sample = status.samples.get(kind)
-        text = clean(sample.failure.message) if sample else ""
-        more: dict[str, Any] = {"kind": kind}
-        if sample:
-            more |= {"message": sample.failure.message, "advice": sample.failure.advice, "log": sample.log}
-        yield Part(step, "failed", f"failed({kind})", ordinals, text, more)
-    rest = step.blocked
-    for reason in step.reasons:
-        rest -= reason.partitions
-        yield Part(step, "blocked", "blocked", reason.partitions, reason.text, {"reason": reason.text})
-    if rest:
-        yield Part(step, "blocked", "blocked", rest, "", {"reason": ""})
-    for state, ordinals in (("missing", step.missing), ("running", step.running)):
-        if ordinals:
-            yield Part(step, state, state, ordinals)
-    for word, ordinals in (("stale(code)", step.stale_code), ("stale(input)", step.stale_input)):
-        if ordinals:
-            yield Part(step, "stale", word, ordinals, more={"kind": word[6:-1]})
-    yield from _waived_parts(status)
-    if step.unexpected:
-        yield Part(step, "unexpected", "unexpected", step.unexpected, "no longer on the calendar; counts nowhere")
-
-
-def _waived_parts(status: StepStatus) -> Iterator[Part]:
-    for accepted in status.accepted:
-        told = {"reason": accepted.reason, "who": accepted.who, "at": iso(accepted.at)}
-        text = f"{clean(accepted.reason)} ({clean(accepted.who)}, {iso(accepted.at)[:10]})"
-        yield Part(status.insight, "waived", "waived", accepted.partitions, text, told)
 
 
 # --- for programs
@@ -175,13 +120,8 @@ def overview_lines(found: Mapping[str, Status | RecoupError], view: View) -> Ite
 
 def _trouble(found: Status) -> dict[str, int]:
     """Over all steps."""
-    counts = [_counts(step.insight) for step in found.steps]
-    return {what: sum(count[what] for count in counts) for what in ("failed", "blocked")}
-
-
-def iso(at: float) -> str:
-    """Seconds since 1970 as UTC."""
-    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    figures = [counts(step.insight) for step in found.steps]
+    return {what: sum(count[what] for count in figures) for what in ("failed", "blocked")}
 
 
 def _headline(found: Status, view: View) -> str:
@@ -199,28 +139,16 @@ def _active(found: Status) -> str:
 
 def _figures(steps: Sequence[StepStatus], view: View, now: datetime) -> Iterator[Row]:
     """One line for each step; columns that hold nothing are left out."""
-    counts = [(status, _counts(status.insight)) for status in steps]
-    shown = [word for word in _OPTIONAL if any(count[word] for _, count in counts)]
+    figures = [(status, counts(status.insight)) for status in steps]
+    shown = [word for word in _OPTIONAL if any(count[word] for _, count in figures)]
     heads = [Cell(word, "dim", right=True) for word in ("done", "missing", *shown)]
     yield [Cell("step", "dim"), *heads, Cell("last success", "dim")]
-    for status, count in counts:
+    for status, count in figures:
         cells = [Cell(f"{number(count['done'])}/{number(len(status.insight.expected))}", right=True)]
         for word in ("missing", *shown):
             text = number(count[word]) if count[word] else "–"
             cells.append(Cell(text, _STYLE[word] if count[word] else "dim", right=True))
         yield [status.insight.node.name, *cells, _last(status, view, now)]
-
-
-def _counts(step: StepInsight) -> dict[str, int]:
-    return {
-        "done": len(step.complete),
-        "missing": len(step.missing),
-        "running": len(step.running),
-        "failed": len(step.any_failed),
-        "blocked": len(step.blocked),
-        "waived": len(step.waived),
-        "stale": len(step.stale),
-    }
 
 
 def _last(status: StepStatus, view: View, now: datetime) -> str:
@@ -256,4 +184,4 @@ def _part_row(part: Part, view: View) -> Row:
     texts = part.step.node.partitions.ranges_text(part.partitions, part.step.expected)
     where = ranges(texts, view, len(part.partitions))
     word = Cell(part.word, _STYLE.get(part.state, ""))
-    return [part.step.node.name, word, where, part.text] if part.text else [part.step.node.name, word, where]
+    return [part.step.node.name, word, where, clean(part.text)] if part.text else [part.step.node.name, word, where]

@@ -11,9 +11,9 @@ from contextlib import contextmanager, suppress
 from datetime import datetime
 from typing import Final
 
+from recoup.app.standing import iso
 from recoup.cli import version
 from recoup.cli.output import SCHEMA, Answer, Output, error_json
-from recoup.cli.status_text import iso
 from recoup.cli.text import clean, cut
 from recoup.model.errors import ExitCode, RecoupError, UsageError
 from recoup.ports import Clock
