@@ -48,6 +48,8 @@ class Detail:
     attempts: Mapping[str, int]
     blocked: int
     causes: tuple[Cause, ...]
+    max_parallel: int
+    """How many at once, where nobody has set it for this one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +77,8 @@ def show(workspace: Workspace, name: str) -> Detail:
             reader.query("SELECT state, count(*) FROM attempts WHERE backfill = ? GROUP BY state", (row.backfill,))
         )
         blocked = reader.query("SELECT count(*) FROM blocks WHERE backfill = ?", (row.backfill,))[0][0]
-        return Detail(row, states, blocked, tuple(_causes(reader, row.backfill)))
+        causes = tuple(_causes(reader, row.backfill))
+        return Detail(row, states, blocked, causes, workspace.settings.max_parallel)
 
 
 def pause(workspace: Workspace, name: str) -> Wished:

@@ -102,8 +102,7 @@ def detail_lines(detail: Detail, view: View, now: float) -> Iterator[str]:
         ["took" if row.ended_at else "runs for", duration(took)],
         ["attempts", " · ".join([f"{number(done)} of {counted(row.actions, 'action')} succeeded", *rest])],
     ]
-    if row.controls != Controls():
-        rows.append(["goes", controls_words(row.controls)])
+    rows.append(["goes", controls_words(Controls(detail.max_parallel).changed_by(row.controls))])
     if _pending(row):
         rows.append(["wish", f"{row.wish}, which its controller has not taken over yet"])
     yield from view.columns(rows, indent="  ")
