@@ -83,3 +83,66 @@ def test_rows_that_the_table_cannot_take_fail_their_own_partition_only(stats, da
     assert "column points is bigint in the table and text in the rows" in told
     days = servers.say(database, f"SELECT DISTINCT game_date::text FROM {TABLE} ORDER BY 1")
     assert days == [(f"2024-01-0{day}",) for day in (1, 2, 4, 5, 6)]
+
+
+@pytest.fixture
+def restated(stats, database):
+    """All days, made twice; what the table held after the first time."""
+    stats.declare("stats", STATS.replace("2024-01-06", "2024-02-29"), 'executor = "processes"\nmax_parallel = 2')
+    assert stats.recoup("run", "stats").returncode == 0
+    first = servers.say(database, f"SELECT * FROM {TABLE} ORDER BY 1, 2")
+    stats.write("bonus", "100")
+    code = STATS.replace("2024-01-06", "2024-02-29").replace("bonus = int", "bonus = 0 + int")
+    stats.declare("stats", code, 'executor = "processes"\nmax_parallel = 2')
+    assert stats.recoup("run", "stats", "--only", "stale").returncode == 0
+    assert servers.say(database, f"SELECT min(points) FROM {TABLE}") == [(101,)]
+    return first
+
+
+@pytest.mark.runbook("B-54", "D-15", spelling="recoup publish rollback STEP --all")
+def test_a_whole_table_goes_back_and_a_rollback_that_was_killed_is_gone_on_with(stats, restated, database, until):
+    command = ["publish", "rollback", "player_game_summary", "--all"]
+    assert stats.recoup("publish", "rollback", "player_game_summary").returncode == 2
+    preview = stats.recoup(*command)
+    assert "nothing has been changed: 60 partitions would be moved\n" in preview.stdout
+    assert f"next: recoup {' '.join(command)} --yes" in preview.stdout + preview.stderr
+    back = f"SELECT count(DISTINCT game_date) FROM {TABLE} WHERE points < 100"
+    killed = 0
+    for least in (5, 20):
+        process = stats.start(*command, "--yes")
+        until(lambda least=least, p=process: servers.say(database, back)[0][0] >= least or p.poll() is not None)
+        process.kill()
+        killed += process.wait() != 0
+        process.communicate()
+    assert killed
+    answer = stats.answer(*command, "--yes")
+    assert answer["exit_code"] == 0
+    assert servers.say(database, f"SELECT * FROM {TABLE} ORDER BY 1, 2") == restated
+    held = servers.say(database, "SELECT count(DISTINCT run_id), sum(rows) FROM nba_analytics._recoup_held")
+    assert held == [(60, 120)]
+    assert stats.recoup("ledger", "verify").returncode == 0
+    assert stats.answer("plan", "stats")["actions"] == 0
+
+
+def test_a_window_goes_back_and_a_table_out_of_reach_follows_with_the_next_run(stats, restated, database):
+    command = [
+        "publish",
+        "rollback",
+        "stats.player_game_summary",
+        "--start",
+        "2024-01-10",
+        "--end",
+        "2024-01-12",
+        "--yes",
+    ]
+    away = stats.recoup(*command, RECOUP_CONNECTIONS_WAREHOUSE="postgresql://root@127.0.0.1:1/nowhere")
+    assert away.returncode == 1
+    assert "2024-01-10: PostgreSQL of warehouse.nba_analytics.player_game_summary cannot be reached" in away.stdout
+    assert "2 more were left out; `recoup run` delivers them" in away.stdout
+    assert points(database, "2024-01-10") == [(110,), (110,)]
+    assert stats.recoup("run", "stats").returncode == 0
+    window = "game_date BETWEEN '2024-01-10' AND '2024-01-12'"
+    assert servers.say(database, f"SELECT * FROM {TABLE} WHERE {window} ORDER BY 1, 2") == [
+        row for row in restated if 10 <= row[0].day <= 12 and row[0].month == 1
+    ]
+    assert servers.say(database, f"SELECT count(*) FROM {TABLE} WHERE NOT {window} AND points < 100") == [(0,)]

@@ -18,6 +18,7 @@ from recoup.ledger.facts import Claim, Claimed, Failed, Measured, NodeId, Public
 from recoup.ledger.leases import ControllerLease
 from recoup.ledger.reader import LedgerReader
 from recoup.ledger.writer import Ledger
+from recoup.model.errors import UnreachableError
 from recoup.model.graph import Node, NodeKind
 from recoup.model.manifest import InputRead, input_version
 from recoup.model.partition import EMPTY, PartitionSet
@@ -38,6 +39,7 @@ class Redelivery:
     decision: str
     delivered: int = 0
     failures: list[str] = field(default_factory=list)
+    unreachable: set[int] = field(default_factory=set)
 
     def follow(self, step: Node, ordinals: Iterable[int]) -> None:
         """Deliver these partitions of a step to every table that holds, or once held, them."""
@@ -56,7 +58,10 @@ class Redelivery:
                 holds &= own.get(planes.STALE, EMPTY)
             shown = self._planes(self.known.node_ids[step.index]).get(planes.PUBLISHED, EMPTY)
             if wanted := (holds | (held_once & shown)) & ordinals:
-                self._deliver(node, step, wanted)
+                if node.index in self.unreachable:
+                    self._leave(node, len(wanted))
+                else:
+                    self._deliver(node, step, wanted)
 
     def _deliveries(self, step: Node) -> Iterator[Node]:
         for reader, _ in self.known.graph.readers[step.index]:
@@ -70,11 +75,20 @@ class Redelivery:
     def _deliver(self, node: Node, step: Node, ordinals: PartitionSet) -> None:
         assert node.sink is not None
         with _opened(node.sink.to_json(), self.settings) as sink:
-            for ordinal in ordinals:
+            for done, ordinal in enumerate(ordinals, start=1):
                 try:
                     self._one(node, step, ordinal, sink)
                 except _NotDeliveredError as error:
                     self.failures.append(str(error))
+                    rest = len(ordinals) - done
+                    if rest and isinstance(error.__cause__, UnreachableError):
+                        self._leave(node, rest)
+                        return
+
+    def _leave(self, node: Node, rest: int) -> None:
+        """A server that does not answer would be waited for with each partition anew."""
+        self.unreachable.add(node.index)
+        self.failures.append(f"{node.name}: {rest} more were left out; `recoup run` delivers them")
 
     def _one(self, node: Node, step: Node, ordinal: int, sink: Sink) -> None:
         partition = node.partitions.name(ordinal)

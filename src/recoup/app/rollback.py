@@ -16,7 +16,7 @@ from recoup.app.redelivery import Redelivery
 from recoup.app.rollback_memory import begin, begun, end
 from recoup.app.rollback_moves import Asked, Move, RollbackPlan
 from recoup.app.rollback_plan import plan_rollback
-from recoup.app.targets import parse_target
+from recoup.app.targets import own_pipeline
 from recoup.app.workspace import Workspace
 from recoup.engine.inflight import intent_of
 from recoup.engine.reconcile import reconcile
@@ -72,7 +72,8 @@ def rollback(
     RefusedError, before anything is changed, while one of the partitions runs or when the files of the earlier run
     are gone. Tables follow; what could not be delivered stays `undelivered` and is delivered by the next run.
     """
-    parsed = parse_target(workspace.settings, target)
+    with workspace.reader() as reader:
+        parsed = own_pipeline(workspace.settings, reader, target)
     asked = Asked(parsed.dataset, tuple(partitions), start, end, to)
     if not yes:
         with workspace.reader() as reader:

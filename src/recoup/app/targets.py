@@ -37,6 +37,16 @@ def parse_target(settings: Settings, target: str | Pipeline) -> Target:
     return Target(target)
 
 
+def own_pipeline(settings: Settings, reader: LedgerReader, target: str | Pipeline) -> Target:
+    """Like `parse_target`, and a step alone, whose pipeline the ledger knows."""
+    parsed = parse_target(settings, target)
+    if isinstance(target, str) and parsed == Target(target) and target not in settings.pipelines:
+        known = datasets(reader).get(target)
+        if known is not None:
+            return Target(known.pipeline, target)
+    return parsed
+
+
 def shown_datasets(workspace: Workspace, reader: LedgerReader, target: str | Pipeline) -> list[Dataset]:
     """The steps and deliveries that are meant, as the ledger knows them; UsageError lists what there is.
 

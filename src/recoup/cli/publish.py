@@ -23,7 +23,7 @@ from recoup.cli.publish_text import (
     shown_json,
     shown_lines,
 )
-from recoup.model.errors import ExitCode
+from recoup.model.errors import ExitCode, UsageError
 
 app = App(name="publish", help="List what is published; take it back, or accept what older code made.")
 
@@ -93,13 +93,21 @@ def rollback(
     *partitions: Keys,
     start: Start = None,
     end: End = None,
+    whole: Annotated[bool, Parameter(name="--all", negative=(), help="All partitions.")] = False,
     to: Annotated[str | None, Parameter(metavar="RUN", help="Show this run again; else the one before.")] = None,
     yes: Yes = False,
     common: Common = _USUAL,
 ) -> Answer:
-    """Show again what the run before showed; tables follow. Nothing is deleted."""
+    """Show again what the run before showed; tables follow. Nothing is deleted.
+
+    Killed half-way, the same command does the rest.
+    """
+    if whole == bool(partitions or start or end):
+        message = "--all leaves none out" if whole else f"which partitions of {target} to roll back was not said"
+        raise UsageError(message, "name partitions, or --start and --end, or --all")
     report = take_back(common.workspace(), target, partitions, start=start, end=end, to=to, yes=yes)
     words = [*partitions, *_flag("--start", start), *_flag("--end", end), *_flag("--to", to)]
+    words += ["--all"] if whole else []
     again = " ".join(["recoup publish rollback", target, *words, "--yes"])
     return Answer(
         "publish rollback",

@@ -102,7 +102,9 @@ def rollback_lines(report: RollbackReport, view: View) -> Iterator[str]:
         yield f"{number(report.moved)} moved, {number(report.delivered)} delivered"
         yield from (view.paint("bad", clean(sentence)) for sentence in report.undelivered)
     else:
-        yield f"nothing has been changed: {counted(len(plan.moves), 'partition')} would be moved"
+        emptied = sum(move.after is None or move.after.publication.run is None for move in plan.moves)
+        nothing = f", {number(emptied)} of them to nothing" if emptied else ""
+        yield f"nothing has been changed: {counted(len(plan.moves), 'partition')} would be moved{nothing}"
 
 
 def accepted_lines(found: Accepted, view: View) -> Iterator[str]:
