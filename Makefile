@@ -24,6 +24,7 @@ help:
 
 demo: $(VENV)/demo.stamp
 	@$(BIN)/recoup demo $(ARGS)
+	@command -v recoup >/dev/null || echo "recoup is in $(BIN): type \`. $(BIN)/activate\` first" >&2
 
 test: $(VENV)/dev.stamp
 	$(BIN)/python -m pytest -q -n 3 --dist loadfile $(ARGS)

@@ -85,8 +85,9 @@ GROUPS: Final[tuple[tuple[str, tuple[Command, ...]], ...]] = (
 COMMANDS: Final = tuple(command for _, group in GROUPS for command in group)
 
 EXIT_CODES: Final = (
-    "exit codes: 0 done and complete; 1 finished, but something failed, is blocked or quarantined; 2 usage or",
-    "configuration; 3 work is pending (--check); 4 refused by a gate or a lock; 5 ledger or source out of reach;",
+    "exit codes: 0 done and complete; 1 finished, but something failed, is blocked",
+    "or quarantined; 2 usage or configuration; 3 work is pending (--check);",
+    "4 refused by a gate or a lock; 5 ledger or source out of reach;",
     "70 a bug of ours; 130 and 143 interrupted, and resumable",
 )
 
@@ -96,5 +97,5 @@ def page(version: str) -> str:
     lines = [f"recoup {version}: backfill data pipelines, and recover them when they fail", ""]
     lines += ["usage: recoup COMMAND [ARGUMENTS]      recoup COMMAND --help tells more", ""]
     for title, commands in GROUPS:
-        lines += [title, *(f"  {c.name:<10} {c.what}" for c in commands), ""]
+        lines += [title, *(f"  {c.name:<11} {c.what}" for c in commands), ""]
     return "\n".join([*lines, *EXIT_CODES, "", "start here: recoup init sample"])

@@ -8,7 +8,7 @@ from itertools import groupby
 from typing import Any
 
 from recoup.app.prepare import Planned
-from recoup.cli.text import Cell, Row, View, clean, counted, duration, number, ranges
+from recoup.cli.text import Cell, Row, View, clean, counted, duration, name_cell, number, ranges
 from recoup.model.errors import RecoupError
 from recoup.model.partition import PartitionSet
 from recoup.plan.plan import Group, Verb
@@ -121,7 +121,7 @@ def _row(planned: Planned, group: Group, reason: Cell, view: View) -> Row:
     node = planned.prepared.graph.nodes[group.node]
     expected = planned.prepared.snapshot.states[group.node].expected
     texts = node.partitions.ranges_text(group.ordinals, expected)
-    return [node.name, ranges(texts, view, len(group.ordinals)), reason]
+    return [name_cell(node.name), ranges(texts, view, len(group.ordinals)), reason]
 
 
 def _union(groups: list[Group]) -> PartitionSet:

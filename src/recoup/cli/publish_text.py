@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from recoup.app.publications import Accepted, History, Shown
 from recoup.app.rollback import RollbackReport
-from recoup.cli.text import Cell, Row, View, clean, counted, number, ranges
+from recoup.cli.text import Cell, Row, View, clean, counted, name_cell, number, ranges
 
 _MOVES_SHOWN: Final = 20
 _RUN_SHOWN: Final = 13
@@ -88,7 +88,7 @@ def rollback_lines(report: RollbackReport, view: View) -> Iterator[str]:
     plan = report.plan
     for dataset, moves in plan.by_dataset().items():
         shown = moves if view.width is None else moves[:_MOVES_SHOWN]
-        yield from view.columns([dataset, move.partition, clean(move.sentence)] for move in shown)
+        yield from view.columns([name_cell(dataset), move.partition, clean(move.sentence)] for move in shown)
         if len(shown) < len(moves):
             yield f"{dataset}  and {number(len(moves) - len(shown))} more"
     for table, count in plan.tables.items():
@@ -121,7 +121,7 @@ def accepted_lines(found: Accepted, view: View) -> Iterator[str]:
 def _row(one: Shown, view: View) -> Row:
     run = one.run_id or "nothing"
     return [
-        one.dataset,
+        name_cell(one.dataset),
         one.partition,
         Cell(f"#{one.generation}", right=True),
         one.state,

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from recoup.app.backfilling import RunReport
 from recoup.cli.tally import BlockGroup, FailureGroup, Tally
-from recoup.cli.text import Cell, Row, View, clean, counted, duration, number, ranges
+from recoup.cli.text import Cell, Row, View, clean, counted, duration, name_cell, number, ranges
 from recoup.model.graph import NodeKind
 from recoup.model.partition import PartitionSet
 
@@ -92,7 +92,7 @@ def _failure_lines(group: FailureGroup, view: View) -> Iterator[str]:
     texts = group.node.partitions.ranges_text(PartitionSet.of(group.ordinals))
     message = f"{group.failure.kind}: {clean(group.failure.message)}"
     yield from view.columns(
-        [[group.node.name, ranges(texts, view, len(group.ordinals)), Cell(message, "bad")]], indent="  "
+        [[name_cell(group.node.name), ranges(texts, view, len(group.ordinals)), Cell(message, "bad")]], indent="  "
     )
     yield from view.columns([[Cell(group.failure.advice)]], indent="    ")
 
@@ -105,13 +105,13 @@ def _block_lines(groups: list[BlockGroup], view: View) -> Iterator[str]:
     for node, of_one in groupby(groups, lambda group: group.node):
         same = list(of_one)
         shown = same if view.width is None or len(same) <= REASONS_SHOWN + 1 else same[:REASONS_SHOWN]
-        rows += [[node.name, _where(group, view), group.reason] for group in shown]
+        rows += [[name_cell(node.name), _where(group, view), group.reason] for group in shown]
         if rest := same[len(shown) :]:
             ordinals = PartitionSet()
             for group in rest:
                 ordinals |= group.ordinals
             reason = f"for {counted(len(rest), 'more reason')} of this sort"
-            rows.append([node.name, _where(BlockGroup(node, reason, ordinals), view), reason])
+            rows.append([name_cell(node.name), _where(BlockGroup(node, reason, ordinals), view), reason])
     yield from view.columns(rows, indent="  ")
 
 

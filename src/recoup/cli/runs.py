@@ -14,7 +14,7 @@ from recoup.cli import names
 from recoup.cli.options import Common, Steps
 from recoup.cli.output import Answer
 from recoup.cli.run_text import from_here
-from recoup.cli.text import Cell, Row, View, clean, counted, cut, duration, number
+from recoup.cli.text import Cell, Row, View, clean, counted, cut, duration, name_cell, number
 from recoup.model.errors import UsageError
 
 _USUAL = Common()
@@ -51,7 +51,7 @@ def runs(
 
 def _lines(found: list[Attempt], view: View) -> Iterator[str]:
     if not found:
-        yield "no such attempts"
+        yield "no such attempt"
         return
     yield from view.columns(_row(attempt, view) for attempt in found)
     if log := next((a["log"] for a in found if a["log"] and not a["success"]), None):
@@ -64,7 +64,7 @@ def _row(attempt: Attempt, view: View) -> Row:
     tries = "" if attempt["attempt"] == 1 else f" try {attempt['attempt']}"
     return [
         _local(attempt["created_at"], view),
-        attempt["step"],
+        name_cell(attempt["step"]),
         attempt["partition"],
         Cell(f"{state}{tries}", _STYLE.get(attempt["state"], "")),
         Cell(_took(attempt), right=True),

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from recoup.app.standing import Part, Status, StepStatus, counts, iso, parts
 from recoup.cli.tally import where_json
-from recoup.cli.text import Cell, Row, View, ago, clean, counted, number, ranges
+from recoup.cli.text import Cell, Row, View, ago, clean, counted, name_cell, number, ranges
 from recoup.model.errors import RecoupError
 from recoup.model.partition import PartitionSet
 
@@ -148,7 +148,7 @@ def _figures(steps: Sequence[StepStatus], view: View, now: datetime) -> Iterator
         for word in ("missing", *shown):
             text = number(count[word]) if count[word] else "–"
             cells.append(Cell(text, _STYLE[word] if count[word] else "dim", right=True))
-        yield [status.insight.node.name, *cells, _last(status, view, now)]
+        yield [name_cell(status.insight.node.name), *cells, _last(status, view, now)]
 
 
 def _last(status: StepStatus, view: View, now: datetime) -> str:
@@ -184,4 +184,5 @@ def _part_row(part: Part, view: View) -> Row:
     texts = part.step.node.partitions.ranges_text(part.partitions, part.step.expected)
     where = ranges(texts, view, len(part.partitions))
     word = Cell(part.word, _STYLE.get(part.state, ""))
-    return [part.step.node.name, word, where, clean(part.text)] if part.text else [part.step.node.name, word, where]
+    row: list[str | Cell] = [name_cell(part.step.node.name), word, where]
+    return [*row, clean(part.text)] if part.text else row

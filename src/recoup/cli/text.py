@@ -5,12 +5,14 @@ from __future__ import annotations
 import textwrap
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 STYLES: Final = {"bad": "31", "good": "32", "warn": "33", "dim": "2", "bold": "1", "": ""}
 _GAP: Final = "  "
 _NARROWEST: Final = 24
+_ROOMY: Final = 28
+_SHORTEST_NAME: Final = 20
 _MORE: Final = len(" and 99 more, 999 in all")
 _KILO: Final = 1000
 _UNITS: Final = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
@@ -18,11 +20,15 @@ _UNITS: Final = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One text of a table, how it is coloured, and on which side it is padded."""
+    """One text of a table, how it is coloured, and on which side it is padded.
+
+    A name may be cut where a terminal would have no room for what is said of it.
+    """
 
     text: str
     style: str = ""
     right: bool = False
+    is_name: bool = False
 
 
 Row = Sequence[str | Cell]
@@ -42,12 +48,21 @@ class View:
 
     def columns(self, rows: Iterable[Row], indent: str = "") -> Iterator[str]:
         """Rows as aligned lines; on a terminal the last column is folded below itself."""
-        cells = [[cell if isinstance(cell, Cell) else Cell(cell) for cell in row] for row in rows]
+        cells = self._shortened([[c if isinstance(c, Cell) else Cell(c) for c in row] for row in rows], len(indent))
         widths = _widths(cells)
         for row in cells:
             head = "".join(self._padded(cell, width) + _GAP for cell, width in zip(row[:-1], widths, strict=False))
             taken = len(indent) + sum(width + len(_GAP) for width in widths[: len(row) - 1])
             yield from self._folded(indent + head, taken, row[-1], widths[len(row) - 1])
+
+    def _shortened(self, rows: list[list[Cell]], taken: int) -> list[list[Cell]]:
+        """Names cut as far as the last column lacks room."""
+        if self.width is None or not any(cell.is_name for row in rows for cell in row):
+            return rows
+        taken += sum(width + len(_GAP) for width in _widths(rows)[:-1])
+        lacking = taken + min(max(width_of(row[-1].text) for row in rows), _ROOMY) - self.width
+        room = max(max(width_of(c.text) for row in rows for c in row if c.is_name) - max(lacking, 0), _SHORTEST_NAME)
+        return [[replace(c, text=cut(c.text, room)) if c.is_name else c for c in row] for row in rows]
 
     def _padded(self, cell: Cell, width: int) -> str:
         blank = " " * (width - width_of(cell.text))
@@ -60,7 +75,7 @@ class View:
             padded = self._padded(last, width) if last.right else self.paint(last.style, last.text)
             yield (head + padded).rstrip()
             return
-        if room < _NARROWEST:  # below the row, where there is more of it
+        if room < max(_NARROWEST, *map(width_of, last.text.split())):  # below the row, where there is more of it
             yield head.rstrip()
             head, taken = " " * 6, 6
             room = max((self.width or 0) - taken, _NARROWEST)
@@ -78,6 +93,11 @@ def _widths(rows: Sequence[Sequence[Cell]]) -> list[int]:
             if place < len(row) - 1 or cell.right:
                 widths[place] = max(widths[place], width_of(cell.text))
     return widths
+
+
+def name_cell(text: str) -> Cell:
+    """The name of a step or a pipeline."""
+    return Cell(text, is_name=True)
 
 
 def width_of(text: str) -> int:

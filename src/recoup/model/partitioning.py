@@ -115,7 +115,7 @@ class Partitioning(ABC):
         return [self._range_text(first, last, count) for first, last, count in _joined(partitions, over)]
 
     def _range_text(self, first: int, last: int, count: int) -> str:
-        return self.name(first) if count == 1 else f"{self.name(first)}…{self.name(last)} ({count})"
+        return self.name(first) if count == 1 else f"{self.name(first)}…{self.name(last)} ({count:,})"
 
     def _refuse_nesting(self, coarser: Partitioning) -> PartitionError:
         remedy = "only finer partitions of the same time zone do, such as the hours of a day"

@@ -27,7 +27,7 @@ def test_the_page_names_every_command(words, capsys):
     out, err = told(capsys)
     assert all(f"  {command.name} " in out for command in COMMANDS)
     assert err == ""
-    assert max(map(len, out.splitlines())) <= 110
+    assert max(map(len, out.splitlines())) <= 80
 
 
 def test_version(capsys):

@@ -1,6 +1,6 @@
 import pytest
 
-from recoup.cli.text import Cell, View, clean, counted, cut, duration, ranges, size, width_of
+from recoup.cli.text import Cell, View, clean, counted, cut, duration, name_cell, ranges, size, width_of
 
 PIPE, NARROW = View(), View(width=40)
 
@@ -25,6 +25,16 @@ def test_a_key_is_never_cut_even_when_there_is_no_room():
     key = "2024-01-01…2024-01-31 (31)"
     shown = lines(NARROW, ["a_long_step", key, "its reason"])
     assert shown == [f"a_long_step  {key}", "      its reason"]
+
+
+def test_a_name_is_cut_where_nothing_else_would_have_room():
+    rows = [name_cell("carrier_delays@delays.carrier_delays"), "2013-12-31", "carrier_delays is not there"]
+    assert lines(View(width=60), rows) == [
+        "carrier_delays@dela…  2013-12-31  carrier_delays is not",
+        "                                  there",
+    ]
+    for view in (PIPE, View(width=100)):
+        assert lines(view, rows) == ["carrier_delays@delays.carrier_delays  2013-12-31  carrier_delays is not there"]
 
 
 def test_numbers_stand_on_the_right_the_last_column_too():
