@@ -149,3 +149,18 @@ def test_what_cannot_be_asked_plans_nothing(project, lite, url, old, new, code, 
         assert "geheim" not in result.stderr
         assert re.search(message, error)
     assert not project.calls()
+
+
+def test_status_does_without_a_warehouse_that_is_down(project, lite):
+    shop(project, lite)
+    project.recoup("run", "shop")
+    shop(project, "sqlite:////nowhere/at/all.db")
+    shown = project.recoup("status", "shop")
+    assert shown.returncode == 0
+    assert "3 of 4 days" in shown.stdout
+    assert shown.stderr.startswith("warning: the calendar that 'warehouse' is asked for: ")
+    assert "as it was at the last plan" in shown.stderr
+    answer = project.answer("status", "shop", "--check")
+    assert (answer["exit_code"], len(answer["unread_calendars"])) == (3, 1)
+    assert project.answer("status", "shop", "2023-11-10", "--check")["exit_code"] == 5
+    assert project.recoup("plan", "shop").returncode == 5

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import assert_never
@@ -15,7 +15,7 @@ from recoup.model.errors import ConfigError, PartitionError, RecoupError, Refuse
 from recoup.model.grid import Grid
 from recoup.model.partition import PartitionSet
 from recoup.model.partitioning import Partitioning
-from recoup.model.sql import of_whole, ordinals_of
+from recoup.model.sql import key_columns, of_whole, ordinals_of_key
 from recoup.model.time_base import TimePartitioning
 from recoup.model.zones import local_day
 
@@ -71,10 +71,12 @@ def _of_query(query: Query, partitioning: Partitioning, universe: PartitionSet, 
     return found
 
 
-def _ordinals(partitioning: Partitioning, row: tuple[object, ...]) -> range:
-    if len(row) != 1:
-        raise PartitionError(f"a row has {len(row)} columns", "select one: the date, the instant or the key")
-    return ordinals_of(partitioning, row[0])
+def _ordinals(partitioning: Partitioning, row: tuple[object, ...]) -> Sequence[int]:
+    wanted = key_columns(partitioning)
+    if len(row) != wanted:
+        one = "two: the time and the member" if wanted > 1 else "one: the date, the instant or the key"
+        raise PartitionError(f"a row has {len(row)} columns", f"select {one}")
+    return ordinals_of_key(partitioning, row)
 
 
 def _of_days(days: Exchange | Holidays, partitioning: Partitioning, universe: PartitionSet) -> PartitionSet:
@@ -89,5 +91,5 @@ def _of_days(days: Exchange | Holidays, partitioning: Partitioning, universe: Pa
     return _union(partitioning.of_days(day, day) for day in found)
 
 
-def _union(ranges: Iterable[range]) -> PartitionSet:
+def _union(ranges: Iterable[Sequence[int]]) -> PartitionSet:
     return PartitionSet.of(ordinal for each in ranges for ordinal in each)

@@ -9,7 +9,7 @@ from recoup.app.presence import Presence
 from recoup.model.errors import ConfigError, RecoupError
 from recoup.model.partition import PartitionSet
 from recoup.model.partitioning import Partitioning
-from recoup.model.sql import Sql, of_one, of_whole, ordinals_of
+from recoup.model.sql import Sql, key_columns, of_one, of_whole, ordinals_of_key
 
 
 def sql_presence(source: str, sql: Sql, partitions: Partitioning, wanted: PartitionSet, outside: Outside) -> Presence:
@@ -32,12 +32,13 @@ def _answers(
 ) -> Iterator[tuple[int, bool, str | None]]:
     database = outside.database(sql.connection)
     if sql.asks_once:
+        keys = key_columns(partitions)
         for row in database.rows(sql.probe, of_whole(partitions, wanted)):
-            there, version = _answer(row[1:], "the key, a count and, if you like, a version")
-            yield from ((ordinal, there, version) for ordinal in ordinals_of(partitions, row[0]))
+            there, version = _answer(row[keys:], "the key, a count and, if you like, a version")
+            yield from ((ordinal, there, version) for ordinal in ordinals_of_key(partitions, row[:keys]))
         return
     for ordinal in wanted:
-        for answer in database.rows(sql.probe, of_one(partitions, ordinal))[:1]:
+        for answer in database.rows(sql.probe, of_one(partitions, partitions.name(ordinal)))[:1]:
             yield ordinal, *_answer(answer, "a count and, if you like, a version")
 
 

@@ -48,11 +48,15 @@ class StepStatus:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """A pipeline within a window, and the backfills that are at work on it."""
+    """A pipeline within a window, and the backfills that are at work on it.
+
+    `unread` says which calendars were out of reach: what the last plan found on them stands in.
+    """
 
     insight: Insight
     steps: tuple[StepStatus, ...]
     active: tuple[BackfillRow, ...]
+    unread: tuple[str, ...] = ()
 
     def _repr_html_(self) -> str:
         """What a notebook shows."""
@@ -60,6 +64,7 @@ class Status:
         word = "complete" if found.complete else "incomplete"
         share = f"{len(found.completed):,} of {len(found.dates):,} {found.partitions.grain} ({found.pct_complete:g} %)"
         at_work = "".join(f" · backfill {row.backfill_id} {row.state}" for row in self.active)
+        at_work += "".join(f" · {text}; as it was at the last plan" for text in self.unread)
         return page(f"{found.pipeline}: {word} · {share}{at_work}", [_figures(self), _incomplete(self)])
 
 

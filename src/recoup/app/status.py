@@ -7,13 +7,12 @@ import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 
 from recoup.app.backfills import ACTIVE, as_they_stand, at_work
 from recoup.app.bound import Bound, bound
-from recoup.app.calendars import expected
 from recoup.app.code import code_version, same_code
-from recoup.app.observing import is_listed
-from recoup.app.outside import Outside
+from recoup.app.known_calendars import KnownCalendars
 from recoup.app.standing import Accepted, FailureSample, Status, StepStatus
 from recoup.app.waived import waived_of
 from recoup.app.workspace import Workspace
@@ -24,7 +23,7 @@ from recoup.ledger.reader import LedgerReader
 from recoup.ledger.schema import TABLES, VIEWS
 from recoup.model.errors import UsageError
 from recoup.model.failure import Failure
-from recoup.model.graph import Graph, Node, NodeKind
+from recoup.model.graph import Graph, Node
 from recoup.model.partition import EMPTY, PartitionSet
 from recoup.model.pipeline import Pipeline
 from recoup.plan.snapshot import NodeState, Snapshot
@@ -46,14 +45,21 @@ def status(
         known = bound(workspace, reader, pipeline)
         window = Window(_asked(workspace, known.graph, start, end, partitions))
         live = at_work(workspace, reader)
+        planes = reader.planes(known.node_ids)
         with workspace.outside() as outside:
-            snapshot = _snapshot(workspace, reader, known, live, outside)
+            calendars = KnownCalendars(workspace.clock.now(), outside)
+            wanted = [
+                calendars.of(node, planes.get(node_id, {}))
+                for node, node_id in zip(known.graph.nodes, known.node_ids, strict=True)
+            ]
+        snapshot = _snapshot(reader, known, live, planes, wanted, calendars.now)
         reasons = _reasons(reader, known)
         found = insight(known.graph, snapshot, window=window, steps=steps, reasons=reasons)
         rows = reader.backfills("WHERE pipeline = ? AND state IN ('running', 'paused')", (known.pipeline.name,))
         active = [row for row in as_they_stand(rows, live) if row.state in ACTIVE]
         tail = _tail(reader)
-        return Status(found, tuple(_with_history(reader, known, step, tail) for step in found.steps), tuple(active))
+        steps_told = tuple(_with_history(reader, known, step, tail) for step in found.steps)
+        return Status(found, steps_told, tuple(active), tuple(calendars.unread))
 
 
 @contextmanager
@@ -86,19 +92,19 @@ def _asked(
 
 
 def _snapshot(
-    workspace: Workspace, reader: LedgerReader, known: Bound, live: frozenset[int], outside: Outside
+    reader: LedgerReader,
+    known: Bound,
+    live: frozenset[int],
+    planes: Mapping[NodeId, Mapping[str, PartitionSet]],
+    wanted: Sequence[PartitionSet],
+    now: datetime,
 ) -> Snapshot:
-    """The planes; which partitions are expected is asked anew, since days go by between two plans."""
-    now, planes = workspace.clock.now(), reader.planes(known.node_ids)
+    """The planes, with what is expected."""
     running, states = _running(reader, live), []
     for node, node_id in zip(known.graph.nodes, known.node_ids, strict=True):
-        facts = planes.get(node_id, {})
-        if node.kind is NodeKind.SOURCE or is_listed(node.partitions):
-            wanted = facts.get(plane_names.EXPECTED, EMPTY)
-        else:
-            wanted = expected(node.partitions, now, outside)
         accepted = waived_of(node, known.node_ids, planes)
-        states.append(_state(node, facts, wanted, running.get(node_id, EMPTY), accepted))
+        facts = planes.get(node_id, {})
+        states.append(_state(node, facts, wanted[node.index], running.get(node_id, EMPTY), accepted))
     return Snapshot(tuple(states), now)
 
 

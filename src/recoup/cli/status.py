@@ -82,17 +82,19 @@ class _Question:
             raise UsageError("--gaps and --only were both given", "a gap is whatever is not complete: leave --only out")
         workspace, only, again = self.workspace, self.only, self.common.again
         found = ask(workspace, name, start=self.start, end=self.end, partitions=self.partitions, steps=self.steps)
-        code = ExitCode.PENDING if self.check and not found.insight.complete else ExitCode.DONE
+        code = _code(found) if self.check else ExitCode.DONE
+        notes = tuple(f"warning: {text}; as it was at the last plan" for text in found.unread)
         if self.gaps:
             fill = run_words(Request(name, self.start, self.end, self.partitions, steps=self.steps), name)
             next_ = again(fill if any_gap(found) else _next(found, name))
-            return Answer("status", gaps_json(found), lambda view: gaps_lines(found, view), next_, code)
+            return Answer("status", gaps_json(found), lambda view: gaps_lines(found, view), next_, code, notes)
         return Answer(
             "status",
             status_json(found, only),
             lambda view: status_lines(found, only, view, workspace.clock.now()),
             next=again(_next(found, name)),
             exit_code=code,
+            notes=notes,
         )
 
     def _of_all(self, named: list[str]) -> Answer:
@@ -103,7 +105,7 @@ class _Question:
                 found[name] = ask(self.workspace, name)
             except RecoupError as error:
                 found[name] = error
-        open_ones = [name for name, one in found.items() if isinstance(one, RecoupError) or not one.insight.complete]
+        open_ones = [name for name, one in found.items() if isinstance(one, RecoupError) or _code(one)]
         return Answer(
             "status",
             overview_json(found),
@@ -111,6 +113,13 @@ class _Question:
             next=self.common.again(f"recoup status {(open_ones or named)[0]}"),
             exit_code=ExitCode.PENDING if self.check and open_ones else ExitCode.DONE,
         )
+
+
+def _code(found: Status) -> ExitCode:
+    """What `--check` tells: with a calendar that nobody could read, nobody knows whether it is complete."""
+    if not found.insight.complete:
+        return ExitCode.PENDING
+    return ExitCode.UNREACHABLE if found.unread else ExitCode.DONE
 
 
 def _next(found: Status, name: str) -> str:

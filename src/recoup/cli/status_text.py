@@ -31,6 +31,7 @@ def status_json(found: Status, only: str | None) -> dict[str, Any]:
         "incomplete": [_part_json(part) for part in parts(found, only) if part.state != "waived"],
         "waived": [_waived_json(part) for part in parts(found, "waived")],
         "active_backfills": [row.backfill_id for row in found.active],
+        "unread_calendars": list(found.unread),
     }
 
 

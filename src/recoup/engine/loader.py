@@ -50,7 +50,7 @@ class SourceLoader:
 
 def _asked(sql: Sql, partitions: Partitioning, keys: Sequence[str]) -> list[Parameters]:
     """Once for each partition, or once for all; once for none where nothing is there, to learn the columns."""
-    each = [of_one(partitions, partitions.ordinal(key)) for key in keys]
+    each = [of_one(partitions, key) for key in keys]
     if sql.loads_once:
         return [{"partitions": [asked["partition"] for asked in each]}]
     return each or [of_none(partitions)]

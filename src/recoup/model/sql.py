@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time
 from typing import Final
 
 from recoup.model.dates import covered_days
 from recoup.model.errors import PartitionError, PipelineError
+from recoup.model.grid import Grid
 from recoup.model.keys import quoted
+from recoup.model.member_partitionings import Members
 from recoup.model.partition import PartitionSet
 from recoup.model.partitioning import Partitioning
 from recoup.model.sql_text import check_connection, check_text, listed, parameters
@@ -32,7 +34,8 @@ class Sql:
 
     `load` gives the step a polars frame: it is asked with each `:partition` that is there, or once `IN :partitions`.
     A day or a month is bound as a date, an hour as an instant, a member as text; `:start` and `:end` are the instants
-    at which a partition of time begins and ends.
+    at which a partition of time begins and ends. A grid's cell is bound by its sides, as in `:dt` and `:tenant`, and a
+    row of a probe has both.
 
     >>> Sql("warehouse", probe="SELECT count(*) FROM box WHERE game_date = :partition").asks_once
     False
@@ -67,13 +70,17 @@ class Sql:
             raise PipelineError(message, "write WHERE … = :partition, or WHERE … IN :partitions")
 
 
-def of_one(partitions: Partitioning, ordinal: int) -> Parameters:
-    """What is bound for one partition."""
-    value = partitions.value(ordinal)
-    if not partitions.is_time:
-        return {"partition": value}
+def of_one(partitions: Partitioning, key: str) -> Parameters:
+    """What is bound for one partition; by its key, since a worker does not know the ids of members."""
+    if isinstance(partitions, Grid):
+        time, _, member = key.partition("/")
+        inner = of_one(partitions.time, time)
+        return {**inner, "partition": key, partitions.time.key: inner["partition"], partitions.members.key: member}
+    if not isinstance(partitions, TimePartitioning):
+        return {"partition": key}
+    ordinal = partitions.ordinal(key)
     start, end = partitions.span(ordinal)
-    return {"partition": value, "start": start, "end": end}
+    return {"partition": partitions.value(ordinal), "start": start, "end": end}
 
 
 def of_none(partitions: Partitioning) -> Parameters:
@@ -82,11 +89,29 @@ def of_none(partitions: Partitioning) -> Parameters:
 
 
 def of_whole(partitions: Partitioning, ordinals: PartitionSet) -> Parameters:
-    """What is bound for all from the first to the last of them."""
+    """What is bound for all from the first to the last of them; members have neither."""
+    if isinstance(partitions, Grid):
+        return of_whole(partitions.time, partitions.sides(ordinals)[0])
     first, last = ordinals.first, ordinals.last
-    assert first is not None
-    assert last is not None
-    return {"first": partitions.value(first), "last": partitions.value(last)} if partitions.is_time else {}
+    if first is None or last is None or not partitions.is_time:
+        return {}
+    return {"first": partitions.value(first), "last": partitions.value(last)}
+
+
+def key_columns(partitions: Partitioning) -> int:
+    """How many columns of a row say whose it is."""
+    return 2 if isinstance(partitions, Grid) else 1
+
+
+def ordinals_of_key(partitions: Partitioning, key: Sequence[object]) -> Sequence[int]:
+    """What the columns of a row stand for; nothing for a member that was not declared, who is somebody else's."""
+    if isinstance(partitions, Grid):
+        rows = ordinals_of_key(partitions.members, key[1:])
+        return [partitions.cell(row, column) for row in rows for column in ordinals_of_key(partitions.time, key[:1])]
+    (value,) = key
+    if isinstance(partitions, Members) and isinstance(value, str | int) and str(value) not in partitions:
+        return []
+    return ordinals_of(partitions, value)
 
 
 def ordinals_of(partitions: Partitioning, value: object) -> range:
@@ -111,4 +136,5 @@ def ordinals_of(partitions: Partitioning, value: object) -> range:
 
 
 def _of_one(partitions: Partitioning) -> frozenset[str]:
-    return frozenset({"partition"}) | (_INSTANTS if partitions.is_time else frozenset())
+    sides = {partitions.time.key, partitions.members.key} if isinstance(partitions, Grid) else set()
+    return frozenset({"partition", *sides}) | (_INSTANTS if partitions.is_time else frozenset())

@@ -122,6 +122,18 @@ def test_a_day_stands_for_its_hours_and_for_its_month(url):
     assert hours == [f"2013-01-02T{hour:02d}" for hour in range(24)]
 
 
+def test_a_grid_has_a_row_for_each_cell(url):
+    games(url, "2013-01-02", "2013-01-05")
+    query = (
+        "SELECT game_date, 'acme' FROM games UNION SELECT game_date, 'beta' FROM games WHERE game_date = '2013-01-05'"
+    )
+    calendar = rc.Calendar.from_sql("warehouse", query)
+    days = rc.Daily("2013-01-01", "2013-01-07")
+    cells = rc.Grid(days, rc.Static(["acme", "beta"], key="team"), calendar=calendar)
+    assert set(asked(url, cells)) == {"2013-01-02/acme", "2013-01-05/acme", "2013-01-05/beta"}
+    assert set(asked(url, rc.Grid(daily(), rc.Static(["acme"], key="team")))) == {"2013-01-02/acme", "2013-01-05/acme"}
+
+
 @pytest.mark.services
 def test_what_a_real_server_answers_is_a_date_or_an_instant():
     with servers.postgresql() as url:

@@ -94,6 +94,21 @@ def test_members_are_asked_by_name(url):
 
 
 @pytest.mark.parametrize(
+    ("probe", "times"),
+    [
+        ("SELECT count(*) FROM box WHERE game_date = :dt AND team = :team", 14),
+        ("SELECT game_date, team, count(*) FROM box WHERE game_date BETWEEN :first AND :last GROUP BY 1, 2", 1),
+    ],
+)
+def test_cells_of_a_grid_are_asked_by_both_sides(url, probe, times):
+    servers.say(url, "INSERT INTO box VALUES ('2023-11-15', '2023-11-15 07:00:00', 'nobody of ours', 1)")
+    cells = rc.Grid(DAYS, rc.Static(["acme", "beta"], key="team"))
+    found, asked = probed(url, probe, cells)
+    assert found.keys() == {"2023-11-10/acme", "2023-11-10/beta", "2023-11-15/acme"}
+    assert asked == times
+
+
+@pytest.mark.parametrize(
     ("probe", "error", "message"),
     [
         ("SELECT count(*) FROM nix WHERE d = :partition", ConfigError, "source 'box': .*no such table: nix"),

@@ -8,13 +8,15 @@ import pytest
 
 import recoup as rc
 from recoup.model.errors import PartitionError, PipelineError
-from recoup.model.sql import of_none, of_one, of_whole, ordinals_of
+from recoup.model.partition import PartitionSet
+from recoup.model.sql import key_columns, of_none, of_one, of_whole, ordinals_of, ordinals_of_key
 from recoup.model.sql_text import parameters
 
 DAYS = rc.Daily("2023-11-01", "2023-11-30")
 HOURS = rc.Hourly("2023-11-01", "2023-11-30", tz="America/New_York")
 MONTHS = rc.Monthly("2023-01", "2023-12")
 TENANTS = rc.Static(["acme", "beta", "7"])
+CELLS = rc.Grid(DAYS, TENANTS)
 COUNT = "SELECT count(*) FROM box WHERE d = :partition"
 
 
@@ -79,20 +81,26 @@ def test_what_nobody_could_ask(how, message):
 
 def test_what_is_bound_for_one_partition():
     midnight = datetime(2023, 11, 15, tzinfo=UTC)
-    assert of_one(DAYS, DAYS.ordinal("2023-11-15")) == {
+    assert of_one(DAYS, "2023-11-15") == {
         "partition": date(2023, 11, 15), "start": midnight, "end": midnight + timedelta(days=1),
     }  # fmt: skip
-    assert of_one(MONTHS, MONTHS.ordinal("2023-11"))["partition"] == date(2023, 11, 1)
+    assert of_one(MONTHS, "2023-11")["partition"] == date(2023, 11, 1)
     # The hour that comes twice is two instants.
-    first, second = (of_one(HOURS, HOURS.ordinal(f"2023-11-05T01{again}")) for again in ("", "_2"))
+    first, second = (of_one(HOURS, f"2023-11-05T01{again}") for again in ("", "_2"))
     assert first["end"] == second["start"] == datetime(2023, 11, 5, 6, tzinfo=UTC)
-    assert of_one(TENANTS, TENANTS.ordinal("acme")) == {"partition": "acme"}
+    assert of_one(TENANTS, "acme") == {"partition": "acme"}
+    assert of_one(CELLS, "2023-11-15/acme") == {
+        "partition": "2023-11-15/acme", "dt": date(2023, 11, 15), "member": "acme", "start": midnight,
+        "end": midnight + timedelta(days=1),
+    }  # fmt: skip
     assert of_none(TENANTS) == {"partition": None}
 
 
 def test_what_is_bound_for_all():
     universe = DAYS.universe(datetime(2025, 1, 1, tzinfo=UTC))
     assert of_whole(DAYS, universe) == {"first": date(2023, 11, 1), "last": date(2023, 11, 30)}
+    cells = PartitionSet.of(map(CELLS.ordinal, ["2023-11-07/acme", "2023-11-03/beta"]))
+    assert of_whole(CELLS, cells) == {"first": date(2023, 11, 3), "last": date(2023, 11, 7)}
     assert of_whole(TENANTS, TENANTS.universe(datetime(2025, 1, 1, tzinfo=UTC))) == {}
 
 
@@ -133,3 +141,15 @@ def test_a_value_that_names_nothing(partitions, value):
 def test_a_text_that_is_no_key(partitions, value):
     with pytest.raises(PartitionError):
         ordinals_of(partitions, value)
+
+
+def test_a_row_of_a_grid_has_two_keys():
+    assert key_columns(CELLS) == 2
+    assert key_columns(DAYS) == 1
+    found = ordinals_of_key(CELLS, (date(2023, 11, 15), "acme"))
+    assert [CELLS.name(ordinal) for ordinal in found] == ["2023-11-15/acme"]
+    assert list(ordinals_of_key(CELLS, (date(2023, 11, 15), "somebody else's"))) == []
+    assert list(ordinals_of_key(TENANTS, (8,))) == []
+    source(CELLS, "SELECT count(*) FROM box WHERE d = :dt AND tenant = :member")
+    with pytest.raises(PipelineError, match="names :tenant, which nobody binds"):
+        source(CELLS, "SELECT count(*) FROM box WHERE d = :dt AND tenant = :tenant")
