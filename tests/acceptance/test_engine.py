@@ -649,6 +649,47 @@ def slow(ctx):
 # --- two controllers, a resumed request
 
 
+AWAITED = """
+phase3 = rc.Pipeline("phase3", partitions=rc.Daily("2023-10-31", "2023-11-03"))
+
+
+@phase3.step
+def games(ctx):
+    with noted(ctx):
+        if ctx.partition in told("slow"):
+            wait_for("go")
+        if ctx.partition in told("bad"):
+            raise KeyError("score")
+
+
+@phase3.step
+def streaks(ctx, before=rc.lookback(games, days=1)):
+    with noted(ctx):
+        pass
+"""
+
+
+@pytest.mark.parametrize("bad", [False, True], ids=["it is made", "it fails"])
+@pytest.mark.parametrize("slow", ["2023-11-01", "2023-10-31"], ids=["it runs", "it has not begun"])
+def test_a_lookback_into_what_another_backfill_makes_waits_for_it(project, until, slow, bad):
+    project.declare("phase3", AWAITED, "max_parallel = 4")
+    project.write("slow", slow)
+    project.write("bad", "2023-11-01" if bad else "")
+    first = project.start("run", "phase3", "--step", "games", "--end", "2023-11-01", "--max-parallel", "1")
+    until(lambda: [call for call in project.calls() if call.partition == slow], first)
+    second = project.start("run", "phase3", "--start", "2023-11-02")
+    until(lambda: [call for call in project.calls("ended") if call.step == "streaks"], second)
+    assert second.poll() is None
+    assert not [call for call in project.calls() if (call.step, call.partition) == ("streaks", "2023-11-02")]
+    project.write("go", "")
+    (_, errors), (output, more) = first.communicate(timeout=60), second.communicate(timeout=60)
+    assert (first.returncode, second.returncode) == (int(bad), int(bad)), errors + output + more
+    count = Counter((call.step, call.partition) for call in project.calls())
+    assert set(count.values()) == {1}
+    assert count["streaks", "2023-11-02"] == (not bad)
+    assert ("games: 0 of 1 there" in output) == bad
+
+
 TWO = """
 phase3 = rc.Pipeline("phase3", partitions=rc.Daily("2023-11-01", "2023-11-30"))
 

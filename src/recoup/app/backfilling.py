@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from recoup.app.asof import as_of
+from recoup.app.coming import with_coming
 from recoup.app.plugins import open_executor
 from recoup.app.prepare import Planned, Prepared
 from recoup.app.signals import stop_on_signals
@@ -79,7 +80,7 @@ class RunOptions:
 def plan(workspace: Workspace, request: Request, pipeline: str | Pipeline) -> Planned:
     """Decide, and do nothing."""
     with workspace.ledger_for(pipeline) as ledger:
-        return _planned(workspace.prepared(ledger, pipeline), request)
+        return _planned(with_coming(ledger, workspace.prepared(ledger, pipeline)), request)
 
 
 def run(
@@ -100,6 +101,7 @@ def run(
             prepared = workspace.prepared(ledger, loaded)
             if any(reconcile(ledger, lease, store, prepared.graph, prepared.node_ids)):
                 prepared = workspace.prepared(ledger, loaded)
+            prepared = with_coming(ledger, prepared)
             there = rewrite_lost_manifests(ledger, lease.controller, store, prepared.graph, prepared.node_ids)
             planned = _saved(prepared, options.plan_file) if options.plan_file else _planned(prepared, request)
             backfilling = _Backfilling(workspace, ledger, lease, store, planned, place, options)
@@ -212,6 +214,7 @@ class _Backfilling:
             stopping=stopping,
             observe=observe,
             redact=redactor(os.environ),
+            others=prepared.others,
             controls=controls,
         )
 

@@ -38,6 +38,8 @@ class Prepared:
     node_ids: Sequence[NodeId]
     code_versions: Sequence[str]
     snapshot: Snapshot
+    others: frozenset[int] = frozenset()
+    """Backfills that run elsewhere; what they have still to make is `coming` in the snapshot."""
 
 
 @dataclass(frozen=True, slots=True)

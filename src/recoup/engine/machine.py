@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import assert_never
 
+from recoup.engine.awaited import awaited
 from recoup.engine.events import (
     Block,
     CloseRun,
@@ -65,7 +66,11 @@ class Machine:
         self._delayed: list[tuple[float, int, int]] = []
         self._elsewhere: set[tuple[int, int]] = set()
         self._running = 0
-        self._work = [Work(node, plan.of(node.index), self._grains[node.index]) for node in graph.nodes]
+        self._awaited = awaited(graph, plan, snapshot)
+        self._work = [
+            Work(node, plan.of(node.index) | self._awaited[node.index], self._grains[node.index])
+            for node in graph.nodes
+        ]
         self._there: list[Flags] = []
         self._counted: list[Flags] = []
         self._expected: list[Flags] = []
@@ -105,6 +110,10 @@ class Machine:
             free = math.inf if gate is None else gate.promised - gate.used
             count += int(min(self.ready(pool), max(free, 0)))
         return count
+
+    def awaits(self, node: int, ordinal: int) -> bool:
+        """Whether another controller makes it, and we never will."""
+        return ordinal in self._awaited[node]
 
     def next_due(self, now: float) -> float | None:
         """When, after now, the next delayed retry comes back or the next start is permitted; monotonic."""
@@ -160,6 +169,8 @@ class Machine:
 
     def handle(self, event: Event) -> list[Instruction]:
         """What follows from one event."""
+        if event.ordinal in self._awaited[event.node]:
+            return self._arrived(event)
         match event:
             case Succeeded(node, ordinal):
                 self._leave(node, ordinal)
@@ -188,6 +199,12 @@ class Machine:
             case _:
                 assert_never(event)
 
+    def _arrived(self, event: Event) -> list[Instruction]:
+        """What we waited for is there, or nobody makes it any more: it was not in the plan, so it is in no count."""
+        self._leave(event.node, event.ordinal)
+        end = Status.SUCCEEDED if isinstance(event, Succeeded) else Status.FAILED
+        return self._settle(event.node, event.ordinal, end)
+
     # --- loading
 
     def _load(self, plan: Plan, snapshot: Snapshot) -> None:
@@ -197,6 +214,9 @@ class Machine:
                     work = self._work[node.index]
                     work.reasons.append((group.ordinals, group.reason))
                     mark(work.status, work.extent, group.ordinals, Status.WAITING)
+            for ordinal in self._awaited[node.index]:
+                self._work[node.index].set(ordinal, Status.ELSEWHERE)
+                self._elsewhere.add((node.index, ordinal))
         for node in self.graph.nodes:
             state, ordinals = snapshot.states[node.index], plan.of(node.index)
             reach = Extent(self._reach(node, state.published | state.expected))
@@ -277,7 +297,8 @@ class Machine:
             if end is Status.SUCCEEDED:
                 self._there[at].add(which)
                 self._counted[at].add(which)
-            self._close(at, which, instructions)
+            if which not in self._awaited[at]:
+                self._close(at, which, instructions)
             for reader, edge in self.graph.readers[at]:
                 for child in self._waiting_children(reader, edge, at, which):
                     reason = self._shortfall(reader, child)

@@ -128,6 +128,7 @@ class Runner:
     observe: Callable[[Progress], None]
     controls: Controls
     redact: Redact = redact
+    others: frozenset[int] = frozenset()
     _inflight: dict[int, Inflight] = field(default_factory=dict)
     _manifests: list[tuple[Manifest, str]] = field(default_factory=list)
     _looked_at: float = 0.0
@@ -477,11 +478,19 @@ class Runner:
                 node_id = self.node_ids[node]
                 if tx.plane_has(node_id, planes.RUNNING, ordinal):
                     continue
-                if event := self._ended_elsewhere(tx, node_id, node, ordinal):
+                event = self._ended_elsewhere(tx, node_id, node, ordinal)
+                if isinstance(event, events.Released) and self.machine.awaits(node, ordinal) and self._others_go_on(tx):
+                    continue  # they have it in their plans, and have not come to it
+                if event:
                     turn.instructions += self.machine.handle(event)
             self._carry_out(tx, turn)
         if turn.instructions:
             self._tell(turn)
+
+    def _others_go_on(self, tx: Transaction) -> bool:
+        """Whether one of the backfills that we wait for is still at work."""
+        going = "SELECT backfill FROM backfills WHERE state IN ('running', 'paused')"
+        return any(backfill in self.others for (backfill,) in tx.execute(going))
 
     def _ended_elsewhere(self, tx: Transaction, node_id: NodeId, node: int, ordinal: int) -> events.Event | None:
         """None while whoever tried it last waits to try it again."""

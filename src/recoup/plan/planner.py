@@ -151,7 +151,9 @@ class _Planning:
         wanted = self._wanted(node, self.scope[node.index])
         for edge in node.edges:
             parent = self.graph.nodes[edge.parent]
-            there = self._state(parent).published | self.running[parent.index]
+            state = self._state(parent)
+            # What another controller is making, or will, is awaited: it is no reason to block.
+            there = state.published | self.running[parent.index] | state.running | state.coming
             if isinstance(edge.relation, Same):
                 if edge.complete > 0:
                     blocks.add(f"{parent.name} is waived", (wanted - there) & self._state(parent).waived)

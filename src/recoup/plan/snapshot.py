@@ -11,7 +11,7 @@ from recoup.model.partition import EMPTY, PartitionSet
 
 @dataclass(frozen=True, slots=True)
 class NodeState:
-    """One node's facts. `same_code` holds what today's code made; `failed` is by kind.
+    """One node's facts. `same_code` holds what today's code made; `failed` is by kind; `coming` others have to make.
 
     What is `waived`, a gap that was accepted, is `expected` no more: so nobody plans it, and no share counts it.
     """
@@ -23,6 +23,7 @@ class NodeState:
     same_code: PartitionSet = EMPTY
     blocked: PartitionSet = EMPTY
     running: PartitionSet = EMPTY
+    coming: PartitionSet = EMPTY
     failed: Mapping[str, PartitionSet] = field(default_factory=dict)
     code_version: str = ""
     mean_seconds: float | None = None

@@ -657,3 +657,48 @@ def test_a_partition_that_others_made_costs_no_delay():
 
     assert driven.take() == [("raw", "02")]
     assert driven.take() == []
+
+
+# ------------------------------------------------------------------------------------------------ awaited
+
+
+def streaks(**facts):
+    """Each day reads the day before; 01 is made by somebody else."""
+    days = pipeline(DAYS)
+
+    @days.step
+    def raw(ctx): ...
+
+    @days.step
+    def streak(ctx, before=rc.lookback(raw, days=1)): ...
+
+    return Driven(World.of(days).know("raw", **facts), start="2013-01-02", end="2013-01-03")
+
+
+@pytest.mark.parametrize(
+    "facts", [{"running": "2013-01-01"}, {"coming": "2013-01-01"}], ids=["it runs", "it is planned"]
+)
+def test_what_others_make_is_awaited_and_in_no_count(facts):
+    driven = streaks(**facts)
+    raw = driven.world.graph.by_name["raw"]
+    assert driven.take() == [("raw", "02"), ("raw", "03")]
+    assert driven.machine.elsewhere == {(raw.index, DAYS.ordinal("2013-01-01"))}
+    driven.succeed("raw", "02")
+    assert driven.take() == [("streak", "03")]
+    assert driven.succeed("raw", "01") == []
+    assert driven.take() == [("streak", "02")]
+    assert driven.counts == (1, 0, 0, 4)
+
+
+@pytest.mark.parametrize("end", [events.Released, events.FailedElsewhere])
+def test_what_others_did_not_make_after_all_is_missing(end):
+    driven = streaks(running="2013-01-01")
+    driven.take()
+    [block] = driven.handle(end, "raw", "01")
+    assert block[:3] == ("Block", "streak", "02")
+    assert driven.take() == [], "it is not ours to make"
+    assert driven.counts == (0, 0, 1, 4)
+
+
+def test_what_others_make_and_nobody_reads_is_not_awaited():
+    assert streaks(running="2013-01-05").machine.elsewhere == frozenset()

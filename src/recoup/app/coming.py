@@ -1,0 +1,42 @@
+"""What other backfills that run now have still to make: a plan that reads it waits for it instead of being blocked.
+
+Only whoever plans later waits for whoever planned before, so two backfills never wait for each other.
+"""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from dataclasses import replace
+
+from recoup.app.prepare import Prepared
+from recoup.ledger.writer import Ledger
+from recoup.model.errors import RecoupError
+from recoup.model.partition import EMPTY, PartitionSet
+from recoup.plan.planner import make_plan
+from recoup.plan.request import Request
+
+_RUNNING = """
+SELECT backfill, request FROM backfills JOIN controllers USING (controller)
+WHERE pipeline = ? AND state = 'running' AND controllers.ended_at IS NULL AND lease_until >= ?
+"""
+_FAILED = "SELECT node, ordinal FROM attempts WHERE backfill = ? AND state = 'failed'"
+
+
+def with_coming(ledger: Ledger, prepared: Prepared) -> Prepared:
+    """The same, with what comes by others; their requests are planned again, by what is left to do today."""
+    now = ledger.clock.now().timestamp()
+    others = ledger.db.execute(_RUNNING, (prepared.pipeline.name, now)).fetchall()
+    if not others:
+        return prepared
+    coming = [EMPTY] * len(prepared.graph.nodes)
+    for backfill, request in others:
+        with suppress(RecoupError):  # it asked for what is not declared any more
+            plan = make_plan(Request.from_json(json.loads(request)), prepared.graph, prepared.snapshot)
+            failed = ledger.db.execute(_FAILED, (backfill,)).fetchall()
+            for node in prepared.graph.nodes:
+                tried = PartitionSet.of(o for node_id, o in failed if node_id == prepared.node_ids[node.index])
+                coming[node.index] |= plan.of(node.index) - tried
+    states = (replace(state, coming=more) for state, more in zip(prepared.snapshot.states, coming, strict=True))
+    snapshot = replace(prepared.snapshot, states=tuple(states))
+    return replace(prepared, snapshot=snapshot, others=frozenset(backfill for backfill, _ in others))
