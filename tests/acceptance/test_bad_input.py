@@ -120,7 +120,7 @@ def test_a_pipeline_that_cannot_be(project, body, sentence):
         ("\n\n[pipelines\n", "(at line 3, column 11)"),
         ("lakes = 'x'\n", "unknown setting 'lakes'"),
         ("max_parallel = 'two'\n", "max_parallel must be a whole number"),
-        ("executor = 'dask'\n", "choose from processes, inline"),
+        ("executor = 'dask'\n", "choose from processes, threads, inline"),
         ("[pools]\napi = 0\n", "[pools] api: 0 is no number of slots"),
     ],
 )
