@@ -21,8 +21,8 @@ from recoup.engine.context import Context
 from recoup.engine.loader import SourceLoader
 from recoup.lake.data_files import uri_of
 from recoup.lake.disk import FsyncFailedError
-from recoup.model.errors import StepReturnError
-from recoup.model.failure import Failure
+from recoup.model.errors import CorruptError, StepReturnError
+from recoup.model.failure import Failure, FailureKind
 from recoup.model.graph import Graph, Node
 from recoup.model.keys import sides_of
 from recoup.model.pipeline import Step
@@ -66,7 +66,7 @@ class AttemptPerformer:
         try:
             result = self._deliver(node, body) if "delivery" in body else self._step(node, body)
         except BaseException as error:  # noqa: BLE001 - whatever a step raises is a failure of this attempt, never of the worker
-            result = self._failed(error, node)
+            result = self._failed(error, node, body)
         return {**result, "started": started, "ended": time.time()}  # noqa: TID251 - as above
 
     def coroutine(self, body: Mapping[str, Any]) -> Coroutine[Any, Any, dict[str, Any]] | None:
@@ -91,9 +91,9 @@ class AttemptPerformer:
             task = asyncio.current_task()
             if task is not None and task.cancelling():
                 raise
-            result = self._failed(error, node)
+            result = self._failed(error, node, body)
         except BaseException as error:  # noqa: BLE001 - as above
-            result = self._failed(error, node)
+            result = self._failed(error, node, body)
         return {**result, "started": started, "ended": time.time()}  # noqa: TID251 - as above
 
     def _step(self, node: Node, body: Mapping[str, Any]) -> dict[str, Any]:
@@ -174,20 +174,37 @@ class AttemptPerformer:
         )
         return {"rows": held.rows}
 
-    def _failed(self, error: BaseException, node: Node) -> dict[str, Any]:
+    def _failed(self, error: BaseException, node: Node, body: Mapping[str, Any]) -> dict[str, Any]:
         """As a result; what was meant for a whole process or loop, or a panic of polars, fails this attempt alone."""
         sys.stderr.write(self._redact("".join(traceback.format_exception(error))))
         if isinstance(error, SystemExit):
             what = f"the step called sys.exit({error.code!r})"
             error = RuntimeError(what).with_traceback(error.__traceback__)
         unfit = {"unfit": [error.message, error.remedy]} if isinstance(error, FsyncFailedError) else {}
-        return {"failure": self._failure(error, node).to_json(), **unfit}
+        failure = self._failure(error, node)
+        if _may_be_an_input(error, failure) and (corrupt := self._corrupt_input(body)):
+            failure = self._failure(corrupt.with_traceback(error.__traceback__), node)
+        return {"failure": failure.to_json(), **unfit}
+
+    def _corrupt_input(self, body: Mapping[str, Any]) -> CorruptError | None:
+        """The first of the pinned files that is not what was published."""
+        from recoup.lake.soundness import corrupt_file  # only when something has failed
+
+        given = [*body.get("inputs", {}).values(), body.get("delivery", {})]
+        found = (corrupt_file(self._store, path) for one in given for path in one.get("files", ()))
+        return next((error for error in found if error is not None), None)
 
     def _failure(self, error: BaseException, node: Node) -> Failure:
         """Classified, with the innermost line of the step's own module as its place."""
         own = inspect.getsourcefile(node.step.fn) if node.step else None
         frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename == own]
         return classify(error, f"{frames[-1].name}:{frames[-1].lineno}" if frames else "", self._redact)
+
+
+def _may_be_an_input(error: BaseException, failure: Failure) -> bool:
+    """Whether a torn file can look like that: to look is to read all inputs, so a step's own errors are believed."""
+    strange = failure.kind is FailureKind.UNKNOWN and type(error).__module__ != "builtins"
+    return strange or failure.kind in (FailureKind.MISSING, FailureKind.CORRUPT)
 
 
 class _Held(threading.local):
