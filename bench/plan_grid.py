@@ -1,7 +1,7 @@
 """Plan a grid of date × members with three steps, one of them over seven days: 98 % published, 1 % failed, 1 % stale.
 
-python bench/plan_grid.py make FOLDER [MEMBERS DAYS]   # 274 × 3650, so a million cells
-python bench/plan_grid.py plan FOLDER                  # what is measured: one whole process
+The two words, with a FOLDER: `make` writes its recoup.toml, pipeline and ledger, for MEMBERS × DAYS or 274 × 3650, a
+million cells; `plan` is what is measured, one whole process.
 """
 
 import os

@@ -12,10 +12,13 @@ from recoup.model.errors import PartitionError
 from recoup.model.keys import member_of, path_segment
 from recoup.model.member_partitionings import Static
 from recoup.model.partition import EMPTY, PartitionSet
-from recoup.model.time_partitionings import Daily, Hourly, Monthly
+from recoup.model.time_partitionings import Daily, Hourly, Monthly, Weekly
 
 NOW = datetime(2025, 6, 1, 12, tzinfo=UTC)
-ZONES = ["UTC", "America/New_York", "Europe/Berlin", "Australia/Sydney", "Asia/Kolkata", "Pacific/Apia"]
+ZONES = [
+    *("UTC", "America/New_York", "Europe/Berlin", "Australia/Sydney", "Asia/Kolkata", "Pacific/Apia"),
+    *("America/Sao_Paulo", "Africa/Cairo", "Asia/Tokyo", "Europe/London"),
+]
 CHANGES = [
     # zone, day with 23 hours, the hour it lacks, day with 25 hours, the hour it has twice
     ("America/New_York", "2013-03-10", "02", "2013-11-03", "01"),
@@ -43,6 +46,10 @@ def hourly(zone):
 
 def monthly(zone):
     return Monthly("1900-01", "2100-12", tz=zone)
+
+
+def weekly(zone):
+    return Weekly("1900-01-01", "2100-12-31", tz=zone)
 
 
 def names(partitioning, ordinals):
@@ -87,7 +94,7 @@ def test_an_hour_and_its_ordinal(instant, zone):
 
 @given(instants, zones)
 def test_a_span_holds_its_instants_and_meets_its_neighbours(instant, zone):
-    for partitioning in (daily(zone), monthly(zone)):
+    for partitioning in (daily(zone), weekly(zone), monthly(zone)):
         ordinal = partitioning.at(instant)
         start, end = partitioning.span(ordinal)
 
