@@ -109,6 +109,25 @@ def test_failures_of_the_last_two_hours_the_newest_first_and_at_most_twenty(seas
     assert listed() == []
 
 
+# ------------------------------------------------------------------------------------------------ what is skipped
+
+
+@pytest.mark.runbook("B-06")
+def test_what_is_processed_already_is_skipped_and_the_plan_names_the_run(season):
+    season.recoup("run", "phase3", DAY)
+    called = season.called()
+    run_ids = {run["run_id"] for run in season.answer("runs", "phase3", DAY)["runs"]}
+
+    plan = season.answer("plan", "phase3", DAY)
+    assert (plan["actions"], plan["done"]) == (0, 2 * len(STEPS))
+    assert {kept["run_id"] for kept in plan["kept"]} == run_ids
+    assert [kept["step"] for kept in plan["kept"] if "@" not in kept["step"]] == list(STEPS)
+    shown = season.recoup("plan", "phase3", DAY).stdout
+    assert f"published by run {run_ids.pop()}" in shown
+    assert season.recoup("run", "phase3", DAY).returncode == 0
+    assert season.called() == called
+
+
 # ------------------------------------------------------------------------------------------------ what is there
 
 

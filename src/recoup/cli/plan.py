@@ -9,13 +9,14 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from recoup.app import backfilling
+from recoup.app.kept import kept
 from recoup.app.loading import all_pipelines
 from recoup.app.prepare import Planned
 from recoup.app.workspace import Workspace
 from recoup.cli import names
 from recoup.cli.options import Common, Scope
 from recoup.cli.output import Answer
-from recoup.cli.plan_text import plan_json, plan_lines, plans_json, plans_lines, run_words
+from recoup.cli.plan_text import kept_json, plan_json, plan_lines, plans_json, plans_lines, run_words
 from recoup.model.errors import ExitCode, RecoupError, UsageError
 
 _EVERYTHING, _USUAL = Scope(), Common()
@@ -45,6 +46,7 @@ def plan(
     loaded, _ = workspace.pipeline(pipeline)
     request = scope.request(loaded.name, partitions)
     planned = backfilling.plan(workspace, request, pipeline)
+    left = kept(workspace, planned)
     if output is not None:
         _save(output, json.dumps(planned.plan.to_json(planned.prepared.graph), indent=1, ensure_ascii=False))
     pending = planned.plan.actions > 0
@@ -52,8 +54,8 @@ def plan(
     look = f"recoup status {pipeline}" + (" --only blocked" if planned.plan.blocked else "")
     return Answer(
         "plan",
-        plan_json(planned),
-        lambda view: plan_lines(planned, view, workspace.settings.max_parallel),
+        {**plan_json(planned), "kept": kept_json(left)},
+        lambda view: plan_lines(planned, view, workspace.settings.max_parallel, left),
         next=common.again(carry_out if pending else look),
         exit_code=ExitCode.PENDING if check and pending else ExitCode.DONE,
         notes=(f"saved: {output}",) if output is not None else (),

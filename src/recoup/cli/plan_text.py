@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
+from recoup.app.kept import Kept
 from recoup.app.prepare import Planned
 from recoup.cli.text import Cell, Row, View, clean, counted, duration, name_cell, number, ranges
 from recoup.model.errors import RecoupError
@@ -14,6 +15,7 @@ from recoup.model.partition import PartitionSet
 from recoup.plan.plan import Group, Verb
 from recoup.plan.request import Request
 
+KEPT_SHOWN = 20
 BLOCKS_SHOWN = 3
 """Reasons for each step on a terminal; a lookback over a gap has one for each partition."""
 
@@ -46,13 +48,20 @@ def plans_lines(found: Mapping[str, Planned | RecoupError], view: View) -> Itera
     yield from view.columns(_plan_row(name, one) for name, one in found.items())
 
 
-def plan_lines(planned: Planned, view: View, parallel: int) -> Iterator[str]:
-    """Groups in the order of the graph, then what it comes to."""
+def plan_lines(planned: Planned, view: View, parallel: int, left: Sequence[Kept] = ()) -> Iterator[str]:
+    """Groups in the order of the graph, what is kept where that is little, then what it comes to."""
     rows = [row for _, groups in groupby(planned.plan.groups, _kind) for row in _rows(planned, list(groups), view)]
+    if len(left) <= KEPT_SHOWN:
+        rows += [[kept.step, kept.partition, Cell(f"published by run {kept.run_id}", "dim")] for kept in left]
     yield from view.columns(rows)
     if rows:
         yield ""
     yield totals(planned, parallel)
+
+
+def kept_json(left: Sequence[Kept]) -> list[dict[str, Any]]:
+    """What is left as it is, with the run that made it."""
+    return [{"step": kept.step, "partition": kept.partition, "run_id": kept.run_id} for kept in left]
 
 
 def totals(planned: Planned, parallel: int) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -35,13 +35,17 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The decision for a Request; `fingerprint` covers every fact that it rests on."""
+    """The decision for a Request; `fingerprint` covers every fact that it rests on.
+
+    `kept` is what is done already and stays as it is, by node; of a saved plan only their number is known, `done`.
+    """
 
     request: Request
     groups: tuple[Group, ...]
     fingerprint: str
     done: int
     estimated_seconds: float | None
+    kept: tuple[tuple[int, PartitionSet], ...] = field(default=(), compare=False)
 
     @property
     def actions(self) -> int:

@@ -43,13 +43,14 @@ class _Planning:
         self.scope = self._scope()
 
     def plan(self) -> Plan:
-        done = 0
+        kept: list[tuple[int, PartitionSet]] = []
         for node in self.graph.nodes:
             if not node.is_made or not self.scope[node.index]:
                 continue
             self._decide(node)
-            done += len(self.scope[node.index] & self._state(node).published - self.running[node.index])
-        return Plan(self.request, tuple(self.groups), self.fingerprint(), done, self._estimate())
+            kept.append((node.index, self.scope[node.index] & self._state(node).published - self.running[node.index]))
+        done = sum(len(ordinals) for _, ordinals in kept)
+        return Plan(self.request, tuple(self.groups), self.fingerprint(), done, self._estimate(), tuple(kept))
 
     # --- scope: which partitions of which nodes are asked for
 
