@@ -395,6 +395,7 @@ def test_json_is_what_its_page_says(project):
     hold(["publish", "diff", "sample.trend", "2024-01-08"], "publish diff")
     hold(["publish", "accept", "sample"], "publish accept")
     hold(["lake", "gc"], "lake gc")
+    hold(["lake", "verify"], "lake verify")
     hold(["lake", "view", "trend"], "lake view")
     old = "import polars as pl\npl.DataFrame({'n': [1]}).write_parquet('2024-01-31.parquet')\nprint(1)"
     project.python(old)

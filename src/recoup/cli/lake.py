@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator
+from dataclasses import asdict
 from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from recoup.app import lake_care
+from recoup.app import lake_care, lake_verify
 from recoup.app.adoption_files import adopt_files
 from recoup.app.adoption_table import adopt_table
 from recoup.app.lake_care import KEEP_DAYS, KEEP_GENERATIONS, Collected
+from recoup.app.lake_verify import LakeVerified
 from recoup.cli import names
 from recoup.cli.adoption_text import adoption_json, adoption_lines
 from recoup.cli.options import Common
@@ -51,6 +53,25 @@ def gc(
         },
         lambda view: _collected_lines(found, view),
         next=common.again(again if found.files and not found.done else "recoup ledger verify"),
+    )
+
+
+@app.command(usage="recoup lake verify [DATASET…] [--repair]")
+def verify(
+    *datasets: Annotated[str, Parameter(name="DATASET", help="Only these.", completer=names.datasets)],
+    repair: Annotated[bool, Parameter(help="Write pointers and manifests again from the ledger.")] = False,
+    common: Common = _USUAL,
+) -> Answer:
+    """Read every pointer, manifest and file of what is current, and compare them with the ledger."""
+    found = lake_verify.verify(common.workspace(), datasets, repair=repair)
+    left = any(not damage.repaired and damage.what != lake_verify.FILE for damage in found.damages)
+    again = shlex.join(["recoup", "lake", "verify", *datasets, "--repair"])
+    return Answer(
+        "lake verify",
+        {"partitions": found.partitions, "damages": [asdict(damage) for damage in found.damages]},
+        lambda view: _verified_lines(found, view),
+        next=common.again(again if left and not repair else "recoup ledger verify"),
+        exit_code=found.exit_code,
     )
 
 
@@ -104,6 +125,17 @@ def adopt(
         next=common.again(again if found.count and not found.done else f"recoup run {pipeline}"),
         exit_code=found.exit_code,
     )
+
+
+def _verified_lines(found: LakeVerified, view: View) -> Iterator[str]:
+    for damage in found.damages:
+        told = "repaired" if damage.repaired else clean(damage.remedy)
+        where = f"{damage.dataset} {damage.partition}"
+        yield f"{view.paint('warn' if damage.repaired else 'bad', damage.what)}  {where}  {clean(damage.sentence)}"
+        yield f"  {told}"
+    partitions = counted(found.partitions, "partition")
+    wrong = counted(sum(not damage.repaired for damage in found.damages), "thing")
+    yield f"{partitions} read: all sound" if not found.damages else f"{partitions} read: {wrong} still wrong"
 
 
 def _collected_lines(found: Collected, view: View) -> Iterator[str]:

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from recoup.engine.inflight import iso
 from recoup.lake.manifests import read_manifest, write_manifest
-from recoup.ledger.facts import NodeId
+from recoup.ledger.facts import NodeId, Published
 from recoup.ledger.reader import LedgerReader
 from recoup.ledger.transaction import Transaction
 from recoup.ledger.writer import Ledger
@@ -28,11 +29,13 @@ from recoup.ports import ObjectStore
 WRITEBACK_SECONDS = 60.0
 """By then a kernel has written back what nobody asked it to sync."""
 
-_ENDED = """
+_ATTEMPTS = """
 SELECT a.token, a.ordinal, a.number, a.state, a.started_at, a.ended_at, a.rows, a.failure, a.code_version, a.claimed_at,
        a.peak_memory_bytes, a.cpu_seconds, r.run_id, r.run_as_of, r.limited, p.digest, p.input_version, b.backfill_id
 FROM attempts a JOIN runs r USING (run)
 LEFT JOIN publications p ON p.token = a.token LEFT JOIN backfills b ON b.backfill = a.backfill
+"""
+_ENDED = f"""{_ATTEMPTS}
 WHERE a.node = ? AND a.token > ? AND a.state IN ('succeeded', 'failed') AND coalesce(p.nonce, '') = ''
   AND a.started_at IS NOT NULL AND a.token <= ? AND a.controller <> ?
 ORDER BY a.token
@@ -68,6 +71,17 @@ def rewrite_lost_manifests(
             for manifest in _lost(reader, store, graph, node_ids, node, (since, up_to, controller)):
                 write_manifest(store, node.partitions.key, manifest, sync=True)
     return up_to
+
+
+def manifest_again(
+    reader: LedgerReader, graph: Graph, node_ids: Sequence[NodeId], node: Node, published: Published
+) -> Manifest:
+    """The manifest of an attempt that published a table, from what the ledger knows."""
+    publication = published.publication
+    (row,) = reader.query(f"{_ATTEMPTS} WHERE a.token = ?", (publication.token,))
+    inputs = _inputs(reader, graph, node_ids, node, publication.ordinal, row[9])
+    told = _again(row, graph, node, node.partitions.name(publication.ordinal), inputs)
+    return replace(told, outputs=publication.files, columns=publication.columns)
 
 
 def mark_manifests(tx: Transaction, pipeline: str, token: int) -> None:
@@ -118,6 +132,10 @@ def _inputs(
     for edge in node.edges:
         parent = graph.nodes[edge.parent]
         span = parents(edge.relation, node.partitions, parent.partitions, ordinal)
+        if parent.kind is NodeKind.SOURCE:
+            seen = reader.observed_by(node_ids[parent.index], span, claimed_at)
+            reads += [InputRead(parent.name, parent.partitions.name(o), "", version) for o, version in seen.items()]
+            continue
         for found in reader.current_at(node_ids[parent.index], span, claimed_at):
             name = parent.partitions.name(found.publication.ordinal)
             reads.append(InputRead(parent.name, name, found.run_id or "", found.publication.digest))

@@ -13,7 +13,7 @@ from recoup.model.manifest import MANIFEST_VERSION, Manifest
 from recoup.ports import ObjectStore
 
 _REMEDY = (
-    "recoup writes it again from the ledger when it reconciles; without a ledger, make the partition anew: "
+    "`recoup lake verify --repair` writes it again from the ledger; without a ledger, make the partition anew: "
     "recoup run PIPELINE {partition}"
 )
 

@@ -18,7 +18,7 @@ from recoup.model.manifest import POINTER_GENERATIONS, Generation, Pointer
 from recoup.ports import ObjectStore
 
 _TRIES = 12
-_REMEDY = "recoup puts it back from the ledger when it reconciles; `recoup ledger verify` says what the ledger knows"
+_REMEDY = "`recoup lake verify --repair` puts it back from the ledger; so does the next publication there"
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +162,19 @@ def publish(store: ObjectStore, intent: PublishIntent, trusted: Pointer | None =
             case outcome:
                 return outcome
     raise trouble or ConflictError(f"{store.uri(path)} never stood still", "run the same command again")
+
+
+def put_back(store: ObjectStore, path: str, known: Pointer) -> bool:
+    """Write a pointer that is corrupt or gone as the ledger remembers it; False when it is sound, or in motion."""
+    seen, version = _look(store, known.dataset, known.partition, path)
+    if isinstance(seen, Pointer):
+        return False
+    if isinstance(seen, CorruptError):
+        put_aside(store, path, version)
+    with suppress(ConflictError):  # somebody publishes at this moment: what that writes is newer
+        store.swap(path, known.to_bytes(), version)
+        return True
+    return False
 
 
 def put_aside(store: ObjectStore, path: str, version: str | None) -> None:

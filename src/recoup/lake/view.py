@@ -15,7 +15,7 @@ from recoup.model.errors import CorruptError, UsageError
 from recoup.model.manifest import DataFile, Pointer
 from recoup.ports import ObjectStore
 
-_REMEDY = "recoup writes it again from the ledger when it reconciles"
+_REMEDY = "`recoup lake verify --repair` writes it again from the ledger"
 
 
 @dataclass(frozen=True, slots=True)

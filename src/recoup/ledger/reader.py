@@ -121,6 +121,20 @@ class LedgerReader:
         """The versions that a source had when it was last asked."""
         return dict(self.query("SELECT ordinal, version FROM observations WHERE node = ?", (node,)))
 
+    def observed_by(self, source: NodeId, ordinals: range, moment: float) -> dict[int, str]:
+        """What a source had of these at that moment, as far as it is known: not what has changed since."""
+        chunks = self.query("SELECT chunk, bits FROM planes WHERE node = ? AND plane = 'published'", (source,))
+        seen = {
+            row[0]: row[1:]
+            for row in self.query(
+                "SELECT ordinal, version, observed_at FROM observations"
+                " WHERE node = ? AND ordinal >= ? AND ordinal < ?",
+                (source, ordinals.start, ordinals.stop),
+            )
+        }
+        there = ((o, *seen.get(o, ("", 0.0))) for o in PartitionSet.from_chunks(chunks).within(ordinals))
+        return {ordinal: version for ordinal, version, observed_at in there if observed_at <= moment}
+
     def open_runs(self, pipeline: str, grain: str) -> dict[int, RunRow]:
         """Runs that still have work, by ordinal."""
         rows = self.query(
