@@ -72,6 +72,19 @@ def test_members_arrive_and_are_planned_for_from_then_on(shop):
         assert db.execute("SELECT count(*), count(DISTINCT tenant) FROM sales").fetchone() == (28, 2)
 
 
+def test_members_by_hand(shop):
+    assert shop.answer("members", "add", "shop", "initech", "acme")["members"] == ["initech", "acme"]
+    added = shop.recoup("members", "add", "shop", "Acme")
+    assert (added.returncode, added.stdout) == (2, "")
+    assert "'acme' and 'Acme' differ only in case" in added.stderr
+    assert shop.recoup("members", "add", "shop", "../x").returncode == 2
+    listed = shop.answer("members", "ls", "shop")["sets"]
+    assert listed == [{"key": "tenant", "kind": "dynamic", "arrive": "added", "members": ["initech", "acme"]}]
+    run = shop.recoup("run", "shop", "acme", "--include-upstream")
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert {call.partition.partition("/")[2] for call in shop.calls()} == {"acme"}
+
+
 def test_by_either_side(shop):
     shop.recoup("run", "shop")
     cell = "2023-11-03/acme"

@@ -54,6 +54,7 @@ GROUPS: Final[tuple[tuple[str, tuple[Command, ...]], ...]] = (
                 "accept a gap for good, or take that back",
                 "PIPELINE [PARTITION…] --reason TEXT [OPTIONS]",
             ),
+            Command("members", "recoup.cli.members:app", "ls, add: the members that partitions name"),
             Command("backfill", "recoup.cli.backfill:app", "ls, show, pause, resume, cancel, set"),
         ),
     ),
