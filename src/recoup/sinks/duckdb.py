@@ -36,6 +36,10 @@ _READ_RECORD = """SELECT run_id, token, digest, rows FROM main._recoup_deliverie
     WHERE dataset = $dataset AND table_name = $table AND partition = $partition"""
 
 
+_OPEN: dict[DuckDBSink, Path] = {}
+"""Sinks of this process that hold their file open; those of one file are of one lane, so no two are at work at once."""
+
+
 class DuckDBSink:
     """One table; its connection opens with the first use and stays until `close` or an error."""
 
@@ -55,7 +59,9 @@ class DuckDBSink:
             held = self._project(connection, delivery)
             self._commit(connection, delivery, held)
         if self._turn.is_over:
-            self.close()
+            for inside, path in list(_OPEN.items()):
+                if path == self._path:
+                    inside.close()
             self._turn.give_way()
         return held
 
@@ -78,6 +84,7 @@ class DuckDBSink:
     def close(self) -> None:
         """Let other processes open the database; an open transaction is undone."""
         connection, self._connection = self._connection, None
+        _OPEN.pop(self, None)
         if connection is not None:
             connection.close()
 
@@ -85,6 +92,7 @@ class DuckDBSink:
         if self._connection is None:
             self._connection = connect(self._path, wait=wait)
             self._turn = Turn(self._path)
+            _OPEN[self] = self._path
             # Once is enough: no other process can change them now. Not within a transaction, which an error would end.
             self._table = Table.found(self._connection, self._spec)
             self._has_record = bool(columns_of(self._connection, _RECORD))

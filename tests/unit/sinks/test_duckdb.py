@@ -390,9 +390,11 @@ def test_a_second_table_of_the_file_lets_nobody_else_in(sink, deliver, database)
     other.close()
 
 
-def test_one_that_delivers_without_a_pause_lets_others_have_their_turn(sink, deliver, database, monkeypatch):
+@pytest.mark.parametrize("tables", [1, 2])
+def test_one_that_delivers_without_a_pause_lets_others_have_their_turn(sink, deliver, database, monkeypatch, tables):
     monkeypatch.setattr("recoup.sinks.duckdb_turns.TURN_SECONDS", 0.0)
     deliver(sink, {"n": [1]})
+    other = DuckDBSink(DuckDB(database, table="others").to_json()) if tables > 1 else sink
     code = """
         import sys, time
         from pathlib import Path
@@ -405,7 +407,9 @@ def test_one_that_delivers_without_a_pause_lets_others_have_their_turn(sink, del
         assert first_line(waiting) == "waits\n"
         while waiting.poll() is None:
             deliver(sink, {"n": [2]})
+            deliver(other, {"n": [2]})
         assert first_line(waiting) == "was in\n"
+    other.close()
 
 
 def test_a_database_that_this_process_reads(sink, deliver, database):
