@@ -1,5 +1,6 @@
 """Steps that wait: many at once in threads or on one event loop, and the same steps under every executor."""
 
+import json
 import signal
 import time
 from itertools import pairwise
@@ -94,7 +95,7 @@ async def fetched(ctx):
 
 @mixed.step
 def parsed(ctx, fetched: pl.LazyFrame) -> pl.LazyFrame:
-    print("parsing", ctx.partition)
+    ctx.log.info("parsing %s", ctx.partition)
     return fetched.with_columns(pl.col("n").str.slice(8).cast(pl.Int64).alias("day"))
 
 
@@ -114,10 +115,11 @@ def test_async_and_plain_steps_of_one_pipeline(project, executor):
     assert sums == [1, 3, *range(6, 34, 3)]
     assert {manifest["counters"]["calls"] for manifest in project.manifests("fetched")} == {1}
     if executor != "inline":
-        for step, word in (("fetched", "fetching"), ("parsed", "parsing"), ("sent", "sending")):
+        for step, word in (("fetched", "fetching"), ("parsed", "INFO parsing"), ("sent", "sending")):
             logs = project.ledger("SELECT log FROM run_history WHERE step = ? ORDER BY partition", step)
             printed = [(project.folder / log).read_text() for (log,) in logs]
-            assert printed == [f"{word} 2024-01-{day:02}\n" for day in range(1, 13)]
+            assert all(text.endswith(f"{word} 2024-01-{day:02}\n") for day, text in enumerate(printed, 1))
+            assert [text.count("\n") for text in printed] == [1] * 12
 
 
 DEADLY = f"""
@@ -158,6 +160,33 @@ def test_what_would_end_a_process_or_a_loop_fails_its_attempt_only(project, exec
     ends = ("called sys.exit(3)", "raised KeyboardInterrupt", "raised CancelledError")
     assert told == [(name, f"RuntimeError: the step {end}") for name in ("awaited", "nested", "plain") for end in ends]
     assert len(project.ledger("SELECT 1 FROM attempts")) == 24
+
+
+LOUD = """
+import subprocess, sys, threading
+
+loud = rc.Pipeline("loud", partitions=rc.Daily("2024-01-01", "2024-01-02", key="dt"))
+
+
+@loud.step
+def made(ctx):
+    print("from the step")
+    os.write(1, b"from C\\n")
+    subprocess.run(["echo", "from a child"], check=True)
+    thread = threading.Thread(target=print, args=["from a thread"])
+    thread.start()
+    thread.join()
+"""
+
+
+@pytest.mark.parametrize("executor", EXECUTORS)
+def test_stdout_is_for_data_whoever_prints(project, executor):
+    project.declare("loud", LOUD)
+    result = project.recoup("run", "loud", "--executor", executor, "--json")
+    assert result.returncode == 0
+    assert [json.loads(line) for line in result.stdout.splitlines()][-1]["exit_code"] == 0
+    if executor != "processes":  # there all of it is in the log
+        assert all(text in result.stderr for text in ("from C", "from a child", "from a thread"))
 
 
 HANGING = f"""

@@ -6,7 +6,8 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, Final, TextIO
 
@@ -96,6 +97,28 @@ class Output:
     def problem(self) -> OSError | None:
         """Why the data could not be written, if somebody wants it."""
         return self._out.problem
+
+    @contextmanager
+    def apart(self) -> Iterator[None]:
+        """Keep stdout for the data: what steps in this process print there, their children too, goes to stderr."""
+        try:
+            fileno, errors = sys.stdout.fileno(), sys.stderr.fileno()
+        except (OSError, ValueError):  # no real file: somebody captures it
+            yield
+            return
+        sys.stdout.flush()
+        own = os.dup(fileno)
+        os.dup2(errors, fileno)
+        self._out.file = os.fdopen(own, "w", encoding=sys.stdout.encoding, errors=sys.stdout.errors)
+        try:
+            yield
+        finally:
+            with suppress(OSError, ValueError):
+                sys.stdout.flush()
+            os.dup2(own, fileno)
+            with suppress(OSError):  # its reader has gone
+                self._out.file.close()
+            self._out.file = sys.stdout
 
     def data(self, text: str) -> None:
         """One line of data."""

@@ -68,7 +68,7 @@ def carry_out(
     parallel = options.max_parallel or workspace.settings.max_parallel
     shown = Shown(output, workspace.clock, command, version(), parallel)
     try:
-        with shown.on():
+        with output.apart(), shown.on():
             report = backfilling.run(
                 workspace, request, pipeline, options, on_plan=shown.on_plan, observe=shown.observe
             )

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from recoup.engine.context import Context
+from recoup.engine.lines import show_lines
 from recoup.engine.loader import SourceLoader
 from recoup.lake.data_files import uri_of
 from recoup.lake.disk import FsyncFailedError
@@ -47,6 +48,7 @@ class AttemptPerformer:
         root: Path,
         redact: Redact,
     ) -> None:
+        show_lines()
         self._graph = graph
         self._open_store = open_store
         self._open_sink = open_sink

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from recoup.engine.lines import NAME
 from recoup.model.errors import PipelineError
 from recoup.model.member_names import check_members
 from recoup.model.member_partitionings import Dynamic
@@ -37,7 +38,7 @@ class Context:
     @property
     def log(self) -> logging.Logger:
         """Its lines go to this attempt's own log."""
-        return logging.getLogger(f"recoup.step.{self.step}")
+        return logging.getLogger(f"{NAME}.{self.step}")
 
     def add_members(self, to: Dynamic, members: Iterable[str]) -> None:
         """Members that have arrived: they are known when this attempt has succeeded, and planned for from then on."""
