@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 
 from recoup.app.calendars import expected
 from recoup.app.code import code_version, same_code
+from recoup.app.held import held
 from recoup.app.notebook import Table, page, ranges_text
 from recoup.app.observing import listed, presence
 from recoup.app.outside import Outside
-from recoup.app.plugins import sink_exists
 from recoup.app.presence import Presence
 from recoup.app.waived import waived_of
 from recoup.ledger import planes as plane_names
@@ -86,7 +85,7 @@ def prepare(ledger: Ledger, pipeline: Pipeline, outside: Outside, now: datetime)
     planes, durations = reader.planes(node_ids), reader.durations()
     states = tuple(
         _state(
-            _held(node, planes[node_id], outside.root, calendars[node.index]),
+            held(node, planes[node_id], outside.root, calendars[node.index]),
             calendars[node.index],
             versions[node.index],
             durations.get(node_id),
@@ -104,15 +103,6 @@ def _calendars(graph: Graph, now: datetime, outside: Outside) -> list[PartitionS
         if node.partitions not in read:
             read[node.partitions] = expected(node.partitions, now, outside)
     return [read[node.partitions] for node in graph.nodes]
-
-
-def _held(node: Node, planes: Mapping[str, PartitionSet], root: Path, mask: PartitionSet) -> Mapping[str, PartitionSet]:
-    """What the ledger says, of a source within its calendar; of a table whose database is gone, nothing."""
-    if node.kind is NodeKind.DELIVERY and node.sink is not None and not sink_exists(node.sink.to_json(), root):
-        return {}
-    if node.kind is NodeKind.SOURCE and plane_names.PUBLISHED in planes:
-        return {**planes, plane_names.PUBLISHED: planes[plane_names.PUBLISHED] & mask}
-    return planes
 
 
 def register(tx: Transaction, ledger: Ledger, pipeline: str, node: Node) -> NodeId:

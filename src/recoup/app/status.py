@@ -8,10 +8,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 
 from recoup.app.backfills import ACTIVE, as_they_stand, at_work
 from recoup.app.bound import Bound, bound
 from recoup.app.code import code_version, same_code
+from recoup.app.held import held
 from recoup.app.known_calendars import KnownCalendars
 from recoup.app.standing import Accepted, FailureSample, Status, StepStatus
 from recoup.app.waived import waived_of
@@ -52,7 +54,7 @@ def status(
                 calendars.of(node, planes.get(node_id, {}))
                 for node, node_id in zip(known.graph.nodes, known.node_ids, strict=True)
             ]
-        snapshot = _snapshot(reader, known, live, planes, wanted, calendars.now)
+        snapshot = _snapshot(reader, known, live, planes, wanted, calendars.now, workspace.settings.root)
         reasons = _reasons(reader, known)
         found = insight(known.graph, snapshot, window=window, steps=steps, reasons=reasons)
         rows = reader.backfills("WHERE pipeline = ? AND state IN ('running', 'paused')", (known.pipeline.name,))
@@ -98,12 +100,13 @@ def _snapshot(
     planes: Mapping[NodeId, Mapping[str, PartitionSet]],
     wanted: Sequence[PartitionSet],
     now: datetime,
+    root: Path,
 ) -> Snapshot:
     """The planes, with what is expected."""
     running, states = _running(reader, live), []
     for node, node_id in zip(known.graph.nodes, known.node_ids, strict=True):
         accepted = waived_of(node, known.node_ids, planes)
-        facts = planes.get(node_id, {})
+        facts = held(node, planes.get(node_id, {}), root, wanted[node.index])
         states.append(_state(node, facts, wanted[node.index], running.get(node_id, EMPTY), accepted))
     return Snapshot(tuple(states), now)
 
