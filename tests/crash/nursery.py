@@ -17,13 +17,16 @@ from typing import IO, Any
 
 LOADED = (
     "duckdb",
+    "numpy",
     "polars",
+    "psycopg",
     "recoup.cli.dispatch",
     "recoup.cli.run",
     "recoup.executors.inline",
     "recoup.lake.scan",
     "recoup.lake.staging",
     "recoup.sinks.duckdb",
+    "recoup.sinks.postgres",
     "recoup.testing.crash",
 )
 HANGS_SECONDS = 60.0

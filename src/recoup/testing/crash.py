@@ -7,8 +7,8 @@ linked or removed, a folder made or removed, a database's transaction begun or c
 sent, a process started. Behind a commit lies one more. Who dies at a write has done half of it: the file is torn. What
 was written before stays, synced or not: this is the death of a process, not of its machine.
 
-The program has no hooks: what it calls is replaced in its process (`os`, `sqlite3`, `duckdb`, `socket`), and in its
-workers with `--worker-at`. Python's own `open` is left alone, so what a step writes with it is not counted.
+The program has no hooks: what it calls is replaced in its process (`os`, `sqlite3`, `duckdb`, `psycopg`, `socket`), and
+in its workers with `--worker-at`. Python's own `open` is left alone, so what a step writes with it is not counted.
 """
 
 # ruff: noqa: PTH109, PTH115 - it stands below pathlib
@@ -124,6 +124,8 @@ def install(injector: Injector, workers: Workers | None = None) -> None:
     _watch_sqlite(injector)
     with suppress(ModuleNotFoundError):
         _watch_duckdb(injector, importlib.import_module("duckdb"))
+    with suppress(ModuleNotFoundError):
+        _watch_psycopg(injector, importlib.import_module("psycopg"))
     _watch_processes(injector, workers)
 
 
@@ -271,6 +273,27 @@ def _watch_duckdb(injector: Injector, duckdb: Any) -> None:  # noqa: ANN401 - a 
 
     real = duckdb.connect
     duckdb.connect = lambda *args, **options: Connection(real(*args, **options))
+
+
+def _watch_psycopg(injector: Injector, psycopg: Any) -> None:  # noqa: ANN401 - a module that may be absent
+    execute, copy = psycopg.Connection.execute, psycopg.Cursor.copy
+
+    @functools.wraps(execute)
+    def executed(self: Any, query: Any, *more: Any, **options: Any) -> Any:  # noqa: ANN401 - as the real one
+        word = _first_word(query if isinstance(query, str) else query.as_string(self))
+        if word not in READS:
+            injector.reach("psycopg", word.lower())
+        answer = execute(self, query, *more, **options)
+        if word == "COMMIT":
+            injector.reach("after", "psycopg commit")
+        return answer
+
+    @functools.wraps(copy)
+    def copied(self: Any, *words: Any, **options: Any) -> Any:  # noqa: ANN401 - as the real one
+        injector.reach("psycopg", "copy")
+        return copy(self, *words, **options)
+
+    psycopg.Connection.execute, psycopg.Cursor.copy = executed, copied
 
 
 def _watch_processes(injector: Injector, workers: Workers | None) -> None:
