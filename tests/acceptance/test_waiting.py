@@ -157,8 +157,8 @@ def test_what_would_end_a_process_or_a_loop_fails_its_attempt_only(project, exec
     answer = project.answer("run", "deadly", "--executor", executor, "--max-parallel", "2")
     assert answer["counts"] == {"actions": 24, "succeeded": 15, "failed": 9, "blocked": 0, "done_before": 0}
     told = project.ledger("SELECT step, error_message FROM run_history WHERE NOT success ORDER BY step, partition")
-    ends = ("called sys.exit(3)", "raised KeyboardInterrupt", "raised CancelledError")
-    assert told == [(name, f"RuntimeError: the step {end}") for name in ("awaited", "nested", "plain") for end in ends]
+    ends = ("RuntimeError: the step called sys.exit(3)", "KeyboardInterrupt", "CancelledError")
+    assert told == [(name, end) for name in ("awaited", "nested", "plain") for end in ends]
     assert len(project.ledger("SELECT 1 FROM attempts")) == 24
 
 
