@@ -69,14 +69,17 @@ class Adopter:
             tx.succeed([self._succeeded(inflight) for inflight in ours])
 
     @cached_property
+    def _grain(self) -> str:
+        return grain_of(self.node.partitions)
+
+    @cached_property
     def _owner(self) -> tuple[str, int]:
         return self.ledger.ledger_id, self.ledger.epoch
 
     def _claim(self, tx: Transaction, ordinal: int, as_of: float) -> Claim:
         """In a run of its own, which is over with it: what is made later of this partition knows other things."""
-        partitions, pipeline = self.node.partitions, self.tasks.graph.pipeline
-        run_id, grain, name = new_run_id(self.ledger.clock), grain_of(partitions), partitions.name(ordinal)
-        run = tx.past_run(run_id, pipeline, grain, ordinal, name, as_of)
+        run_id, name = new_run_id(self.ledger.clock), self.node.partitions.name(ordinal)
+        run = tx.past_run(run_id, self.tasks.graph.pipeline, self._grain, ordinal, name, as_of)
         return Claim(self.tasks.node_ids[self.node.index], ordinal, run, ADOPTED, self.code_version)
 
     def _write_manifests(self, ours: Sequence[Inflight]) -> None:

@@ -9,6 +9,8 @@ from pathlib import Path
 from recoup.lake.layout import is_outside
 from recoup.ports import ObjectStore
 
+_PIECE_BYTES = 16 << 20
+
 
 def uri_of(store: ObjectStore, path: str) -> str:
     """What polars opens: an absolute path or a URL."""
@@ -19,12 +21,21 @@ def hashed(store: ObjectStore, path: str) -> tuple[str, int]:
     """The sha256 of a file's bytes and how many there are; FileNotFoundError when it is gone."""
     uri = uri_of(store, path)
     if "://" not in uri:
-        with open(uri, "rb", buffering=0) as file:  # noqa: PTH123 - asked for each of many files: a Path costs more
-            return hashlib.file_digest(file, "sha256").hexdigest(), file.tell()
+        return _hashed_file(uri)
     stored = store.get(path) if not is_outside(path) else _beside(uri.rpartition("/")[0]).get(uri.rpartition("/")[2])
     if stored is None:
         raise FileNotFoundError(uri)
     return hashlib.sha256(stored.data).hexdigest(), len(stored.data)
+
+
+def _hashed_file(path: str) -> tuple[str, int]:
+    """In large pieces: between two of them a busy thread of ours would keep this one waiting for milliseconds."""
+    digest, size_bytes = hashlib.sha256(), 0
+    with open(path, "rb", buffering=0) as file:  # noqa: PTH123 - asked for each of many files: a Path costs more
+        while piece := file.read(_PIECE_BYTES):
+            digest.update(piece)
+            size_bytes += len(piece)
+    return digest.hexdigest(), size_bytes
 
 
 def present(store: ObjectStore, paths: Iterable[str]) -> set[str]:
