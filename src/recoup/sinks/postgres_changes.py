@@ -16,10 +16,6 @@ if TYPE_CHECKING:
 
     from recoup.sinks.postgres_sql import Connection, Row
 
-# The planner knows nothing of rows that came a moment ago: it would take a partition for empty, and compare each of its
-# rows with each other.
-_JOIN_BY_HASH = "SELECT set_config('enable_nestloop', 'off', true)"
-
 
 @dataclass(frozen=True)
 class Changes:
@@ -52,7 +48,6 @@ class Changes:
         Another partition's delivery cannot touch these keys, which contain the partition's, and another one of this
         partition waits for our lock; so nothing needs the slower ON CONFLICT.
         """
-        run(self.connection, _JOIN_BY_HASH)
         held, both, same = self._row(
             "SELECT count(*), count({arrives}), count({arrives}) FILTER (WHERE NOT ({differs})) FROM {table} AS held"
             " LEFT JOIN (SELECT *, true AS {arrives} FROM {stage}) AS arrived ON {same_key} WHERE {own}"

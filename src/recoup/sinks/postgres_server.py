@@ -15,10 +15,22 @@ if TYPE_CHECKING:
 CONNECT_SECONDS = 10
 LOCK_SECONDS = 60
 """How long a delivery waits for another one of its partition, before it is tried again later."""
+# A server whose machine has vanished is noticed within a minute.
+_USUAL = {
+    "application_name": "recoup",
+    "connect_timeout": CONNECT_SECONDS,
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+}
 _SCHEME = re.compile(r"^postgres(?:ql)?(?:\+\w+)?://")
 # Session-wide, but undone by the end of the transaction, so that a pooler may share the session. A commit is durable
-# when it returns, whatever the database's own default is; a stopped worker does not keep its locks for ever.
-_SETTINGS = f"""SELECT set_config('TimeZone', 'UTC', true), set_config('lock_timeout', '{LOCK_SECONDS}s', true),
+# when it returns, whatever the database's own default is; a stopped worker does not keep its locks for ever. Of rows
+# that came a moment ago the planner knows nothing: it would take a partition for empty, and compare each with each in
+# nested loops.
+_BEGIN = f"""BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SELECT
+    set_config('TimeZone', 'UTC', true), set_config('enable_nestloop', 'off', true),
+    set_config('lock_timeout', '{LOCK_SECONDS}s', true),
     set_config('idle_in_transaction_session_timeout', '{2 * LOCK_SECONDS}s', true),
     CASE WHEN current_setting('synchronous_commit') = 'off' THEN set_config('synchronous_commit', 'on', true) END"""
 
@@ -42,7 +54,7 @@ def connect(url: str, name: str) -> Connection:
     except psycopg.Error:
         message = f"the connection of {name} is neither a postgresql:// URL nor a DSN"
         raise errors.ConfigError(message, "mend it under [connections] in recoup.toml, or in its variable") from None
-    given = {"connect_timeout": CONNECT_SECONDS, "application_name": "recoup", **parameters}
+    given = {**_USUAL, **parameters}
     try:
         # No prepared statements: a pooler hands out another session each time.
         connection: Connection = psycopg.connect(
@@ -55,8 +67,7 @@ def connect(url: str, name: str) -> Connection:
 
 def begin(connection: Connection) -> None:
     """Start a transaction in which each statement sees what others have committed."""
-    connection.execute("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE")
-    connection.execute(_SETTINGS)
+    connection.execute(_BEGIN)
 
 
 def lock(connection: Connection, *names: str) -> None:
