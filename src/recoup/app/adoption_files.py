@@ -127,7 +127,9 @@ class _Adopting:
         yield from ahead
 
     def _publish(self, batch: Sequence[Old], results: Sequence[Future[Result]]) -> None:
-        claimed = {i.claimed.claim.ordinal: i for i in self._adopter.claim({o.ordinal: o.known_at for o in batch})}
+        now = self.control.ledger.clock.now().timestamp()  # a file may come from a machine whose clock is ahead
+        wanted = {old.ordinal: min(old.known_at, now) for old in batch}
+        claimed = {inflight.claimed.claim.ordinal: inflight for inflight in self._adopter.claim(wanted)}
         self.running += [old.ordinal for old in batch if old.ordinal not in claimed]
         try:
             self._wait(results)

@@ -149,6 +149,16 @@ def test_it_was_known_when_its_files_were_written(project):
     assert (report.state, early.state) == ("done", "incomplete")
 
 
+def test_a_file_from_the_future_is_known_now(project):
+    old = project.root / "old"
+    old_history(old, FIRST[:1])
+    os.utime(old / f"dt={FIRST[0]}" / "part-0.parquet", (4e9, 4e9))
+    adopt_files(project.workspace, "days", "raw", pattern(old), yes=True)
+    with project.reader() as reader:
+        ((run_as_of,),) = reader.query("SELECT run_as_of FROM runs")
+    assert run_as_of <= datetime.now(UTC).timestamp()
+
+
 # --- it goes on like anything that was published
 
 
