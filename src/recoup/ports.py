@@ -232,7 +232,7 @@ class Sink(Protocol):
 class Database(Protocol):
     """A database that sources and calendars ask; nothing is written. Values are bound, lists as in `IN :partitions`.
 
-    Errors: UnreachableError when it does not answer, ConfigError when it does not understand; no secret is in either.
+    Errors: UnreachableError when it does not answer, QueryError or ConfigError when it cannot; they hold no secret.
     """
 
     def rows(self, text: str, parameters: Mapping[str, object]) -> list[tuple[Any, ...]]:

@@ -164,3 +164,41 @@ def test_status_does_without_a_warehouse_that_is_down(project, lite):
     assert (answer["exit_code"], len(answer["unread_calendars"])) == (3, 1)
     assert project.answer("status", "shop", "2023-11-10", "--check")["exit_code"] == 5
     assert project.recoup("plan", "shop").returncode == 5
+
+
+BROKEN = """
+@shop.step
+def broken(ctx, rows: pl.DataFrame = rc.Source("other", days, sql=rc.Sql("warehouse",
+        probe="SELECT count(*) FROM box WHERE game_date = :partition", load="{load}"))):
+    return rows
+"""
+
+
+@pytest.mark.services
+@pytest.mark.parametrize(
+    ("load", "kind", "said"),
+    [
+        ("SELECT * FROM nix WHERE game_date = :partition", "missing", 'relation "nix" does not exist'),
+        ("SELECT nix FROM box WHERE game_date = :partition", "contract", 'column "nix" does not exist'),
+        ("SELECT points / 0 FROM box WHERE game_date = :partition", "logic", "division by zero"),
+        ("SELECT pg_terminate_backend(pg_backend_pid()) WHERE :partition = :partition", "service", "terminating"),
+        ("SELECT 1 AS a, 2 AS a WHERE :partition = :partition", "config", "gives the columns 'a, a'"),
+    ],
+)
+def test_a_load_that_fails_is_a_failure_of_its_step(project, load, kind, said):
+    with servers.postgresql() as url:
+        shop(
+            project, filled(url), SHOP + BROKEN.replace("{load}", load).replace("@shop.step", "@shop.step(retry=ONCE)")
+        )
+        text = (
+            (project.folder / "shop.py")
+            .read_text()
+            .replace("import polars as pl\n", "import polars as pl\nONCE = rc.Retry(max_attempts=1)\n", 1)
+        )
+        project.write("shop.py", text)
+        assert project.recoup("run", "shop", "2023-11-10", "--step", "broken").returncode == 1
+        (attempt,) = project.answer("runs", "shop", "--step", "broken")["runs"]
+        assert attempt["failure_kind"] == kind
+        assert "the connection 'warehouse' got no answer: " in attempt["error_message"] or kind == "config"
+        assert said in attempt["error_message"]
+        assert "\n" not in attempt["error_message"]

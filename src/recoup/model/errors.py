@@ -48,6 +48,12 @@ class ConfigError(UsageError):
     """A setting that is missing or wrong; the message names file, line or variable."""
 
 
+class QueryError(RecoupError):
+    """A database says why a query cannot be answered; its own words, the cause, tell what kind of failure that is."""
+
+    exit_code = ExitCode.USAGE
+
+
 class RefusedError(RecoupError):
     """It would be unsafe now: a lock, an owner, a gate; nothing was changed."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from recoup.model.errors import ConfigError, IdentityRefusedError, RecoupError, UnreachableError
+from recoup.model.errors import ConfigError, IdentityRefusedError, QueryError, RecoupError, UnreachableError
 from recoup.model.redact import redact
 
 _TEXT_LIMIT: Final = 300
@@ -54,7 +54,8 @@ def failed_question(error: Exception, name: str) -> RecoupError:
     message = f"the connection {name!r} got no answer: {_said(original)}"
     if getattr(error, "connection_invalidated", False) or _passes(original):
         return UnreachableError(message, "see that the database answers, then run the same command again")
-    return ConfigError(message, "mend the text of the SQL, or make in the database what it names")
+    says_why = QueryError if getattr(original, "sqlstate", None) else ConfigError
+    return says_why(message, "mend the text of the SQL, or make in the database what it names")
 
 
 def _passes(original: BaseException) -> bool:

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import polars as pl
 import pytest
 
-from recoup.model.errors import ConfigError, ExitCode, IdentityRefusedError, UnreachableError
+from recoup.model.errors import ConfigError, ExitCode, IdentityRefusedError, RecoupError, UnreachableError
 from recoup.sources.sql import SqlDatabase
 from tests import servers
 
@@ -75,7 +75,7 @@ def test_what_the_text_does_not_name_is_left_out_and_casts_are_no_names(url, dat
 @everywhere
 def test_a_question_changes_nothing(url, database):
     servers.say(url, "CREATE TABLE box (points INTEGER)", "INSERT INTO box VALUES (1)")
-    with pytest.raises(ConfigError):
+    with pytest.raises(RecoupError):
         database.rows("DELETE FROM box", {})
     assert database.rows("SELECT count(*) FROM box", {}) == [(1,)]
 
@@ -171,7 +171,7 @@ def test_columns_that_no_frame_can_hold_are_refused(url, database):
 @pytest.mark.parametrize("text", ["SELECT 1 FROM nix", "SELECT nix FROM box", "SELEC 1"])
 def test_a_question_that_cannot_be_answered_is_the_askers(url, database, text):
     servers.say(url, "CREATE TABLE box (points INTEGER)")
-    with pytest.raises(ConfigError, match=r"the connection 'warehouse' got no answer: .*(nix|SELEC)") as raised:
+    with pytest.raises(RecoupError, match=r"the connection 'warehouse' got no answer: .*(nix|SELEC)") as raised:
         database.rows(text, {})
     assert "\n" not in raised.value.message
     assert raised.value.exit_code is ExitCode.USAGE
