@@ -13,6 +13,7 @@ from recoup.ports import Delivery, Held
 from recoup.sinks.delivered import delivered_frame
 from recoup.sinks.postgres_changes import Changes, delete
 from recoup.sinks.postgres_check import complaints
+from recoup.sinks.postgres_partition import check_partition
 from recoup.sinks.postgres_record import Record
 from recoup.sinks.postgres_rows import Arrived
 from recoup.sinks.postgres_server import begin, connect, lock, meaning_of
@@ -109,6 +110,7 @@ class PostgresSink:
     def _replace_rows(self, connection: Connection, delivery: Delivery) -> tuple[int, Sequence[str]]:
         """How many rows the partition has from now on, and which columns they fill."""
         table, partition = Table.found(connection, self._spec), sides_of(delivery.key, delivery.partition)
+        check_partition(connection, table.columns, partition, self._spec.name)
         if delivery.run_id is None or not delivery.files:
             delete(connection, table, partition)
             return 0, ()

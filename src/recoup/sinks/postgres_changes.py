@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, LiteralString
 
+from recoup.sinks.postgres_partition import bound, own_rows, own_values
 from recoup.sinks.postgres_rows import Arrived, stage_table
-from recoup.sinks.postgres_sql import composed, first_row, listed, name, names, run, type_name
+from recoup.sinks.postgres_sql import all_of, composed, first_row, listed, name, names, run
 from recoup.sinks.postgres_table import Table
 
 if TYPE_CHECKING:
@@ -68,10 +69,10 @@ class Changes:
             )
 
     def _run(self, template: LiteralString) -> None:
-        run(self.connection, template, bound(self.partition), **self._pieces)
+        run(self.connection, template, bound(self.table.columns, self.partition), **self._pieces)
 
     def _row(self, template: LiteralString) -> Row | None:
-        return first_row(self.connection, template, bound(self.partition), **self._pieces)
+        return first_row(self.connection, template, bound(self.table.columns, self.partition), **self._pieces)
 
     @cached_property
     def _pieces(self) -> Mapping[str, Composable]:
@@ -89,10 +90,10 @@ class Changes:
             "table": self.table.sql,
             "arrives": name("_recoup_arrives"),
             "stage": stage_table(),
-            "own": own(self.table, self.partition),
+            "own": own_rows(self.table.columns, self.partition),
             "columns": names([*values, *self.partition]),
-            "values": listed([*values.values(), *own_values(self.table, self.partition)]),
-            "same_key": _all(composed("{} = {}", name("held", key), values[key]) for key in keys),
+            "values": listed([*values.values(), *own_values(self.table.columns, self.partition)]),
+            "same_key": all_of(composed("{} = {}", name("held", key), values[key]) for key in keys),
             "differs": listed(differs, " OR ") if differs else composed("false"),
             "sets": listed(sets),
         }
@@ -101,34 +102,9 @@ class Changes:
 def delete(connection: Connection, table: Table, partition: Mapping[str, str]) -> None:
     """Delete a partition's rows."""
     if partition.keys() <= table.columns.keys():
-        here = own(table, partition)
-        run(connection, "DELETE FROM {table} AS held WHERE {own}", bound(partition), table=table.sql, own=here)
-
-
-def own(table: Table, partition: Mapping[str, str]) -> Composable:
-    """The condition that a row is the partition's."""
-    values = zip(partition, own_values(table, partition), strict=True)
-    return _all(composed("{} = {}", name("held", column), value) for column, value in values)
-
-
-def own_values(table: Table, partition: Mapping[str, str]) -> list[Composable]:
-    """The partition's values, bound, as its columns' own types."""
-    from psycopg.sql import Placeholder
-
-    return [
-        composed("CAST({} AS {})", Placeholder(f"own_{place}"), type_name(table.columns[column]))
-        for place, column in enumerate(partition)
-    ]
-
-
-def bound(partition: Mapping[str, str]) -> dict[str, str]:
-    """What `own_values` binds."""
-    return {f"own_{place}": value for place, value in enumerate(partition.values())}
-
-
-def _all(conditions: Iterable[Composable]) -> Composable:
-    found = list(conditions)
-    return listed(found, " AND ") if found else composed("true")
+        own = own_rows(table.columns, partition)
+        values = bound(table.columns, partition)
+        run(connection, "DELETE FROM {table} AS held WHERE {own}", values, table=table.sql, own=own)
 
 
 def _differs(column: str, kind: str, value: Composable) -> Composable:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from recoup.model.sinks.declared import RowsRefusedError
 from recoup.model.sinks.postgres import NAME_BYTES, Postgres
 from recoup.sinks.postgres_copy import copy_chunks
+from recoup.sinks.postgres_partition import first_moment
 from recoup.sinks.postgres_sql import as_written, composed, listed, name, names, run, type_name
 from recoup.sinks.postgres_types import Kind, kind_of
 
@@ -94,11 +95,12 @@ def _equals(series: pl.Series, value: str) -> pl.Series:
     import polars as pl
 
     if isinstance(series.dtype, pl.Datetime):
-        try:
-            moment = datetime.fromisoformat(value)
-        except ValueError:
-            return pl.repeat(value=False, n=len(series), eager=True)
-        return series.dt.replace_time_zone(None) == moment
+        moment = first_moment(value)
+        if series.dtype.time_zone:  # as the column would hold it
+            series = series.dt.convert_time_zone("UTC")
+        return series.dt.replace_time_zone(None) == moment if moment else pl.repeat(False, len(series), eager=True)
+    if series.dtype == pl.Date and (moment := first_moment(value)):
+        return series.cast(pl.Datetime) == moment
     return series.cast(pl.String) == value
 
 

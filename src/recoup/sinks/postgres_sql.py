@@ -40,6 +40,12 @@ def type_name(kind: str) -> Composable:
     return SQL(kind.replace("%", "%%"))
 
 
+def all_of(conditions: Iterable[Composable]) -> Composable:
+    """Conditions that must all hold; true when there are none."""
+    found = list(conditions)
+    return listed(found, " AND ") if found else composed("true")
+
+
 def composed(template: LiteralString, *parts: Composable, **pieces: Composable) -> Composed:
     """A template with its pieces filled in."""
     from psycopg.sql import SQL

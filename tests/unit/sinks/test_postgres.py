@@ -11,6 +11,7 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from datetime import time as clock_time
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import polars as pl
@@ -222,7 +223,16 @@ def test_a_grid_has_two_columns(warehouse: Warehouse):
 
 @pytest.mark.parametrize(
     ("kind", "partition", "shown"),
-    [("date", DAY, DAY), ("timestamp", DAY, f"{DAY} 00:00:00"), ("text", "2013-01", "2013-01"), ("integer", "7", "7")],
+    [
+        ("date", DAY, DAY),
+        ("timestamp", DAY, f"{DAY} 00:00:00"),
+        ("text", "2013-01", "2013-01"),
+        ("integer", "7", "7"),
+        ("date", "2013-01", "2013-01-01"),
+        ("date", "2013-W02", DAY),
+        ("timestamp", f"{DAY}T07", f"{DAY} 07:00:00"),
+        ("timestamptz", DAY, f"{DAY} 00:00:00+00"),
+    ],
 )
 def test_the_partition_is_written_in_its_column_s_own_type(warehouse: Warehouse, kind: str, partition: str, shown: str):
     warehouse.sql(f"CREATE SCHEMA {warehouse.schema}")
@@ -230,7 +240,56 @@ def test_the_partition_is_written_in_its_column_s_own_type(warehouse: Warehouse,
     sink = warehouse.sink()
     for n in (1, 2):
         warehouse.deliver(sink, {"n": [n]}, partition, "part")
+    warehouse.sql("SET TimeZone TO 'UTC'")
     assert warehouse.rows("part::text, n") == [(shown, 2)]
+
+
+@pytest.mark.parametrize(
+    ("kind", "partition", "held"),
+    [
+        ("varchar(4)", "acme2", "acme"),
+        ("date", f"{DAY}T07", DAY),
+        ("integer", "07", "7"),
+        ("timestamp(0)", f"{DAY}T07_2", ""),
+        ("timestamptz", f"{DAY}T07", ""),
+    ],
+)
+def test_a_column_that_would_take_two_partitions_for_one_is_refused(
+    warehouse: Warehouse, kind: str, partition: str, held: str
+):
+    warehouse.sql(f"CREATE SCHEMA {warehouse.schema}")
+    warehouse.sql(f"CREATE TABLE facts (part {kind}, n bigint)")
+    if held:
+        warehouse.sql("INSERT INTO facts VALUES (%s, 1)", held)
+    before = warehouse.rows("*")
+    one = warehouse.delivery({"n": [2]}, partition, "part")
+    for delivery in (one, replace(one, run_id=None, files=())):
+        error = refused(partial(warehouse.sink().deliver, delivery))
+        assert partition in error.message
+    assert warehouse.rows("*") == before
+
+
+@pytest.mark.parametrize(
+    ("moment", "partition"),
+    [(date(2013, 1, 1), "2013-01"), (datetime(2013, 1, 7, 7), f"{DAY}T07"), (date(2013, 1, 7), DAY)],
+)
+def test_rows_may_say_when_their_partition_begins(warehouse: Warehouse, moment: Any, partition: str):
+    sink = warehouse.sink()
+    for n in (1, 2):
+        warehouse.deliver(sink, {"part": [moment], "n": [n]}, partition, "part")
+    assert warehouse.rows("part, n") == [(moment, 2)]
+    error = refused(
+        lambda: warehouse.deliver(sink, {"part": [moment + timedelta(days=1)], "n": [3]}, partition, "part")
+    )
+    assert f"partition {partition} has a row whose part" in error.message
+
+
+def test_a_day_that_begins_in_another_zone_is_refused(warehouse: Warehouse):
+    begins = pl.Series([datetime(2013, 1, 7)]).dt.replace_time_zone("America/New_York")
+    error = refused(lambda: warehouse.deliver(warehouse.sink(), pl.DataFrame({"dt": begins})))
+    assert "partition 2013-01-07 has a row whose dt" in error.message
+    assert warehouse.deliver(warehouse.sink(), pl.DataFrame({"dt": begins.dt.replace_time_zone("UTC")})).rows == 1
+    assert warehouse.rows("dt") == [(datetime(2013, 1, 7, tzinfo=UTC),)]
 
 
 def test_a_partition_that_its_column_cannot_hold(warehouse: Warehouse):
