@@ -16,6 +16,7 @@ from recoup.engine.budgets import STARVED_SECONDS, Budgets
 from recoup.engine.events import Block, CloseRun, Counts, Instruction, Start
 from recoup.engine.inflight import Inflight, intent_of, manifest_of
 from recoup.engine.machine import Machine
+from recoup.engine.neighbours import Neighbours
 from recoup.engine.publisher import Publisher, PublishOutcome
 from recoup.engine.reconcile import reconcile
 from recoup.engine.remembered import remembered
@@ -41,21 +42,13 @@ from recoup.ledger.registry import register_members
 from recoup.ledger.transaction import Transaction
 from recoup.ledger.writer import Ledger
 from recoup.model.errors import CommitUnknownError
-from recoup.model.failure import RETRYABLE, Failure, FailureKind
+from recoup.model.failure import Failure, FailureKind
 from recoup.model.graph import Graph, NodeKind
 from recoup.model.manifest import Manifest, Pointer
 from recoup.model.redact import Redact, redact
 from recoup.ports import Clock, Executor, Lost, TaskEvent
 from recoup.recovery.classify import classify, lost, timed_out
 
-_FAILED_ELSEWHERE = """
-SELECT json_extract(a.failure, '$.kind'), a.number, c.ended_at IS NULL AND b.state = 'running'
-FROM attempts a JOIN controllers c USING (controller) LEFT JOIN backfills b ON b.backfill = a.backfill
-WHERE a.token = (SELECT max(token) FROM attempts WHERE node = ? AND ordinal = ?)
-  AND a.failure IS NOT NULL AND a.state <> 'cancelled' AND a.controller <> ?
-  AND a.ended_at >= (SELECT started_at FROM controllers WHERE controller = ?)
-"""
-_MADE = "SELECT state FROM attempts WHERE node = ? AND ordinal = ? ORDER BY token DESC LIMIT 1"
 LOOK_SECONDS = 0.2
 """How often the loop looks at wishes and at other controllers when nothing else wakes it."""
 NEIGHBOUR_SECONDS = 1.0
@@ -135,6 +128,7 @@ class Runner:
     _waiting: bool = False
 
     def __post_init__(self) -> None:
+        self._neighbours = Neighbours(self.lease.controller, self.graph, self.node_ids, self.code_versions, self.others)
         self._ledger_id, self._epoch = self.ledger.ledger_id, self.ledger.epoch
 
     def run(self, blocked: Iterable[Blocked]) -> Counts:
@@ -272,8 +266,8 @@ class Runner:
         claims = []
         for start in starts:
             node_id, code = self.node_ids[start.node], self.code_versions[start.node]
-            failed = self._failed_elsewhere(tx, start.node, start.ordinal)
-            if self._made_elsewhere(tx, start):
+            failed = self._neighbours.failed(tx, start.node, start.ordinal)
+            if self._neighbours.made(tx, start):
                 turn.instructions += self.machine.handle(events.Succeeded(start.node, start.ordinal))
             elif failed:
                 turn.instructions += self.machine.handle(events.FailedElsewhere(start.node, start.ordinal))
@@ -310,19 +304,6 @@ class Runner:
                 tx.close_runs(self.runs.close([(node, start.ordinal)]))
                 return self.runs.open(tx, node, start.ordinal)
         return run
-
-    def _made_elsewhere(self, tx: Transaction, start: Start) -> bool:
-        """Whether another controller has made it, as we would, since we began: then nothing is left to do."""
-        node, ordinal = self.node_ids[start.node], start.ordinal
-        code = planes.CODE + self.code_versions[start.node]
-        if not self._is_current(tx, node, ordinal) or not tx.plane_has(node, code, ordinal):
-            return False
-        newer = (
-            "SELECT 1 FROM publications p JOIN attempts a USING (token) JOIN controllers c ON c.controller = ?"
-            " WHERE p.node = ? AND p.ordinal = ? AND p.state = 'current'"
-            " AND a.controller <> c.controller AND p.published_at >= c.started_at"
-        )
-        return tx.execute(newer, (self.lease.controller, node, ordinal)).fetchone() is not None
 
     def _pin(self, tx: Transaction, turn: _Turn, claimed: Claimed, node: int) -> Inflight | None:
         pinned = self.tasks.pin(tx, claimed, self.graph.nodes[node])
@@ -478,48 +459,18 @@ class Runner:
                 node_id = self.node_ids[node]
                 if tx.plane_has(node_id, planes.RUNNING, ordinal):
                     continue
-                event = self._ended_elsewhere(tx, node_id, node, ordinal)
-                if isinstance(event, events.Released) and self.machine.awaits(node, ordinal) and self._others_go_on(tx):
+                event = self._neighbours.ended(tx, node, ordinal)
+                if (
+                    isinstance(event, events.Released)
+                    and self.machine.awaits(node, ordinal)
+                    and self._neighbours.go_on(tx)
+                ):
                     continue  # they have it in their plans, and have not come to it
                 if event:
                     turn.instructions += self.machine.handle(event)
             self._carry_out(tx, turn)
         if turn.instructions:
             self._tell(turn)
-
-    def _others_go_on(self, tx: Transaction) -> bool:
-        """Whether one of the backfills that we wait for is still at work."""
-        going = "SELECT backfill FROM backfills WHERE state IN ('running', 'paused')"
-        return any(backfill in self.others for (backfill,) in tx.execute(going))
-
-    def _ended_elsewhere(self, tx: Transaction, node_id: NodeId, node: int, ordinal: int) -> events.Event | None:
-        """None while whoever tried it last waits to try it again."""
-        if self._is_current(tx, node_id, ordinal) and tx.execute(_MADE, (node_id, ordinal)).fetchone() == (
-            "succeeded",
-        ):
-            return events.Succeeded(node, ordinal)
-        match self._failed_elsewhere(tx, node, ordinal):
-            case None:
-                return events.Released(node, ordinal)
-            case True:
-                return events.FailedElsewhere(node, ordinal)
-            case False:
-                return None
-
-    def _failed_elsewhere(self, tx: Transaction, node: int, ordinal: int) -> bool | None:
-        """Whether the newest attempt is another controller's, failed since we began, and for good."""
-        if not tx.plane_has(self.node_ids[node], planes.TRIED, ordinal):
-            return None
-        row = tx.execute(_FAILED_ELSEWHERE, (self.node_ids[node], ordinal, *2 * (self.lease.controller,))).fetchone()
-        if row is None:
-            return None
-        kind, tries, goes_on = row
-        step = self.graph.nodes[node].step
-        return not (goes_on and kind in RETRYABLE and step is not None and tries < step.retry.max_attempts)
-
-    def _is_current(self, tx: Transaction, node: NodeId, ordinal: int) -> bool:
-        """Published, and nothing that it was made from has changed."""
-        return tx.plane_has(node, planes.PUBLISHED, ordinal) and not tx.plane_has(node, planes.STALE, ordinal)
 
 
 def _lost(inflight: Inflight, event: Lost) -> Failure:

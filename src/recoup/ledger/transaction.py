@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import islice
 from typing import Any
 
 from recoup.ledger import planes as plane_names
@@ -18,17 +17,15 @@ from recoup.ledger.facts import (
     Measured,
     NodeId,
     Publication,
-    Published,
     RunRow,
     Succeeded,
     Token,
     Waiver,
 )
 from recoup.ledger.planes import PlaneCache
-from recoup.ledger.reader import newest_first, published_rows
 from recoup.ledger.row_numbers import RowNumbers
+from recoup.ledger.seen import Seen
 from recoup.model.errors import FencedError
-from recoup.model.partition import PartitionSet
 
 ANY = -1
 """Where an attempt's reads say that it would have read any partition."""
@@ -45,12 +42,11 @@ def named_reads(span: range) -> Sequence[int]:
     return span if len(span) <= _MOST_NAMED else [ANY]
 
 
-class Transaction:
+class Transaction(Seen):
     """The verbs of the ledger; each names the token it writes for, where there is one."""
 
     def __init__(self, db: sqlite3.Connection, planes: PlaneCache, rows: RowNumbers, now: float) -> None:
-        self._db = db
-        self._planes = planes
+        super().__init__(db, planes)
         self._rows = rows
         self._durations: dict[NodeId, tuple[int, float]] = {}
         self._doubtful: frozenset[tuple[int, int]] | None = None
@@ -247,10 +243,6 @@ class Transaction:
         for reader, read_by in rows:
             self._planes.mark(NodeId(reader), plane_names.STALE, read_by)
 
-    def is_read_by_name(self, node: NodeId) -> bool:
-        """Whether there is any attempt that `mark_who_read` could find."""
-        return self._db.execute("SELECT 1 FROM reads WHERE node = ? LIMIT 1", (node,)).fetchone() is not None
-
     def remember_reads(self, token: Token, node: NodeId, ordinals: Iterable[int]) -> None:
         """What an attempt reads that its pipeline alone does not tell; `ANY` stands for every partition."""
         rows = [(node, ordinal, token) for ordinal in ordinals]
@@ -267,31 +259,6 @@ class Transaction:
             [(version, node, ordinal) for ordinal in ordinals],
         )
 
-    def pins(self, node: NodeId, ordinals: range, as_of: float | None = None) -> list[Published]:
-        """What is current for these partitions, as this transaction sees it; with `as_of`, what was known by then."""
-        return list(published_rows(self._db, node, ordinals, as_of))
-
-    def newest(self, node: NodeId, ordinals: range, as_of: float | None = None) -> list[Published]:
-        """Of what is current and expected, the newest, if there is any."""
-        rows = newest_first(self._db, node, ordinals, as_of)
-        return list(islice((row for row in rows if self.is_expected(node, row.publication.ordinal)), 1))
-
-    def observed(self, source: NodeId, ordinals: range) -> tuple[PartitionSet, Mapping[int, str]]:
-        """What a source had of these when it was last asked, with its versions where it knows any."""
-        rows = self._db.execute(
-            "SELECT ordinal, version FROM observations WHERE node = ? AND ordinal >= ? AND ordinal < ?",
-            (source, ordinals.start, ordinals.stop),
-        )
-        return self._planes.within(source, plane_names.PUBLISHED, ordinals), dict(rows.fetchall())
-
-    def columns_of(self, node: NodeId) -> dict[str, str]:
-        """The columns of the node's newest table; none when it has never made one."""
-        row = self._db.execute(
-            "SELECT columns FROM publications WHERE node = ? AND columns IS NOT NULL ORDER BY token DESC LIMIT 1",
-            (node,),
-        ).fetchone()
-        return dict(json.loads(row[0])) if row else {}
-
     # --- what is known of the world
 
     def event(self, kind: str, token: int | None = None, backfill: int | None = None, data: Any = None) -> None:  # noqa: ANN401 - JSON
@@ -306,10 +273,6 @@ class Transaction:
         )
         self._db.execute("INSERT INTO events VALUES (?, ?, ?, ?, ?, ?)", row)
 
-    def execute(self, sql: str, parameters: Sequence[Any] | Mapping[str, Any] = ()) -> sqlite3.Cursor:
-        """For the ledger's own modules: a statement within this transaction."""
-        return self._db.execute(sql, parameters)
-
     def set_plane(self, node: NodeId, plane: str, chunks: Mapping[int, int]) -> None:
         """Replace a plane whole: a calendar's mask, a source's presence."""
         self._planes.replace(node, plane, dict(chunks))
@@ -320,22 +283,6 @@ class Transaction:
         for table in ("observations", "blocks", "calendar_changes"):
             self._db.execute(f"DELETE FROM {table} WHERE node = ?", (node,))  # noqa: S608 - the names stand above
 
-    def plane(self, node: NodeId, plane: str) -> PartitionSet:
-        """A whole plane, as this transaction sees it."""
-        return self._planes.as_set(node, plane)
-
-    def is_expected(self, node: NodeId, ordinal: int) -> bool:
-        """Whether it is on the calendar, where a plan has recorded one."""
-        return self._planes.has(node, plane_names.EXPECTED, ordinal) or not self.plane(node, plane_names.EXPECTED)
-
-    def plane_has(self, node: NodeId, plane: str, ordinal: int) -> bool:
-        """Whether a bit is set, as this transaction sees it."""
-        return self._planes.has(node, plane, ordinal)
-
-    def has_any(self, node: NodeId, plane: str) -> bool:
-        """Whether a plane has any bit."""
-        return self._planes.has_any(node, plane)
-
     def flush(self) -> None:
         """Write what was gathered in memory; called once, before the commit."""
         self._planes.flush()
@@ -344,10 +291,6 @@ class Transaction:
             " successes = successes + excluded.successes, seconds = seconds + excluded.seconds",
             [(node, count, seconds) for node, (count, seconds) in self._durations.items()],
         )
-
-    def planes_of(self, node: NodeId, prefix: str) -> list[str]:
-        """The planes of a family that a node has."""
-        return [plane for plane in self._planes.names(node) if plane.startswith(prefix)]
 
     # --- inside
 
