@@ -85,7 +85,7 @@ def prepare(ledger: Ledger, pipeline: Pipeline, outside: Outside, now: datetime)
     planes, durations = reader.planes(node_ids), reader.durations()
     states = tuple(
         _state(
-            held(node, planes[node_id], outside.root, calendars[node.index]),
+            held(graph, node, planes[node_id], outside, calendars[node.index], ask=True),
             calendars[node.index],
             versions[node.index],
             durations.get(node_id),

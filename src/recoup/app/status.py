@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 
 from recoup.app.backfills import ACTIVE, as_they_stand, at_work
 from recoup.app.bound import Bound, bound
@@ -41,8 +40,9 @@ def status(
     end: str | None = None,
     partitions: Sequence[str] = (),
     steps: Sequence[str] = (),
+    ask: bool = False,
 ) -> Status:
-    """How it stands now; before the first run everything is missing."""
+    """How it stands now; before the first run everything is missing. With `ask`, tables are asked what they hold."""
     with _reader(workspace) as reader:
         known = bound(workspace, reader, pipeline)
         window = Window(_asked(workspace, known.graph, start, end, partitions))
@@ -54,7 +54,11 @@ def status(
                 calendars.of(node, planes.get(node_id, {}))
                 for node, node_id in zip(known.graph.nodes, known.node_ids, strict=True)
             ]
-        snapshot = _snapshot(reader, known, live, planes, wanted, calendars.now, workspace.settings.root)
+            facts = {
+                node_id: held(known.graph, node, planes.get(node_id, {}), outside, wanted[node.index], ask=ask)
+                for node, node_id in zip(known.graph.nodes, known.node_ids, strict=True)
+            }
+        snapshot = _snapshot(reader, known, live, {**planes, **facts}, wanted, calendars.now)
         reasons = _reasons(reader, known)
         found = insight(known.graph, snapshot, window=window, steps=steps, reasons=reasons)
         rows = reader.backfills("WHERE pipeline = ? AND state IN ('running', 'paused')", (known.pipeline.name,))
@@ -100,13 +104,12 @@ def _snapshot(
     planes: Mapping[NodeId, Mapping[str, PartitionSet]],
     wanted: Sequence[PartitionSet],
     now: datetime,
-    root: Path,
 ) -> Snapshot:
     """The planes, with what is expected."""
     running, states = _running(reader, live), []
     for node, node_id in zip(known.graph.nodes, known.node_ids, strict=True):
         accepted = waived_of(node, known.node_ids, planes)
-        facts = held(node, planes.get(node_id, {}), root, wanted[node.index])
+        facts = planes.get(node_id, {})
         states.append(_state(node, facts, wanted[node.index], running.get(node_id, EMPTY), accepted))
     return Snapshot(tuple(states), now)
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from recoup.app.clock import SystemClock
 from recoup.app.loading import load_pipeline, resolve
 from recoup.app.outside import Outside
-from recoup.app.plugins import open_database
+from recoup.app.plugins import open_database, open_sink
 from recoup.app.prepare import Prepared, prepare
 from recoup.app.settings import Settings, load_settings
 from recoup.lake.owner import claim_owner
@@ -108,7 +108,11 @@ class Workspace:
 
     def outside(self) -> Outside:
         """Whom calendars and sources ask."""
-        return Outside(self.settings.root, lambda name: open_database(self.settings, name))
+        return Outside(
+            self.settings.root,
+            lambda name: open_database(self.settings, name),
+            lambda spec: open_sink(spec, self.settings),
+        )
 
 
 def _place_of(pipeline: Pipeline) -> str:

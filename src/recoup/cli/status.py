@@ -81,7 +81,15 @@ class _Question:
         if self.gaps and self.only:
             raise UsageError("--gaps and --only were both given", "a gap is whatever is not complete: leave --only out")
         workspace, only, again = self.workspace, self.only, self.common.again
-        found = ask(workspace, name, start=self.start, end=self.end, partitions=self.partitions, steps=self.steps)
+        found = ask(
+            workspace,
+            name,
+            start=self.start,
+            end=self.end,
+            partitions=self.partitions,
+            steps=self.steps,
+            ask=self.check,
+        )
         code = _code(found) if self.check else ExitCode.DONE
         notes = tuple(f"warning: {text}; as it was at the last plan" for text in found.unread)
         if self.gaps:
@@ -102,7 +110,7 @@ class _Question:
         found: dict[str, Status | RecoupError] = {}
         for name in named:
             try:
-                found[name] = ask(self.workspace, name)
+                found[name] = ask(self.workspace, name, ask=self.check)
             except RecoupError as error:
                 found[name] = error
         open_ones = [name for name, one in found.items() if isinstance(one, RecoupError) or _code(one)]

@@ -66,11 +66,14 @@ class DuckDBSink:
         return held
 
     def held(self, dataset: str, partition: str) -> Held | None:
-        """What the record says; a table that somebody has dropped holds nothing. Creates no file."""
+        """What the record says; a table that somebody has dropped holds nothing. Makes no file, waits for nobody."""
+        return self._look(dataset, partition, wait=False)
+
+    def _look(self, dataset: str, partition: str, *, wait: bool) -> Held | None:
         with self._closing_on_error():
             if self._connection is None and not self._path.exists():
                 return None
-            connection = self._open()
+            connection = self._open(wait=wait)
             return self._recorded(connection, dataset, partition) if self._has_record else None
 
     def check(self) -> list[str]:
@@ -162,7 +165,7 @@ class DuckDBSink:
         except Exception as error:
             self.close()
             try:
-                found = self.held(delivery.dataset, delivery.partition)
+                found = self._look(delivery.dataset, delivery.partition, wait=True)
             except Exception as unread:  # noqa: BLE001 - whatever it is, nothing was learnt
                 message = f"{self._spec.name}: whether {delivery.partition} was committed is unknown: {unread}"
                 raise errors.CommitUnknownError(message, "deliver it again when the database can be read") from error

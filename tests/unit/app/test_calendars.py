@@ -30,7 +30,7 @@ def nobody(name):
 
 def expecting(tmp_path, **how):
     days = rc.Daily("2013-01-01", "2013-01-07", **how)
-    return names(days, expected(days, NOW, Outside(tmp_path, nobody)))
+    return names(days, expected(days, NOW, Outside(tmp_path, nobody, nobody)))
 
 
 def test_without_a_calendar_all_that_is_declared_is_expected(tmp_path):
@@ -93,7 +93,7 @@ QUERY = "SELECT DISTINCT game_date FROM games WHERE status = 3"
 
 
 def asked(url, partitioning):
-    with Outside(Path(), lambda name: SqlDatabase(url, name)) as outside:
+    with Outside(Path(), lambda name: SqlDatabase(url, name), nobody) as outside:
         return names(partitioning, expected(partitioning, NOW, outside))
 
 
@@ -194,7 +194,7 @@ def test_a_database_that_is_out_of_reach(tmp_path):
 
 def kept(calendar, start, end, kind=rc.Daily):
     partitioning = kind(start, end, calendar=calendar)
-    return names(partitioning, expected(partitioning, NOW, Outside(Path(), nobody)))
+    return names(partitioning, expected(partitioning, NOW, Outside(Path(), nobody, nobody)))
 
 
 def test_an_exchange_trades_on_its_own_days():

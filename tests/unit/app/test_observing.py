@@ -67,7 +67,7 @@ def _presence(root, source):
     flights = rc.Pipeline("p", partitions=source.partitions)
     flights.step(name="raw")(lambda ctx, feed=source: None)
     node = Graph.of(flights).nodes[0]
-    found = presence(node, node.partitions.universe(NOW), Outside(root, nobody))
+    found = presence(node, node.partitions.universe(NOW), Outside(root, nobody, nobody))
     return {node.partitions.name(o): found.versions.get(o) for o in found.present}
 
 

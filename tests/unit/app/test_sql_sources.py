@@ -40,13 +40,17 @@ class Counting(SqlDatabase):
         return super().rows(text, parameters)
 
 
+def nobody(spec):
+    raise AssertionError(f"nobody asked a table: {spec}")
+
+
 def probed(url, probe, partitions=DAYS):
     source = rc.Source("box", partitions, sql=rc.Sql("warehouse", probe))
     pipeline = rc.Pipeline("p", partitions=partitions)
     pipeline.step(name="raw")(lambda ctx, box=source: None)
     node = Graph.of(pipeline).nodes[0]
     database = Counting(url, "warehouse")
-    with Outside(Path(), lambda name: database) as outside:
+    with Outside(Path(), lambda name: database, nobody) as outside:
         found = presence(node, partitions.universe(NOW), outside)
     return {partitions.name(o): found.versions.get(o) for o in found.present}, database.asked
 

@@ -566,7 +566,7 @@ def test_a_commit_that_did_not_happen_is_an_error(sink, deliver):
 def test_a_commit_of_which_nobody_can_tell_is_unknown(sink, deliver, database, monkeypatch):
     deliver(sink, {"n": [1]})
     sink._connection = Unsure(sink._connection, happens=True)
-    monkeypatch.setattr(sink, "held", lambda *_: (_ for _ in ()).throw(errors.ConflictError("held open")))
+    monkeypatch.setattr(sink, "_look", lambda *_, **_more: (_ for _ in ()).throw(errors.ConflictError("held open")))
     with pytest.raises(errors.CommitUnknownError, match="whether 2013-01-07 was committed is unknown"):
         deliver(sink, {"n": [2]})
 
