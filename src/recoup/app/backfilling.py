@@ -6,7 +6,7 @@ import json
 import os
 import socket
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,7 @@ from recoup.ledger.reader import LedgerReader
 from recoup.ledger.transaction import Transaction
 from recoup.ledger.writer import Ledger
 from recoup.model.errors import ConfigError, ExitCode, UsageError
+from recoup.model.failure import Failure
 from recoup.model.partition import EMPTY
 from recoup.model.pipeline import Pipeline
 from recoup.model.redact import redactor
@@ -58,6 +59,8 @@ class RunReport:
     seconds: float
     exit_code: ExitCode
     summary: dict[str, Any]
+    halted: Failure | None = None
+    """The failure for which everything else was not even tried."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +170,8 @@ class _Backfilling:
             runner.publisher.close()
         self.owes_manifests = runner.publisher.owes
         state = _state(stopping, counts, chosen)
-        return self._end(state, backfill, backfill_id, counts, clock.monotonic() - began, signal.number)
+        report = self._end(state, backfill, backfill_id, counts, clock.monotonic() - began, signal.number)
+        return replace(report, halted=stopping.halted)
 
     def _runner(self, backfill: int, backfill_id: str, made_at: float, stopping: Stopping, observe: Observer) -> Runner:
         prepared, clock, chosen = self.planned.prepared, self.workspace.clock, self.planned.plan

@@ -38,6 +38,7 @@ def report_json(report: RunReport, tally: Tally) -> dict[str, Any]:
             "blocked": tally.blocked,
             "done_before": report.planned.plan.done,
         },
+        "halted": report.halted.kind if report.halted else None,
         "incomplete": tally.incomplete_json(),
     }
 
@@ -45,6 +46,8 @@ def report_json(report: RunReport, tally: Tally) -> dict[str, Any]:
 def report_lines(report: RunReport, tally: Tally, view: View) -> Iterator[str]:
     """The figures, then what is incomplete, the largest cause first."""
     yield from view.columns([[_headline(report, tally)]])
+    if report.halted:
+        yield view.paint("bad", f"stopped at once, as everything else would fail alike: {clean(report.halted.message)}")
     yield from _of_one_partition(report, view)
     failures = tally.failure_groups()
     if failures:

@@ -99,7 +99,16 @@ class CloseRun:
     ordinal: int
 
 
-Instruction = Start | Block | Retry | CloseRun
+@dataclass(frozen=True, slots=True)
+class Halt:
+    """Credentials were refused: everything else would fail alike, so nothing more is started."""
+
+    node: int
+    ordinal: int
+    failure: Failure
+
+
+Instruction = Start | Block | Retry | CloseRun | Halt
 
 
 @dataclass(slots=True)

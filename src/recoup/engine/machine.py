@@ -20,6 +20,7 @@ from recoup.engine.events import (
     Event,
     Failed,
     FailedElsewhere,
+    Halt,
     Instruction,
     Released,
     Retry,
@@ -29,8 +30,9 @@ from recoup.engine.events import (
     Unready,
 )
 from recoup.engine.gates import Gate
+from recoup.engine.retrying import wait_before_retry
 from recoup.engine.work import Extent, Flags, Status, Work, grains_of, hulls, mark
-from recoup.model.failure import RETRYABLE, FailureKind
+from recoup.model.failure import FailureKind
 from recoup.model.graph import Graph, Node, NodeKind
 from recoup.model.partition import PartitionSet
 from recoup.model.pool import Pool
@@ -52,6 +54,7 @@ class Machine:
     def __init__(self, graph: Graph, plan: Plan, snapshot: Snapshot, pools: Mapping[str, Pool]) -> None:
         self.graph = graph
         self.counts = Counts()
+        self.halted = False  # nothing more is taken: every attempt would fail alike
         lanes = {
             node.sink.lane for node in graph.nodes if node.sink and node.kind is NodeKind.DELIVERY and node.sink.lane
         }
@@ -117,6 +120,8 @@ class Machine:
 
     def next_due(self, now: float) -> float | None:
         """When, after now, the next delayed retry comes back or the next start is permitted; monotonic."""
+        if self.halted:
+            return None
         due = [self._delayed[0][0]] if self._delayed else []
         for queue, heap in self._ready.items():
             gates = self._gates(queue, heap[0]) if heap else []
@@ -126,6 +131,8 @@ class Machine:
 
     def can_take(self, now: float, idle: int = 1) -> bool:
         """Whether `take` would give something, if there is room."""
+        if self.halted:
+            return False
         best = self._best(now)
         if best is None:
             return bool(self._delayed and self._delayed[0][0] <= now)
@@ -137,6 +144,8 @@ class Machine:
         Of those that have a rate or a delay at most `idle`: they must start when they are taken, and never wait in a
         worker's queue. While one of them could start but for that, nothing is queued ahead of the workers.
         """
+        if self.halted:
+            return []
         self._wake(now)
         for gate in (self.spacing, *self.gates.values()):
             gate.pending = 0
@@ -358,18 +367,23 @@ class Machine:
         return None
 
     def _failed(self, event: Failed) -> list[Instruction]:
-        """Try again if that is safe and allowed, else it has settled; vanished workers have a budget of their own."""
+        """Try again if that is safe and allowed, else it has settled; refused credentials end the whole job."""
         work, step = self._work[event.node], self.graph.nodes[event.node].step
-        lost = event.failure.kind is FailureKind.LOST
-        budget = work.losses if lost else work.attempts
-        tries = budget[event.ordinal] = budget.get(event.ordinal, 0) + 1
-        if step is not None and event.failure.kind in RETRYABLE and tries < step.retry.max_attempts:
-            delay = 0.0 if lost and tries == 1 else step.retry.delay(tries, event.chance)
+        wait = None
+        if step is not None:
+            key = (event.ordinal, step.retry.budget(event.failure.kind))
+            tries = work.tries[key] = work.tries.get(key, 0) + 1
+            wait = wait_before_retry(event.failure, step.retry, tries, event.chance)
+        if wait is not None:
             self._work[event.node].set(event.ordinal, Status.DELAYED)
-            heapq.heappush(self._delayed, (event.now + delay, event.node, event.ordinal))
-            return [Retry(event.node, event.ordinal, delay)]
+            heapq.heappush(self._delayed, (event.now + wait, event.node, event.ordinal))
+            return [Retry(event.node, event.ordinal, wait)]
         self.counts.failed += 1
-        return self._settle(event.node, event.ordinal, Status.FAILED)
+        settled = self._settle(event.node, event.ordinal, Status.FAILED)
+        if event.failure.kind is not FailureKind.AUTH or self.halted:
+            return settled
+        self.halted = True
+        return [*settled, Halt(event.node, event.ordinal, event.failure)]
 
     def _close(self, node: int, ordinal: int, instructions: list[Instruction]) -> None:
         grain = self._work[node].grain

@@ -10,7 +10,7 @@ from recoup.engine.events import Start
 from recoup.ledger import planes
 from recoup.ledger.facts import NodeId
 from recoup.ledger.transaction import Transaction
-from recoup.model.failure import RETRYABLE
+from recoup.model.failure import RETRYABLE, FailureKind
 from recoup.model.graph import Graph
 
 _FAILED_ELSEWHERE = """
@@ -75,7 +75,8 @@ class Neighbours:
             return None
         kind, tries, goes_on = row
         step = self.graph.nodes[node].step
-        return not (goes_on and kind in RETRYABLE and step is not None and tries < step.retry.max_attempts)
+        tried_again = kind in RETRYABLE and step is not None and tries < step.retry.attempts(FailureKind(kind))
+        return not (goes_on and tried_again)
 
     def _is_current(self, tx: Transaction, node: NodeId, ordinal: int) -> bool:
         """Published, and nothing that it was made from has changed."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from recoup.engine import events
 from recoup.engine.budgets import STARVED_SECONDS, Budgets
-from recoup.engine.events import Block, CloseRun, Counts, Instruction, Start
+from recoup.engine.events import Block, CloseRun, Counts, Halt, Instruction, Start
 from recoup.engine.inflight import Inflight, intent_of, manifest_of
 from recoup.engine.machine import Machine
 from recoup.engine.neighbours import Neighbours
@@ -64,13 +64,15 @@ class Stopping:
     at_once: bool = False
     paused: bool = False
     cancelled: bool = False
+    halted: Failure | None = None
+    """Why nothing more may be started at all: every other attempt would fail alike."""
     wake: Callable[[], None] = lambda: None
     """Ends the loop's wait; for signal handlers, so that nobody waits until the loop looks by itself."""
 
     @property
     def claims(self) -> bool:
         """Whether new work may be taken."""
-        return not (self.drain or self.at_once or self.paused or self.cancelled)
+        return not (self.drain or self.at_once or self.paused or self.cancelled or self.halted)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,8 +152,8 @@ class Runner:
         return self.machine.counts
 
     def _over(self) -> bool:
-        stopped = self.stopping.drain or self.stopping.cancelled
-        return self.machine.done or (stopped and not self.machine.running)
+        stopped = self.stopping.drain or self.stopping.cancelled or self.stopping.halted
+        return self.machine.done or (bool(stopped) and not self.machine.running)
 
     def _patience(self) -> float:
         """How long the loop may sleep: not at all while there is room and work."""
@@ -319,6 +321,9 @@ class Runner:
         tx.block([Blocked(self.node_ids[b.node], b.ordinal, b.reason) for b in blocks], self.backfill)
         closed = [i for i in turn.instructions if isinstance(i, CloseRun)]
         tx.close_runs(self.runs.close((self.graph.nodes[i.node], i.ordinal) for i in closed))
+        for halt in (i for i in turn.instructions if isinstance(i, Halt)):
+            failure = self.stopping.halted = halt.failure
+            tx.event("halted", backfill=self.backfill, data={"kind": failure.kind, "message": failure.message})
 
     def _act(self, turn: _Turn, started: Sequence[Inflight]) -> None:
         """Everything that had to wait until the transaction was durable."""

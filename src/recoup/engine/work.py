@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from enum import IntEnum
 from typing import Final
 
+from recoup.model.failure import FailureKind
 from recoup.model.graph import Graph, Node, NodeKind
 from recoup.model.partition import ROW_BITS, PartitionSet, row_of
 
@@ -113,7 +114,7 @@ class Work:
     """The actions of one node."""
 
     __slots__ = (
-        "attempts", "delivery", "extent", "grain", "losses", "pool", "reasons", "status", "unsettled", "waiting"
+        "delivery", "extent", "grain", "pool", "reasons", "status", "tries", "unsettled", "waiting"
     )  # fmt: skip
 
     def __init__(self, node: Node, ordinals: PartitionSet, grain: int) -> None:
@@ -121,8 +122,7 @@ class Work:
         self.status = bytearray(self.extent.size + 1)
         self.unsettled = len(ordinals)
         self.waiting: dict[int, int] = {}
-        self.attempts: dict[int, int] = {}
-        self.losses: dict[int, int] = {}
+        self.tries: dict[tuple[int, FailureKind | None], int] = {}
         self.reasons: list[tuple[PartitionSet, str]] = []
         self.delivery = node.kind is NodeKind.DELIVERY
         self.pool = _pool(node)

@@ -13,7 +13,7 @@ from typing import Any, Generic, ParamSpec, Protocol, TypeVar, overload
 from recoup.model.errors import PipelineError
 from recoup.model.keys import quoted
 from recoup.model.partitioning import Partitioning
-from recoup.model.policy import Retry, seconds
+from recoup.model.policy import USUAL_LIMIT_SECONDS, Retry, seconds
 from recoup.model.pool import Pool
 from recoup.model.relation import Relation, Same
 from recoup.model.sql import Sql
@@ -112,7 +112,7 @@ class Step(Generic[P, R]):
     pipeline: str = ""
     retry: Retry = field(default_factory=Retry)
     pool: str | None = None
-    timeout_seconds: float | None = None
+    timeout_seconds: float | None = USUAL_LIMIT_SECONDS
     version: str | None = None
     uses: tuple[Any, ...] = ()
     sink: SinkSpec | None = None
@@ -134,10 +134,23 @@ class Pipeline:
     ... def raw_flights(ctx): ...
     """
 
-    def __init__(self, name: str, *, partitions: Partitioning, pools: Mapping[str, Pool | int] | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        *,
+        partitions: Partitioning,
+        pools: Mapping[str, Pool | int] | None = None,
+        retry: Retry | None = None,
+        timeout: str | float | timedelta | None = None,
+    ) -> None:
+        """`retry` and `timeout` hold for all steps that say nothing else; without them: `Retry()`, and one hour."""
         check_name("pipeline", name)
         self.name = name
         self.partitions = partitions
+        self.retry = retry or Retry()
+        self.timeout_seconds = (
+            USUAL_LIMIT_SECONDS if timeout is None else seconds(timeout, f"pipeline {name!r}: timeout")
+        )
         self.pools = {pool: _pool(name, pool, value) for pool, value in (pools or {}).items()}
         self._steps: dict[str, Step[..., Any]] = {}
         self._as_of: dict[str, Callable[[str], datetime]] = {}
@@ -208,6 +221,7 @@ class Pipeline:
                 message = f"pipeline {self.name!r} has two steps named {step_name!r}"
                 raise PipelineError(message, "rename one of them, or give it name=")
             inputs, given = _read_signature(self.name, step_name, function)
+            limit = self.timeout_seconds if timeout is None else seconds(timeout, f"step {step_name!r}: timeout")
             step = Step(
                 fn=function,
                 name=step_name,
@@ -215,9 +229,9 @@ class Pipeline:
                 inputs=inputs,
                 given=given,
                 pipeline=self.name,
-                retry=retry or Retry(),
+                retry=retry or self.retry,
                 pool=pool,
-                timeout_seconds=None if timeout is None else seconds(timeout, f"step {step_name!r}: timeout"),
+                timeout_seconds=limit,
                 version=version,
                 uses=tuple(uses),
                 sink=sink,

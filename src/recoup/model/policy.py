@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 from recoup.model.errors import PipelineError
+from recoup.model.failure import RETRYABLE, FailureKind
+from recoup.model.keys import quoted
+
+USUAL_LIMIT_SECONDS = 3600.0
+"""How long one attempt of a step may run, unless it says otherwise."""
+OWN_BUDGETS: Mapping[FailureKind, int] = {FailureKind.TIMEOUT: 3, FailureKind.LOST: 3}
+"""Kinds whose attempts are counted apart, and how many each has at most unless the policy names it."""
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
@@ -32,7 +40,9 @@ def seconds(duration: str | float | timedelta, what: str = "duration") -> float:
 class Retry:
     """How often what may pass by itself is tried in the same run, and how long it waits in between.
 
-    The wait doubles from `initial` to `max`; jitter takes up to that share away, never adds.
+    The wait doubles from `initial` to `max`; jitter takes up to that share away, never adds. `kinds` has other policies
+    for some kinds of failure, such as `{"timeout": Retry(max_attempts=6)}`; each of them has a budget of its own, and
+    so have attempts that ran over their limit, or whose worker vanished: three, where nothing else is said.
     """
 
     max_attempts: int
@@ -40,6 +50,7 @@ class Retry:
     max_seconds: float
     multiplier: float
     jitter: float
+    kinds: Mapping[FailureKind, Retry] = field(hash=False)
 
     def __init__(
         self,
@@ -48,6 +59,7 @@ class Retry:
         max: str | float | timedelta = "5m",  # noqa: A002 - the field's own word, as users write it
         multiplier: float = 2.0,
         jitter: float = 0.1,
+        kinds: Mapping[str, Retry] | None = None,
     ) -> None:
         if max_attempts < 1:
             message = f"Retry(max_attempts={max_attempts}): at least one attempt is needed"
@@ -61,6 +73,21 @@ class Retry:
         set_(self, "max_seconds", seconds(max, "Retry(max=…)"))
         set_(self, "multiplier", float(multiplier))
         set_(self, "jitter", float(jitter))
+        set_(self, "kinds", {_kind(kind): policy for kind, policy in (kinds or {}).items()})
+
+    def of(self, kind: FailureKind) -> Retry:
+        """What holds for failures of that kind."""
+        return self.kinds.get(kind, self)
+
+    def attempts(self, kind: FailureKind) -> int:
+        """How many attempts may end in that kind, the first one included."""
+        if kind in self.kinds:
+            return self.kinds[kind].max_attempts
+        return min(self.max_attempts, OWN_BUDGETS.get(kind, self.max_attempts))
+
+    def budget(self, kind: FailureKind) -> FailureKind | None:
+        """Which attempts count together: those of a kind that has a budget of its own, else all others (None)."""
+        return kind if kind in self.kinds or kind in OWN_BUDGETS else None
 
     def delay(self, attempt: int, chance: float) -> float:
         """Seconds to wait after the given attempt (1 is the first); `chance` is drawn from [0, 1)."""
@@ -69,3 +96,11 @@ class Retry:
         except OverflowError:  # after a thousand attempts
             wait = self.max_seconds
         return wait * (1.0 - self.jitter * chance)
+
+
+def _kind(name: str) -> FailureKind:
+    """A kind that may pass by itself; no policy makes any other one pass."""
+    if name not in set(RETRYABLE):
+        message = f"Retry(kinds=…): {quoted(name)} is no kind of failure that is tried again"
+        raise PipelineError(message, f"choose from {', '.join(sorted(RETRYABLE))}")
+    return FailureKind(name)

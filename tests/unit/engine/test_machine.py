@@ -32,8 +32,9 @@ class Driven:
     def succeed(self, node, key):
         return self.handle(events.Succeeded, node, key)
 
-    def fail(self, node, key, kind="logic", *, now=0.0, chance=0.0):
-        return self.handle(events.Failed, node, key, Failure(FailureKind(kind), "it failed"), now, chance)
+    def fail(self, node, key, kind="logic", *, now=0.0, chance=0.0, **evidence):
+        failure = Failure(FailureKind(kind), "it failed", evidence=evidence)
+        return self.handle(events.Failed, node, key, failure, now, chance)
 
     def handle(self, event, node, key, *more):
         found = self.world.graph.by_name[node]
@@ -49,6 +50,8 @@ class Driven:
                 return (kind, key)
             case events.Retry():
                 return (kind, node.name, key, instruction.delay_seconds)
+            case events.Halt():
+                return (kind, node.name, key, instruction.failure.kind)
             case _:
                 return (kind, node.name, key, instruction.reason)
 
@@ -270,7 +273,7 @@ def test_what_may_pass_by_itself_is_tried_again(kind):
     assert driven.counts == (0, 1, 0, 5)
 
 
-@pytest.mark.parametrize("kind", sorted(set(FailureKind) - RETRYABLE))
+@pytest.mark.parametrize("kind", sorted(set(FailureKind) - RETRYABLE - {"auth"}))
 def test_what_may_not_is_not(kind):
     driven = Driven(one())
     driven.take()
@@ -305,6 +308,66 @@ def test_workers_that_vanish_have_a_budget_of_their_own():
         ("Retry", "raw", "01", 60.0),
     ]
     assert driven.counts == (0, 1, 0, 5)
+
+
+@pytest.mark.parametrize("kind", ["lost", "timeout"])
+def test_what_vanished_or_ran_too_long_is_tried_three_times_and_parked(kind):
+    driven = Driven(one(retry=rc.Retry(max_attempts=9, jitter=0)))
+    driven.take()
+    for tries in (1, 2):
+        assert [told[0] for told in driven.fail("raw", "01", kind)] == ["Retry"], tries
+        assert driven.take(now=1000.0 * tries) == [("raw", "01")]
+
+    assert driven.fail("raw", "01", kind) == []
+    for day in ("02", "03", "04", "05"):
+        driven.succeed("raw", day)
+    assert driven.counts == (4, 1, 0, 5)
+
+
+def test_a_kind_has_the_policy_that_a_step_gives_it():
+    patient = rc.Retry(max_attempts=2, jitter=0, kinds={"timeout": rc.Retry(max_attempts=5, initial="1s", jitter=0)})
+    driven = Driven(one(retry=patient))
+    driven.take()
+    delays = []
+    for _ in range(4):
+        delays += [told[3] for told in driven.fail("raw", "01", "timeout")]
+        driven.take(now=1_000_000.0)
+    assert delays == [1.0, 2.0, 4.0, 8.0]
+    # Others have not been counted with it.
+    assert driven.fail("raw", "01", "network") == [("Retry", "raw", "01", 30.0)]
+    driven.take(now=2_000_000.0)
+    assert driven.fail("raw", "01", "timeout") == []
+
+
+def test_what_a_server_asks_for_is_obeyed():
+    driven = Driven(one(retry=rc.Retry(jitter=0.5)))
+    driven.take()
+    assert driven.fail("raw", "01", "throttled", chance=0.9, retry_after_seconds=7) == [("Retry", "raw", "01", 7.0)]
+    assert driven.fail("raw", "02", "service", retry_after_seconds=4000.5) == [("Retry", "raw", "02", 4000.5)]
+    assert driven.take(now=6.9) == []
+    assert driven.take(now=7.0) == [("raw", "01")]
+
+
+@pytest.mark.parametrize("nonsense", [0, -1, float("nan"), float("inf"), "soon", True, None])
+def test_what_cannot_be_obeyed_is_not(nonsense):
+    driven = Driven(one(retry=rc.Retry(jitter=0)))
+    driven.take()
+    told = driven.fail("raw", "01", "throttled", retry_after_seconds=nonsense)
+    assert told == [("Retry", "raw", "01", 30.0)]
+
+
+def test_refused_credentials_stop_the_whole_job():
+    driven = Driven(chain())
+    driven.take(room=3)
+    driven.fail("raw", "02", "network", now=0.0)
+
+    assert driven.fail("raw", "01", "auth")[-1] == ("Halt", "raw", "01", "auth")
+    assert driven.take(now=1_000_000.0) == []
+    assert not driven.machine.can_take(1_000_000.0)
+    assert driven.machine.next_due(0.0) is None
+    # What runs already may still end; a second refusal says nothing new.
+    assert "Halt" not in {told[0] for told in driven.fail("raw", "03", "auth")}
+    assert driven.machine.running == 0
 
 
 def test_each_partition_has_its_own_tries():

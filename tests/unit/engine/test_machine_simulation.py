@@ -48,7 +48,7 @@ class Simulation:
         self.machine = Machine(self.graph, self.plan, self.snapshot, pools)
         self.state = {(g.node, o): "waiting" for g in self.plan.groups if g.verb is Verb.RUN for o in g.ordinals}
         self.due = {}
-        self.tries: Counter[tuple[tuple[int, int], bool]] = Counter()
+        self.tries: Counter[tuple[tuple[int, int], FailureKind | None]] = Counter()
         self.closed = set()
         self.now = 0.0
         self.excursions = 0
@@ -159,8 +159,10 @@ class Simulation:
             self.settled(place, "failed", self.machine.handle(events.FailedElsewhere(node, ordinal)))
             return
         kind, chance = self.chance.choice(KINDS), self.chance.random()
-        self.tries[place, kind is FailureKind.LOST] += 1
-        tries, retry = self.tries[place, kind is FailureKind.LOST], self.graph.nodes[node].step.retry
+        retry = self.graph.nodes[node].step.retry
+        budget = kind if kind in (FailureKind.LOST, FailureKind.TIMEOUT) else None
+        self.tries[place, budget] += 1
+        tries = self.tries[place, budget]
         told = self.machine.handle(events.Failed(node, ordinal, Failure(kind, "x"), self.now, chance))
         if kind not in RETRYABLE or tries >= retry.max_attempts:
             self.settled(place, "failed", told)

@@ -72,8 +72,18 @@ def test_what_a_step_is_by_default(flights):
     def raw(ctx): ...
 
     assert raw.partitions is DAYS
-    assert (raw.retry, raw.pool, raw.timeout_seconds, raw.version) == (rc.Retry(), None, None, None)
+    assert (raw.retry, raw.pool, raw.timeout_seconds, raw.version) == (rc.Retry(), None, 3600, None)
     assert raw.inputs == {}
+
+
+def test_what_a_pipeline_says_holds_for_steps_that_say_nothing():
+    patient = rc.Retry(max_attempts=7)
+    made = rc.Pipeline("made", partitions=DAYS, retry=patient, timeout="2h")
+    usual = made.step(name="usual")(lambda ctx: None)
+    own = made.step(name="own", retry=rc.Retry(1), timeout="5s")(lambda ctx: None)
+
+    assert (usual.retry, usual.timeout_seconds) == (patient, 7200)
+    assert (own.retry, own.timeout_seconds) == (rc.Retry(1), 5)
 
 
 def test_steps_stand_in_the_order_of_their_declaration(flights):

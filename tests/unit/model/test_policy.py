@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recoup.model.errors import PipelineError
+from recoup.model.failure import FailureKind
 from recoup.model.policy import Retry, seconds
 
 
@@ -72,8 +73,21 @@ def test_no_attempt_waits_longer_than_the_maximum(attempt, chance, multiplier):
         {"jitter": 1.1},
         {"initial": "soon"},
         {"max": timedelta(days=-1)},
+        {"kinds": {"logic": Retry()}},
+        {"kinds": {"nonsense": Retry()}},
     ],
 )
 def test_a_retry_that_cannot_be(wrong):
     with pytest.raises(PipelineError, match=r"Retry\("):
         Retry(**wrong)
+
+
+def test_budgets_of_a_kind():
+    retry = Retry(max_attempts=5, kinds={"throttled": Retry(max_attempts=20)})
+    assert [retry.attempts(FailureKind(kind)) for kind in ("network", "timeout", "lost", "throttled")] == [5, 3, 3, 20]
+    assert [retry.budget(FailureKind(kind)) for kind in ("network", "timeout", "throttled")] == [
+        None,
+        "timeout",
+        "throttled",
+    ]
+    assert Retry(max_attempts=1).attempts(FailureKind.LOST) == 1

@@ -1,0 +1,33 @@
+"""Whether a failed attempt is tried again, and when: by kind, policy, and what the other side asked for."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from recoup.model.failure import RETRYABLE, Failure, FailureKind
+from recoup.model.policy import Retry
+
+RETRY_AFTER = "retry_after_seconds"
+"""The evidence in which a server says how long to stay away."""
+
+
+def wait_before_retry(failure: Failure, retry: Retry, tries: int, chance: float) -> float | None:
+    """Seconds until the next attempt; None: there is none. `tries` are those that count together with this one."""
+    if failure.kind not in RETRYABLE or tries >= retry.attempts(failure.kind):
+        return None
+    asked = retry_after(failure.evidence)
+    if asked is not None:
+        return asked
+    if failure.kind is FailureKind.LOST and tries == 1:
+        return 0.0  # nothing is known against the step yet
+    return retry.of(failure.kind).delay(tries, chance)
+
+
+def retry_after(evidence: Mapping[str, Any]) -> float | None:
+    """What the other side asked for; None where it said nothing that can be obeyed."""
+    asked = evidence.get(RETRY_AFTER)
+    if isinstance(asked, bool) or not isinstance(asked, int | float):
+        return None
+    return float(asked) if 0 < asked < math.inf else None

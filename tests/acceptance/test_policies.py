@@ -1,0 +1,102 @@
+"""What recoup does by itself when attempts fail: how often it tries again, how long it waits, and when it stops."""
+
+import http.server
+import threading
+from contextlib import contextmanager
+
+
+@contextmanager
+def api(answer):
+    """A real server on a port of its own; `answer(path, number)` says status and headers of the number-th request."""
+    asked = []
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            asked.append(self.path)
+            status, headers = answer(self.path, len(asked))
+            self.send_response(status)
+            for name, value in headers.items():
+                self.send_header(name, value)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}", asked
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+KILLER = """
+games = rc.Pipeline(
+    "games", partitions=rc.Daily("2024-01-01", "2024-01-12"), retry=rc.Retry(max_attempts=9, initial="10ms", max="10ms")
+)
+
+
+@games.step
+def schedule(ctx):
+    with noted(ctx):
+        if ctx.partition == "2024-01-05":
+            os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_step_that_kills_its_worker_three_times_is_parked_and_its_neighbours_are_unharmed(project):
+    project.declare("games", KILLER, "max_parallel = 2")
+    answer = project.answer("run", "games")
+
+    assert (answer["exit_code"], answer["counts"]["succeeded"], answer["counts"]["failed"]) == (1, 11, 1)
+    began = [call.partition for call in project.calls()]
+    assert began.count("2024-01-05") == 3
+    assert len(began) == 14
+    [group] = answer["incomplete"]
+    assert (group["kind"], group["ranges"]) == ("lost", [["2024-01-05", "2024-01-05"]])
+
+
+GUARDED = """
+import urllib.error
+import urllib.request
+
+games = rc.Pipeline("games", partitions=rc.Daily("2020-01-01", "2022-12-31"))
+
+
+class UnauthenticatedError(Exception):
+    pass
+
+
+@games.step
+def schedule(ctx):
+    with noted(ctx):
+        try:
+            urllib.request.urlopen(os.environ["API"] + "/" + ctx.partition).close()
+        except urllib.error.HTTPError as error:
+            raise UnauthenticatedError("the token has expired: renew API_KEY") from error
+"""
+
+
+def test_refused_credentials_stop_a_thousand_partitions_at_once(project):
+    project.declare("games", GUARDED, "max_parallel = 2")
+    with api(lambda _path, number: (200 if number <= 4 else 401, {})) as (url, asked):
+        project.environ["API"] = url
+        result = project.recoup("run", "games")
+        requests = len(asked)
+        assert result.returncode == 1
+        assert "stopped at once" in result.stdout
+        assert "renew API_KEY" in result.stdout
+        assert "Renew the credentials" in result.stdout
+    # Those that were on their way when the first refusal came, and no more.
+    assert 5 <= requests <= 4 + 8
+    assert [state for (state,) in project.ledger("SELECT state FROM backfills")] == ["incomplete"]
+
+    # Once they are renewed, the same command does the rest.
+    with api(lambda _path, _number: (200, {})) as (url, asked):
+        project.environ["API"] = url
+        assert project.answer("run", "games")["state"] == "done"
+        assert len(asked) == 1096 - 4
