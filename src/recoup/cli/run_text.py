@@ -88,7 +88,7 @@ def _of_one_partition(report: RunReport, view: View) -> Iterator[str]:
     yield from ("", key)
     yield from view.columns(([step, Cell(words[step], _OUTCOMES.get(words[step], "bad"))] for step in steps), "  ")
     if bad := sum(words[step] != "published" for step in steps):
-        yield view.paint("warn", f"  {key} is not complete: {bad} of {len(steps)} steps failed or were not tried")
+        yield view.paint("warn", f"  {key} is not complete: {bad} of {len(steps)} steps are not published")
 
 
 def _failure_lines(group: FailureGroup, view: View) -> Iterator[str]:
