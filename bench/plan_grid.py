@@ -31,8 +31,6 @@ def week(ctx, clean=rc.trailing(clean, days=7, complete=0.5)): ...
 
 
 def make(folder: Path, members: int = 274, days: int = 3650) -> None:
-    from recoup.app.outside import Outside
-    from recoup.app.prepare import prepare
     from recoup.app.settings import load_settings
     from recoup.app.workspace import Workspace
     from recoup.ledger.registry import as_chunks
@@ -44,8 +42,8 @@ def make(folder: Path, members: int = 274, days: int = 3650) -> None:
     (folder / "big.py").write_text(PIPELINE.format(members=members, last=last), encoding="utf-8")
     os.chdir(folder)
     workspace = Workspace(load_settings())
-    with workspace.ledger() as ledger:
-        prepared = prepare(ledger, workspace.pipeline("big")[0], Outside(folder, no_database), workspace.clock.now())
+    with workspace.ledger_for("big") as ledger:
+        prepared = workspace.prepared(ledger, "big")
         cells = prepared.graph.anchor.universe(workspace.clock.now())
         assert len(cells) == members * days
         failed = PartitionSet.of(o for o in cells if o % 100 == 7)
@@ -57,10 +55,6 @@ def make(folder: Path, members: int = 274, days: int = 3650) -> None:
                     "failed:network": failed, f"code:{code}": cells - failed,
                 }.items():  # fmt: skip
                     tx.set_plane(node, plane, as_chunks(ordinals))
-
-
-def no_database(name: str) -> None:
-    raise LookupError(name)
 
 
 def plan(folder: Path) -> None:

@@ -33,7 +33,6 @@ for i in range({STEPS}):
 
 
 def make(folder: Path) -> None:
-    from recoup.app.prepare import prepare
     from recoup.app.settings import load_settings
     from recoup.app.workspace import Workspace
     from recoup.ledger.registry import as_chunks
@@ -44,8 +43,8 @@ def make(folder: Path) -> None:
     (folder / "big.py").write_text(PIPELINE, encoding="utf-8")
     os.chdir(folder)
     workspace = Workspace(load_settings())
-    with workspace.ledger() as ledger:
-        prepared = prepare(ledger, workspace.pipeline("big")[0], folder, workspace.clock.now())
+    with workspace.ledger_for("big") as ledger:
+        prepared = workspace.prepared(ledger, "big")
         window = list(prepared.graph.anchor.universe(workspace.clock.now()))
         assert len(window) == DAYS
         token = 0

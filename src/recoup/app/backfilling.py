@@ -83,7 +83,7 @@ class RunOptions:
 def plan(workspace: Workspace, request: Request, pipeline: str | Pipeline) -> Planned:
     """Decide, and do nothing."""
     with workspace.ledger_for(pipeline) as ledger:
-        return _planned(with_coming(ledger, workspace.prepared(ledger, pipeline)), request)
+        return _planned(with_coming(ledger, workspace.prepared(ledger, pipeline, request)), request)
 
 
 def run(
@@ -101,9 +101,10 @@ def run(
         store = workspace.own_store(ledger)
         lease = ControllerLease(ledger, workspace.who, workspace.settings.lease_seconds)
         try:
-            prepared = workspace.prepared(ledger, loaded)
+            wanted = None if options.plan_file else request
+            prepared = workspace.prepared(ledger, loaded, wanted)
             if any(reconcile(ledger, lease, store, prepared.graph, prepared.node_ids)):
-                prepared = workspace.prepared(ledger, loaded)
+                prepared = workspace.prepared(ledger, loaded, wanted)
             prepared = with_coming(ledger, prepared)
             there = rewrite_lost_manifests(ledger, lease.controller, store, prepared.graph, prepared.node_ids)
             planned = _saved(prepared, options.plan_file) if options.plan_file else _planned(prepared, request)

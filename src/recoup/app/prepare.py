@@ -25,6 +25,8 @@ from recoup.model.partition import EMPTY, PartitionSet
 from recoup.model.partitioning import Partitioning
 from recoup.model.pipeline import Pipeline
 from recoup.plan.plan import Group, Plan, Verb
+from recoup.plan.reach import sources_within
+from recoup.plan.request import Request
 from recoup.plan.snapshot import NodeState, Snapshot
 
 
@@ -63,15 +65,17 @@ class Planned:
         return node.name, verb, len(group.ordinals), where, group.reason
 
 
-def prepare(ledger: Ledger, pipeline: Pipeline, outside: Outside, now: datetime) -> Prepared:
-    """Ask calendars and sources, record what they say, and read the planes; unchanged facts are not written again."""
+def prepare(
+    ledger: Ledger, pipeline: Pipeline, outside: Outside, now: datetime, request: Request | None = None
+) -> Prepared:
+    """Ask calendars and sources, record what they say, and read the planes; unchanged facts are not written again.
+
+    Sources are asked about what the request may read; without one about all.
+    """
     graph = _bound(ledger, Graph.of(pipeline).with_partitions(listed))
     calendars = _calendars(graph, now, outside)
-    sources = {
-        node.index: presence(node, calendars[node.index], outside)
-        for node in graph.nodes
-        if node.kind is NodeKind.SOURCE
-    }
+    asked = _asked(request, graph, calendars, now)
+    sources = {index: presence(graph.nodes[index], wanted, outside) for index, wanted in asked.items()}
     with ledger.transaction() as tx:
         node_ids = [register(tx, ledger, pipeline.name, node) for node in graph.nodes]
         for node, mask in zip(graph.nodes, calendars, strict=True):
@@ -79,7 +83,7 @@ def prepare(ledger: Ledger, pipeline: Pipeline, outside: Outside, now: datetime)
                 record_expected(tx, pipeline.name, node_ids[node.index], mask, _spans_over(graph, node_ids, node))
         for index, seen in sources.items():
             readers = _readers(graph, node_ids, index, seen)
-            record_presence(tx, node_ids[index], calendars[index], seen.present, seen.versions, readers)
+            record_presence(tx, node_ids[index], asked[index], seen.present, seen.versions, readers)
     versions = [code_version(node) for node in graph.nodes]
     reader = LedgerReader(ledger.path, ledger.db)
     planes, durations = reader.planes(node_ids), reader.durations()
@@ -94,6 +98,14 @@ def prepare(ledger: Ledger, pipeline: Pipeline, outside: Outside, now: datetime)
         for node, node_id in zip(graph.nodes, node_ids, strict=True)
     )
     return Prepared(pipeline, graph, node_ids, versions, Snapshot(states, now))
+
+
+def _asked(
+    request: Request | None, graph: Graph, calendars: Sequence[PartitionSet], now: datetime
+) -> Mapping[int, PartitionSet]:
+    if request is not None:
+        return sources_within(request, graph, calendars, now)
+    return {node.index: calendars[node.index] for node in graph.nodes if node.kind is NodeKind.SOURCE}
 
 
 def _calendars(graph: Graph, now: datetime, outside: Outside) -> list[PartitionSet]:

@@ -24,6 +24,7 @@ from recoup.ledger.reader import LedgerReader
 from recoup.ledger.writer import Ledger
 from recoup.model.errors import LakeOwnedError, PipelineError
 from recoup.model.pipeline import Pipeline
+from recoup.plan.request import Request
 from recoup.ports import Clock, ObjectStore
 
 
@@ -101,10 +102,10 @@ class Workspace:
             raise
         return store
 
-    def prepared(self, ledger: Ledger, name: str | Pipeline) -> Prepared:
-        """A pipeline, ready to plan."""
+    def prepared(self, ledger: Ledger, name: str | Pipeline, request: Request | None = None) -> Prepared:
+        """A pipeline, ready to plan what is requested, or anything."""
         with self.outside() as outside:
-            return prepare(ledger, self.pipeline(name)[0], outside, self.clock.now())
+            return prepare(ledger, self.pipeline(name)[0], outside, self.clock.now(), request)
 
     def outside(self) -> Outside:
         """Whom calendars and sources ask."""

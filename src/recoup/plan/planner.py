@@ -5,13 +5,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import assert_never
 
 from recoup.model.errors import UsageError
 from recoup.model.graph import Graph, Node, NodeKind
 from recoup.model.partition import EMPTY, PartitionSet
-from recoup.model.relation import Edge, Enclosing, Every, Newest, Same, Span, Within, parents
-from recoup.model.touching import touching
+from recoup.model.relation import Edge, Newest, Same, parents
+from recoup.plan.edges import read_by, readers_of
 from recoup.plan.plan import Group, Plan, Verb
 from recoup.plan.request import Only, Request
 from recoup.plan.scope import Scope
@@ -128,8 +127,10 @@ class _Planning:
             yield "stale(code)", state.published - state.same_code
             yield "stale(input)", state.stale
             for edge in node.edges:
-                touched = self._readers_of(edge, node, self.graph.nodes[edge.parent])
-                yield f"stale(input): {self.graph.nodes[edge.parent].name} runs again", touched & state.published
+                parent = self.graph.nodes[edge.parent]
+                again = self.running[parent.index]
+                touched = readers_of(edge, node, parent, again, state.published, self.snapshot.now)
+                yield f"stale(input): {parent.name} runs again", touched & state.published
 
     def _delivery_reasons(self, node: Node, state: NodeState) -> Iterator[tuple[str, PartitionSet]]:
         """A table follows what is published, whatever was asked for."""
@@ -221,19 +222,8 @@ class _Planning:
     # --- along an edge
 
     def _read_by(self, edge: Edge, child: Node, parent: Node, ordinals: PartitionSet) -> PartitionSet:
-        """All parent partitions that these may read."""
-        match edge.relation:
-            case Same():
-                return ordinals
-            case Span(length, trailing):
-                return _smear(ordinals, length).shift(-length + (1 if trailing else 0))
-            case Within() | Enclosing():
-                return touching(ordinals, child.partitions, parent.partitions, self.snapshot.now) or EMPTY
-            case Every() | Newest():
-                state = self._state(parent)
-                return state.expected | state.published if ordinals else EMPTY
-            case _:
-                assert_never(edge.relation)
+        state = self._state(parent)
+        return read_by(edge, child, parent, ordinals, state.expected | state.published, self.snapshot.now)
 
     def _needed(self, edge: Edge, child: Node, parent: Node, ordinals: PartitionSet) -> PartitionSet:
         """What they read as far as it is expected; where any partition does, the newest if there is none."""
@@ -243,23 +233,6 @@ class _Planning:
             return read
         newest = max(read - state.published, key=parent.partitions.rank, default=None)
         return EMPTY if newest is None or state.published else PartitionSet.of([newest])
-
-    def _readers_of(self, edge: Edge, child: Node, parent: Node) -> PartitionSet:
-        """All child partitions that read what of the parent runs again."""
-        ordinals = self.running[parent.index]
-        match edge.relation:
-            case Same():
-                return ordinals
-            case Span(length, trailing):
-                return _smear(ordinals if trailing else ordinals.shift(1), length)
-            case Within() | Enclosing():
-                return touching(ordinals, parent.partitions, child.partitions, self.snapshot.now) or EMPTY
-            case Every():
-                return self._state(child).published if ordinals else EMPTY
-            case Newest():
-                return EMPTY  # each keeps what it has read, until that is published again with another digest
-            case _:
-                assert_never(edge.relation)
 
     def _state(self, node: Node) -> NodeState:
         return self.snapshot.states[node.index]
@@ -281,13 +254,3 @@ class _Blocks:
 
     def by_reason(self, wanted: PartitionSet) -> Iterator[tuple[str, PartitionSet]]:
         return ((reason, ordinals & wanted) for reason, ordinals in self.reasons.items())
-
-
-def _smear(ordinals: PartitionSet, length: int) -> PartitionSet:
-    """Each ordinal and the `length - 1` after it, by doubling."""
-    done, reach = ordinals, 1
-    while reach < length:
-        step = min(reach, length - reach)
-        done |= done.shift(step)
-        reach += step
-    return done
