@@ -48,6 +48,17 @@ class Part:
         """Whether there are columns for all of it."""
         return all(name.lower() in columns for name in self.sides)
 
+    def check_held(self, connection: Connection, columns: Mapping[str, str], place: str) -> None:
+        """Refuse a column that would hold two partitions as one: as a number, `07` is `7`."""
+        for name, value in self.sides.items():
+            kind = columns.get(name.lower(), "VARCHAR")
+            if kind.startswith(("VARCHAR", "DATE", "TIMESTAMP", "ENUM")):
+                continue
+            row = first_row(connection, f"SELECT CAST(TRY_CAST($part AS {kind}) AS VARCHAR)", {"part": value})
+            if row and row[0] != value:
+                message = f"{place}: its column {name} is {kind}, and would hold the partition {value} as {row[0]}"
+                raise RowsRefusedError(message, "change the column to VARCHAR, which holds all of it")
+
     def others(self, names: Iterable[str]) -> list[str]:
         """The names that are not its own."""
         own = {name.lower() for name in self.sides}

@@ -623,3 +623,11 @@ def shown(sink: DuckDBSink, deliver: Deliverer, partition: str) -> list[tuple[ob
     if sink.held("delays", partition) is None:
         return []
     return deliver.sql(f"SELECT count(*), min(run), max(run) FROM delays WHERE dt = '{partition}' HAVING count(*) > 0")
+
+
+def test_a_column_that_would_hold_two_partitions_as_one_is_refused(sink, deliver):
+    deliver(sink, {"v": [1], "store": [7]}, "7", "store")
+    with pytest.raises(RowsRefusedError, match="its column store is BIGINT, and would hold the partition 07 as 7"):
+        deliver(sink, {"v": [2]}, "07", "store")
+    sink.close()
+    assert deliver.sql("SELECT v, store FROM delays") == [(1, 7)]
