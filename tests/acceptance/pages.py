@@ -30,10 +30,11 @@ BLOCK = re.compile(
     r"|<!-- edit: (?P<edited>\S+): (?P<old>[^\n]+?) => (?P<new>[^\n]+?) -->\n",
     re.DOTALL,
 )
-# What differs from one run to the next: durations, moments, ids and their random ends, the token of an attempt.
+# What differs from one run to the next: durations, moments, ids and their random ends, the token of an
+# attempt, the name of a cause.
 CHANGING = re.compile(
     r"\b[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}\b|\d{4}-\d\d-\d\dT[\d:.]+Z|(?<=-)\d{8}-[0-9a-f]{4}\b"
-    r"|[\d.]+ (?:m?s|min)\b(?: ago)?|(?<=\.)\d+(?=\.log\b)"
+    r"|[\d.]+ (?:m?s|min)\b(?: ago)?|(?<=\.)\d+(?=\.log\b)|\b[0-9a-f]{12}(?=  (?:failed|blocked))"
 )
 EXIT_CODES = (0, 1, 3)
 GAP = "…"

@@ -135,7 +135,7 @@ def test_a_run_says_what_is_incomplete_why_and_what_to_do(shop):
     assert "orders  2024-01-05…2024-01-06 (2)  unknown: ValueError: no price on 2024-01-05" in text
     assert "Nothing tells what this is: read the log before you run it again." in text
     assert "trend   2024-01-06                 totals: 4 of 5 there, 5 needed; missing 2024-01-05" in text
-    assert result.stderr.splitlines()[-1] == "next: recoup runs shop --failed"
+    assert result.stderr.splitlines()[-1] == "next: recoup why shop"
     assert sum(line.startswith("failed orders") for line in result.stderr.splitlines()) == 1  # one cause is told once
 
 
@@ -448,6 +448,7 @@ def test_json_of_failures_is_what_its_page_says(shop):
     assert len(failures) == 1
     wrong = complaints(failures[0], "run: failure") + complaints(events[-1], "run: result")
     wrong += complaints(shop.answer("status", "shop"), EVERYWHERE, "status")
+    wrong += complaints(shop.answer("why", "shop"), EVERYWHERE, "why")
     shown = shop.answer("backfill", "show")
     one = {"backfills": [{name: shown.pop(name) for name in BACKFILL}]}
     wrong += complaints(one, "backfill ls") + complaints(shown, EVERYWHERE, "backfill show")

@@ -17,7 +17,7 @@ from recoup.app.known_calendars import KnownCalendars
 from recoup.app.standing import Accepted, FailureSample, Status, StepStatus
 from recoup.app.waived import waived_of
 from recoup.app.workspace import Workspace
-from recoup.engine.insight import Reason, StepInsight, Window, insight
+from recoup.engine.insight import Insight, Reason, StepInsight, Window, insight
 from recoup.ledger import planes as plane_names
 from recoup.ledger.facts import NodeId
 from recoup.ledger.reader import LedgerReader
@@ -43,33 +43,47 @@ def status(
     ask: bool = False,
 ) -> Status:
     """How it stands now; before the first run everything is missing. With `ask`, tables are asked what they hold."""
-    with _reader(workspace) as reader:
+    with readable(workspace) as reader:
         known = bound(workspace, reader, pipeline)
         window = Window(_asked(workspace, known.graph, start, end, partitions))
         live = at_work(workspace, reader)
-        planes = reader.planes(known.node_ids)
-        with workspace.outside() as outside:
-            calendars = KnownCalendars(workspace.clock.now(), outside)
-            wanted = [
-                calendars.of(node, planes.get(node_id, {}))
-                for node, node_id in zip(known.graph.nodes, known.node_ids, strict=True)
-            ]
-            facts = {
-                node_id: held(known.graph, node, planes.get(node_id, {}), outside, wanted[node.index], ask=ask)
-                for node, node_id in zip(known.graph.nodes, known.node_ids, strict=True)
-            }
-        snapshot = _snapshot(reader, known, live, {**planes, **facts}, wanted, calendars.now)
-        reasons = _reasons(reader, known)
-        found = insight(known.graph, snapshot, window=window, steps=steps, reasons=reasons)
+        found, unread = look(workspace, reader, known, live, window, steps, ask=ask)
         rows = reader.backfills("WHERE pipeline = ? AND state IN ('running', 'paused')", (known.pipeline.name,))
         active = [row for row in as_they_stand(rows, live) if row.state in ACTIVE]
         tail = _tail(reader)
         steps_told = tuple(_with_history(reader, known, step, tail) for step in found.steps)
-        return Status(found, steps_told, tuple(active), tuple(calendars.unread))
+        return Status(found, steps_told, tuple(active), unread)
+
+
+def look(
+    workspace: Workspace,
+    reader: LedgerReader,
+    known: Bound,
+    live: frozenset[int],
+    window: Window | None = None,
+    steps: Sequence[str] = (),
+    *,
+    ask: bool = False,
+) -> tuple[Insight, tuple[str, ...]]:
+    """How its steps stand, and which calendars were out of reach."""
+    planes = reader.planes(known.node_ids)
+    with workspace.outside() as outside:
+        calendars = KnownCalendars(workspace.clock.now(), outside)
+        wanted = [
+            calendars.of(node, planes.get(node_id, {}))
+            for node, node_id in zip(known.graph.nodes, known.node_ids, strict=True)
+        ]
+        facts = {
+            node_id: held(known.graph, node, planes.get(node_id, {}), outside, wanted[node.index], ask=ask)
+            for node, node_id in zip(known.graph.nodes, known.node_ids, strict=True)
+        }
+    snapshot = _snapshot(reader, known, live, {**planes, **facts}, wanted, calendars.now)
+    found = insight(known.graph, snapshot, window=window, steps=steps, reasons=_reasons(reader, known))
+    return found, tuple(calendars.unread)
 
 
 @contextmanager
-def _reader(workspace: Workspace) -> Iterator[LedgerReader]:
+def readable(workspace: Workspace) -> Iterator[LedgerReader]:
     """The ledger as it is at one moment; where there is none yet, an empty one."""
     path = workspace.settings.ledger
     with LedgerReader(path, None if path.exists() else _empty()) as reader:
@@ -155,11 +169,14 @@ def _reasons(reader: LedgerReader, known: Bound) -> dict[int, list[Reason]]:
     """Why partitions were not tried, by the node's index."""
     index = {node_id: place for place, node_id in enumerate(known.node_ids)}
     gathered: dict[tuple[int, str], list[int]] = {}
+    at: dict[tuple[int, str], float] = {}
     for row in reader.blocks(known.node_ids):
-        gathered.setdefault((index[row.node], row.reason), []).append(row.ordinal)
+        key = (index[row.node], row.reason)
+        gathered.setdefault(key, []).append(row.ordinal)
+        at[key] = max(at.get(key, row.at), row.at)
     reasons: dict[int, list[Reason]] = {}
-    for (place, text), ordinals in gathered.items():
-        reasons.setdefault(place, []).append(Reason(text, PartitionSet.of(ordinals)))
+    for key, ordinals in gathered.items():
+        reasons.setdefault(key[0], []).append(Reason(key[1], PartitionSet.of(ordinals), at[key]))
     return reasons
 
 

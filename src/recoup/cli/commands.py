@@ -67,6 +67,12 @@ GROUPS: Final[tuple[tuple[str, tuple[Command, ...]], ...]] = (
                 "is it complete? what failed, what is blocked, and why?",
                 "[PIPELINE [PARTITION…]] [OPTIONS]",
             ),
+            Command(
+                "why",
+                "recoup.cli.why:why",
+                "what is wrong now, by cause, and what to do about it",
+                "[PIPELINE] [PARTITION | RUN | GROUP]",
+            ),
             Command("runs", "recoup.cli.runs:runs", "every attempt, newest first", "[PIPELINE [PARTITION]] [OPTIONS]"),
             Command("config", "recoup.cli.config:app", "show: every setting, and where it comes from"),
             Command(

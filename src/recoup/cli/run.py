@@ -93,7 +93,7 @@ def _next(report: RunReport, name: str) -> str:
     if report.state in ("interrupted", "cancelled"):
         return f"recoup backfill resume {report.backfill_id}"
     if report.counts.failed:
-        return f"recoup runs {name} --failed"
+        return f"recoup why {name}"
     if report.state == "incomplete":
         return f"recoup status {name} --only blocked"
     request = report.planned.plan.request

@@ -135,7 +135,7 @@ def _next(found: Status, name: str) -> str:
     if found.active:
         return f"recoup backfill show {found.active[0].backfill_id}"
     if any(step.any_failed for step in steps):
-        return f"recoup runs {name} --failed"
+        return f"recoup why {name}"
     if any(step.missing or step.blocked for step in steps):
         return f"recoup run {name}"
     if any(step.stale for step in steps):

@@ -22,6 +22,8 @@ class Reason:
 
     text: str
     partitions: PartitionSet
+    at: float = 0.0
+    """When that was found, the last time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,4 +206,4 @@ def _shares(state: NodeState, rest: PartitionSet) -> Iterator[tuple[str, Partiti
 def _within(reasons: Iterable[Reason], blocked: PartitionSet) -> Iterator[Reason]:
     for reason in reasons:
         if here := reason.partitions & blocked:
-            yield Reason(reason.text, here)
+            yield Reason(reason.text, here, reason.at)

@@ -73,6 +73,7 @@ CREATE TABLE attempts (
 ) STRICT;
 CREATE UNIQUE INDEX one_running ON attempts (node, ordinal) WHERE state = 'running';
 CREATE INDEX tries ON attempts (node, ordinal);
+CREATE INDEX causes ON attempts (json_extract(failure, '$.fingerprint')) WHERE failure IS NOT NULL;
 
 -- What an attempt read that its pipeline alone does not tell: the newest partition, or another pipeline's. A node's
 -- partition; -1 stands for all of them.
@@ -179,6 +180,7 @@ MIGRATIONS: Mapping[int, str] = {
     CREATE TABLE calendar_changes (
         node INTEGER NOT NULL, ordinal INTEGER NOT NULL, at REAL NOT NULL, PRIMARY KEY (node, ordinal)
     ) STRICT, WITHOUT ROWID;
+    CREATE INDEX causes ON attempts (json_extract(failure, '$.fingerprint')) WHERE failure IS NOT NULL;
     """,
 }
 """The step from each older version to the next one."""

@@ -12,6 +12,7 @@ from recoup.testing.clock import FakeClock
 
 NEWER = (
     "CREATE UNIQUE INDEX member_ids",
+    "CREATE INDEX causes",
     *(f"CREATE TABLE {table} (" for table in ("durations", "controls", "starts", "shares")),
     *(f"CREATE TABLE {table} (" for table in ("waivers", "reads", "calendar_changes")),
 )

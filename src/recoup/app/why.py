@@ -1,0 +1,244 @@
+"""The verb why: what is wrong now, by cause, with what each cause has stopped, and what ended it the last time."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from recoup.app.backfills import at_work
+from recoup.app.bound import Bound, bound
+from recoup.app.loading import all_pipelines
+from recoup.app.status import look, readable
+from recoup.app.workspace import Workspace
+from recoup.engine.causes import Cause, Current, causes
+from recoup.engine.insight import Insight, StepInsight, Window
+from recoup.ledger.facts import NodeId
+from recoup.ledger.reader import LedgerReader
+from recoup.model.errors import RecoupError, UsageError
+from recoup.model.failure import Failure, FailureKind
+from recoup.model.graph import Graph
+from recoup.model.keys import quoted
+from recoup.model.partition import EMPTY, PartitionSet
+
+_RUN = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_GROUP = re.compile(r"[0-9a-f]{6,64}")
+_LAST = """
+SELECT a.ordinal, a.failure, a.ended_at, r.run_id, a.log, a.number
+FROM json_each(?) one JOIN attempts a ON a.token = (
+    SELECT max(token) FROM attempts
+    WHERE node = ? AND ordinal = one.value AND failure IS NOT NULL AND state IN ('failed', 'lost'))
+JOIN runs r USING (run)
+"""
+_SINCE = """
+SELECT min(a.ended_at) FROM json_each(?) one JOIN attempts a ON a.node = ? AND a.ordinal = one.value
+WHERE json_extract(a.failure, '$.fingerprint') = ? AND a.token > coalesce(
+    (SELECT max(token) FROM attempts WHERE node = a.node AND ordinal = a.ordinal AND state = 'succeeded'), 0)
+"""
+_FIXED = """
+SELECT f.node, r.partition, f.ended_at, s.ended_at, s.number, f.run = s.run, f.code_version = s.code_version, s.decision
+FROM attempts f JOIN attempts s ON s.token = (
+    SELECT min(token) FROM attempts
+    WHERE node = f.node AND ordinal = f.ordinal AND token > f.token AND state = 'succeeded')
+JOIN runs r ON r.run = f.run
+WHERE f.failure IS NOT NULL AND json_extract(f.failure, '$.fingerprint') = ?
+ORDER BY f.token DESC LIMIT 1
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class SeenBefore:
+    """The last time that this cause came to an end."""
+
+    step: str
+    partition: str
+    at: float
+    fixed_at: float
+    fixed_by: str
+
+
+@dataclass(frozen=True, slots=True)
+class Wrong:
+    """One cause of one pipeline; `expected` by node says over which gaps a range may run."""
+
+    pipeline: str
+    cause: Cause
+    graph: Graph
+    expected: Mapping[int, PartitionSet]
+    seen: SeenBefore | None
+
+
+@dataclass(frozen=True, slots=True)
+class Why:
+    """What is wrong, newest first; `failed` and `blocked` count (step, partition) of all that was looked at."""
+
+    wrong: tuple[Wrong, ...]
+    pipelines: tuple[str, ...]
+    missing: int
+    errors: Mapping[str, RecoupError]
+
+    @property
+    def failed(self) -> int:
+        """How many failed."""
+        kinds = ((wrong.cause.newest.failure.kind, wrong.cause.count) for wrong in self.wrong)
+        return sum(count for kind, count in kinds if kind is not FailureKind.BLOCKED)
+
+
+def why(workspace: Workspace, words: Sequence[str]) -> Why:
+    """What is wrong now with a pipeline, a partition, a run or a group; without words, with everything."""
+    with readable(workspace) as reader:
+        asked = _Asked.of(workspace, reader, words)
+        found: list[_Looked] = []
+        errors: dict[str, RecoupError] = {}
+        for name in asked.pipelines:
+            try:
+                found.append(_look(workspace, reader, name, asked))
+            except RecoupError as error:  # one that cannot be loaded hides no other
+                if len(asked.pipelines) == 1:
+                    raise
+                errors[name] = error
+        if asked.partition is not None and not found:
+            raise next(iter(errors.values()))
+        wrong = [one for looked in found for one in looked.wrong]
+        if asked.group is not None:
+            wrong = [one for one in wrong if one.cause.group.startswith(asked.group)]
+        wrong = [replace(one, seen=_seen(reader, one)) for one in wrong]
+        wrong.sort(key=lambda one: -one.cause.newest.at)
+        names = tuple(looked.pipeline for looked in found)
+        return Why(tuple(wrong), names, sum(looked.missing for looked in found), errors)
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What the words mean."""
+
+    pipelines: tuple[str, ...]
+    partition: str | None = None
+    run_id: str | None = None
+    group: str | None = None
+
+    @classmethod
+    def of(cls, workspace: Workspace, reader: LedgerReader, words: Sequence[str]) -> _Asked:
+        rest = list(words)
+        named: tuple[str, ...] = ()
+        if rest and _is_pipeline(workspace, rest[0]):
+            named = (rest.pop(0),)
+        if len(rest) > 1:
+            message = f"{quoted(rest[1])} is one word too many"
+            raise UsageError(message, "name a pipeline and one partition, run or group")
+        if rest and _RUN.fullmatch(rest[0]):
+            return cls._of_run(workspace, reader, rest[0])
+        pipelines = named or tuple(all_pipelines(workspace.settings))
+        if not rest:
+            return cls(pipelines)
+        if _GROUP.fullmatch(rest[0]) and _is_known(reader, rest[0]):
+            return cls(pipelines, group=rest[0])
+        return cls(pipelines, partition=rest[0])
+
+    @classmethod
+    def _of_run(cls, workspace: Workspace, reader: LedgerReader, run_id: str) -> _Asked:
+        rows = reader.query("SELECT pipeline, partition FROM runs WHERE run_id = ?", (run_id,))
+        if not rows:
+            raise UsageError(
+                f"there is no run {run_id}", "`recoup runs` shows the newest attempts, and --json their runs"
+            )
+        pipeline, partition = rows[0]
+        names = [n for n in workspace.settings.pipelines if n == pipeline] or list(workspace.settings.pipelines)
+        return cls(tuple(names), partition=partition, run_id=run_id)
+
+
+@dataclass(frozen=True, slots=True)
+class _Looked:
+    pipeline: str
+    wrong: list[Wrong]
+    missing: int
+
+
+def _is_pipeline(workspace: Workspace, word: str) -> bool:
+    return word in workspace.settings.pipelines or ":" in word or word.endswith(".py")
+
+
+def _is_known(reader: LedgerReader, group: str) -> bool:
+    """Whether any failure has a fingerprint that begins so; blocks are named by their words, and have no row of it."""
+    sql = (
+        "SELECT 1 FROM attempts WHERE failure IS NOT NULL AND json_extract(failure, '$.fingerprint') >= ?"
+        " AND json_extract(failure, '$.fingerprint') < ? LIMIT 1"
+    )
+    return bool(reader.query(sql, (group, group + "g")))
+
+
+def _look(workspace: Workspace, reader: LedgerReader, name: str, asked: _Asked) -> _Looked:
+    known = bound(workspace, reader, name)
+    found, _ = look(workspace, reader, known, at_work(workspace, reader))
+    window = _window(workspace, known, asked.partition)
+    now = workspace.clock.now()
+    chosen = {step.node.index: window.of(step.node, known.graph.anchor, now) for step in found.steps}
+    current = [c for step in found.steps for c in _failures(reader, known, step)]
+    if asked.run_id is not None:
+        current = [c for c in current if c.run_id == asked.run_id]
+    together = causes(found, known.graph, current)
+    own = [cause for cause in together if _concerns(cause, chosen, blocks_too=asked.run_id is None)]
+    for cause in own:
+        _date(reader, known, cause)
+    expected = {step.node.index: step.expected for step in found.steps}
+    wrong = [Wrong(name, cause, known.graph, expected, None) for cause in own]
+    return _Looked(name, wrong, _missing(found, chosen))
+
+
+def _window(workspace: Workspace, known: Bound, partition: str | None) -> Window:
+    if partition is None:
+        return Window()
+    return Window(known.graph.anchor.window(partition, partition, workspace.clock.now()))
+
+
+def _concerns(cause: Cause, chosen: Mapping[int, PartitionSet | None], *, blocks_too: bool) -> bool:
+    """Whether it has to do with what was asked for: it failed there, or blocks something there."""
+    if cause.newest.failure.kind is FailureKind.BLOCKED and not blocks_too:
+        return False
+    places = [*cause.where.items(), *cause.blocks.items()]
+    return any((own := chosen.get(node)) is None or bool(ordinals & own) for node, ordinals in places)
+
+
+def _missing(found: Insight, chosen: Mapping[int, PartitionSet | None]) -> int:
+    own = ((step.missing, chosen[step.node.index]) for step in found.steps)
+    return sum(len(missing if window is None else missing & window) for missing, window in own)
+
+
+def _failures(reader: LedgerReader, known: Bound, step: StepInsight) -> Iterator[Current]:
+    """How the partitions of a step that are failed now have failed."""
+    node, node_id = step.node.index, known.node_ids[step.node.index]
+    failed = step.any_failed
+    told = EMPTY
+    for ordinal, text, at, run_id, log, number in reader.query(_LAST, (json.dumps(list(failed)), node_id)):
+        told |= PartitionSet.of([ordinal])
+        yield Current(node, ordinal, Failure.from_json(json.loads(text)), at, run_id, log, number)
+    for kind, ordinals in step.failed.items():  # a ledger that was rebuilt may know no more than that
+        failure = Failure(FailureKind(kind), "the ledger keeps no message of it")
+        yield from (Current(node, ordinal, failure, 0.0, "") for ordinal in ordinals - told)
+
+
+def _date(reader: LedgerReader, known: Bound, cause: Cause) -> None:
+    """Since when it is so: the first attempt that failed alike after the last that succeeded."""
+    if not cause.newest.failure.fingerprint:
+        return
+    for node, ordinals in cause.where.items():
+        values = (json.dumps(list(ordinals)), known.node_ids[node], cause.newest.failure.fingerprint)
+        if (first := reader.query(_SINCE, values)[0][0]) is not None:
+            cause.since = min(cause.since, first)
+
+
+def _seen(reader: LedgerReader, wrong: Wrong) -> SeenBefore | None:
+    """The newest failure of this cause after which its partition succeeded."""
+    rows = reader.query(_FIXED, (wrong.cause.newest.failure.fingerprint,)) if wrong.cause.newest.run_id else []
+    if not rows:
+        return None
+    node, partition, at, fixed_at, number, same_run, same_code, decision = rows[0]
+    names: dict[NodeId, str] = {row.node: row.name for row in reader.nodes().values()}
+    if decision == "adopted":
+        how = "what was there already was adopted"
+    elif not same_code:
+        how = "the step's code was changed"
+    else:
+        how = f"it passed by itself, at try {number}" if same_run else "it was run again"
+    return SeenBefore(names[node], partition, at, fixed_at, how)
