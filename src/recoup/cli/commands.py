@@ -49,6 +49,12 @@ GROUPS: Final[tuple[tuple[str, tuple[Command, ...]], ...]] = (
                 "PIPELINE [PARTITION…] [OPTIONS], or run --plan PATH",
             ),
             Command(
+                "retry",
+                "recoup.cli.retry:retry",
+                "try failed steps of some partitions again, in the same run",
+                "PIPELINE PARTITION… [OPTIONS]",
+            ),
+            Command(
                 "waive",
                 "recoup.cli.waive:waive",
                 "accept a gap for good, or take that back",

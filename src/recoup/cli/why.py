@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final
 
 from cyclopts import Parameter
 
+from recoup.app.retry import FAILS_AGAIN
 from recoup.app.standing import iso
 from recoup.app.why import SeenBefore, Why, Wrong
 from recoup.app.why import why as ask
@@ -18,8 +19,11 @@ from recoup.cli.run_text import from_here
 from recoup.cli.tally import where_json
 from recoup.cli.text import Row, View, ago, clean, counted, duration, name_cell, number, ranges
 from recoup.model.failure import FailureKind
+from recoup.model.graph import NodeKind
 from recoup.model.partition import PartitionSet
 
+NAMED: Final = 3
+"""So many partitions are named in the next command; of more, the pipeline as a whole is run."""
 _USUAL = Common()
 _SAID_ELSEWHERE: Final = ("types", "remedy", "trace", "chain")
 
@@ -157,4 +161,11 @@ def _next(found: Why) -> str:
         name = found.pipelines[0] if len(found.pipelines) == 1 else ""
         return f"recoup run {name}" if found.missing and name else f"recoup status {name}".rstrip()
     first = found.wrong[0]
-    return f"recoup run {shlex.quote(first.pipeline)}"
+    failure, where = first.cause.newest.failure, first.cause.where
+    if failure.kind in {FailureKind.BLOCKED, *FAILS_AGAIN} or len(where) > 1 or first.cause.count > NAMED:
+        return shlex.join(["recoup", "run", first.pipeline])
+    [(node, ordinals)] = where.items()
+    made = first.graph.nodes[node]
+    of_step = first.graph.nodes[made.edges[0].parent] if made.kind is NodeKind.DELIVERY else made
+    keys = [made.partitions.name(ordinal) for ordinal in ordinals]
+    return shlex.join(["recoup", "retry", first.pipeline, *keys, "--step", of_step.name])

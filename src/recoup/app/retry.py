@@ -1,0 +1,174 @@
+"""The verb retry: the failed steps of these partitions once more, where that is safe; refused whole, or not at all.
+
+`retry_request(…) -> Request` checks and notes it in the history; `app.backfilling.run` carries the request out. What
+failed because of its code or its inputs would fail again, so one of them must have changed. Of a grant, a credential, a
+setting or a full disk recoup cannot see whether it was mended: there the person who types it says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from recoup.app.backfills import at_work
+from recoup.app.prepare import Prepared
+from recoup.app.workspace import Workspace
+from recoup.ledger.facts import NodeId
+from recoup.ledger.reader import LedgerReader
+from recoup.model.errors import RefusedError, UsageError
+from recoup.model.failure import ADVICE, FailureKind
+from recoup.model.graph import Node, NodeKind
+from recoup.model.partition import EMPTY, PartitionSet
+from recoup.model.relation import parents
+from recoup.plan.request import Only, Request
+from recoup.plan.scope import Scope
+from recoup.plan.snapshot import NodeState
+
+FAILS_AGAIN: Final = frozenset(
+    {FailureKind.LOGIC, FailureKind.CONTRACT, FailureKind.QUALITY, FailureKind.CORRUPT, FailureKind.UNKNOWN}
+)
+"""Kinds that are only tried again when code or input has changed, or a person insists."""
+NEEDS_A_NEW_RUN: Final = frozenset({FailureKind.MEMORY})
+_LAST = """
+SELECT a.run, a.code_version, a.claimed_at FROM attempts a
+WHERE node = ? AND ordinal = ? AND failure IS NOT NULL AND state IN ('failed', 'lost') ORDER BY token DESC LIMIT 1
+"""
+_NEWER = """
+SELECT 1 FROM publications WHERE node = ? AND ordinal >= ? AND ordinal < ? AND state = 'current' AND published_at > ?
+UNION ALL
+SELECT 1 FROM observations WHERE node = ? AND ordinal >= ? AND ordinal < ? AND observed_at > ? LIMIT 1
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Insisted:
+    """That a person wants it all the same, and why."""
+
+    force: bool = False
+    reason: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.force and not (self.reason or "").strip():
+            raise UsageError("--force needs a reason", 'say why it may pass now: --reason "the vendor fixed the file"')
+
+
+def retry_request(
+    workspace: Workspace, pipeline: str, partitions: Sequence[str], steps: Sequence[str], insisted: Insisted
+) -> Request:
+    """What to run; RefusedError for what runs, is published, never failed, or would fail again."""
+    if not partitions:
+        remedy = f"name the partitions; `recoup run {pipeline}` tries everything that failed or is missing"
+        raise UsageError("no partition was named", remedy)
+    loaded, _ = workspace.pipeline(pipeline)
+    request = Request(loaded.name, partitions=tuple(partitions), only=(Only.FAILED,), steps=tuple(steps))
+    with workspace.ledger_for(pipeline) as ledger:
+        prepared = workspace.prepared(ledger, pipeline, request)
+        asked = _Asked(workspace, LedgerReader(ledger.path, ledger.db), prepared, request, pipeline)
+        asked.refuse_what_did_not_fail()
+        failed = list(asked.failed())
+        if not insisted.force:
+            asked.refuse_what_would_fail_again(failed)
+        with ledger.transaction() as tx:
+            tx.close_runs([one.run for one in failed if one.kind in NEEDS_A_NEW_RUN])
+            told = {"who": workspace.who, "partitions": list(partitions), "steps": list(steps)}
+            tx.event("retry", data={**told, "force": insisted.force, "reason": insisted.reason or ""})
+        return request
+
+
+@dataclass(frozen=True, slots=True)
+class _Failed:
+    """One failed partition of a step, by its last attempt."""
+
+    node: Node
+    ordinal: int
+    kind: FailureKind
+    run: int
+    code_version: str
+    claimed_at: float
+
+
+@dataclass(frozen=True)
+class _Asked:
+    workspace: Workspace
+    reader: LedgerReader
+    prepared: Prepared
+    request: Request
+    name: str
+    """The pipeline, as it was typed."""
+
+    def refuse_what_did_not_fail(self) -> None:
+        """Each partition for itself: one of three that is published is a slip of the hand."""
+        running = self._running()
+        for key in self.request.partitions:
+            own = self._of(key)
+            for node, ordinals in own:
+                if at := ordinals & running.get(self._id(node), EMPTY):
+                    message = f"{node.name} {node.partitions.name(at.first or 0)} is running"
+                    raise RefusedError(message, "wait for its end, `recoup backfill ls` shows whose it is")
+            if any(ordinals & self._state(node).any_failed for node, ordinals in own):
+                continue
+            if all(not ordinals - self._state(node).published for node, ordinals in own):
+                message = f"{key} is published: there is nothing to try again"
+                remedy = f"`recoup run {self.name} {key} --only stale` makes again what is out of date"
+                raise RefusedError(message, remedy)
+            message = f"nothing of {key} has failed: what is not there was not tried, or is blocked"
+            raise RefusedError(message, f"`recoup run {self.name} {key}` runs it")
+
+    def failed(self) -> Iterator[_Failed]:
+        """What would be tried again."""
+        for node, ordinals in self._of(*self.request.partitions):
+            for kind, own in self._state(node).failed.items():
+                for ordinal in own & ordinals:
+                    for run, code, claimed_at in self.reader.query(_LAST, (self._id(node), ordinal)):
+                        yield _Failed(node, ordinal, FailureKind(kind), run, code, claimed_at)
+
+    def refuse_what_would_fail_again(self, failed: Sequence[_Failed]) -> None:
+        """Code and inputs are what they were when it failed."""
+        same = [one for one in failed if one.kind in FAILS_AGAIN and not self._has_changed(one)]
+        if not same:
+            return
+        first = same[0]
+        name = f"{first.node.name} {first.node.partitions.name(first.ordinal)}"
+        others = f" (and {len(same) - 1} more)" if len(same) > 1 else ""
+        message = f"{name}{others} failed ({first.kind}), and neither its code nor what it reads has changed since"
+        raise RefusedError(message, f"{ADVICE[first.kind]} Or insist: --force --reason TEXT")
+
+    def _has_changed(self, one: _Failed) -> bool:
+        if one.code_version != self.prepared.code_versions[one.node.index]:
+            return True
+        for edge in one.node.edges:
+            parent = self.prepared.graph.nodes[edge.parent]
+            span = parents(edge.relation, one.node.partitions, parent.partitions, one.ordinal)
+            of_it = (self._id(parent), span.start, span.stop, one.claimed_at)
+            if span and self.reader.query(_NEWER, (*of_it, *of_it)):
+                return True
+        return False
+
+    def _of(self, *keys: str) -> list[tuple[Node, PartitionSet]]:
+        """What these mean of each step that was chosen, and of its tables."""
+        graph, snapshot = self.prepared.graph, self.prepared.snapshot
+        scope = Scope(replace(self.request, partitions=keys), graph, snapshot)
+        chosen = {graph.node(name).index for name in self.request.steps}
+        found = []
+        for node in graph.nodes:
+            of_step = node.edges[0].parent if node.kind is NodeKind.DELIVERY else node.index
+            if node.is_made and (not chosen or of_step in chosen):
+                found.append((node, scope.of(node)))
+        return found
+
+    def _running(self) -> dict[int, PartitionSet]:
+        """What a controller that lives is at."""
+        live = at_work(self.workspace, self.reader)
+        found: dict[int, PartitionSet] = {}
+        rows = self.reader.query("SELECT node, ordinal, controller FROM attempts WHERE state = 'running'")
+        for node, ordinal, controller in rows:
+            if controller in live:
+                found[node] = found.get(node, EMPTY) | PartitionSet.of([ordinal])
+        return found
+
+    def _id(self, node: Node) -> NodeId:
+        return self.prepared.node_ids[node.index]
+
+    def _state(self, node: Node) -> NodeState:
+        return self.prepared.snapshot.states[node.index]
