@@ -16,6 +16,7 @@ from recoup.model.pipeline import Dataset, Pipeline, Source, Step
 from recoup.model.policy import Retry
 from recoup.model.pool import Pool
 from recoup.model.reading import enclosing, every, lookback, newest, snapshot, trailing, within
+from recoup.model.rule import Rule
 from recoup.model.sinks.duckdb import DuckDB
 from recoup.model.sinks.postgres import Postgres
 from recoup.model.sql import Sql
@@ -43,6 +44,7 @@ __all__ = [
     "Postgres",
     "RecoupError",
     "Retry",
+    "Rule",
     "Source",
     "Sql",
     "Static",

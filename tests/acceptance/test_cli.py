@@ -510,23 +510,3 @@ def test_doctor_finds_what_a_run_would_stumble_over(shop):
 def test_doctor_leaves_nothing_behind_in_an_empty_folder(project):
     assert project.recoup("doctor").returncode == DONE
     assert list(project.folder.iterdir()) == []
-
-
-def test_an_older_backfill_is_resumed_and_not_the_newest_of_its_like(project):
-    project.declare(
-        "shop",
-        "shop = rc.Pipeline('shop', partitions=rc.Daily('2024-01-01', '2024-01-03'))\n\n\n"
-        "@shop.step\ndef a(ctx):\n    if ctx.partition in told('bad'):\n        raise ValueError('no')\n",
-    )
-    project.write("bad", "2024-01-02")
-    for _ in range(2):
-        project.recoup("run", "shop")
-    with sqlite3.connect(project.folder / ".recoup" / "ledger.db") as db:
-        db.execute("UPDATE backfills SET state = 'interrupted'")
-    db.close()
-    [(older,), (newer,)] = project.ledger("SELECT backfill_id FROM backfills ORDER BY backfill")
-
-    project.write("bad", "")
-    assert project.recoup("backfill", "resume", older).returncode == 0
-    states = dict(project.ledger("SELECT backfill_id, state FROM backfills"))
-    assert states == {older: "done", newer: "interrupted"}

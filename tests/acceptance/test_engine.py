@@ -207,7 +207,6 @@ SAYINGS = {
 
 
 @pytest.mark.runbook("B-13", "B-17", "B-30")
-@pytest.mark.xfail(reason="what a failure's words say is not read yet, and no pool pauses for a quota")
 def test_a_step_that_says_so_itself(project):
     project.declare(
         "phase3",

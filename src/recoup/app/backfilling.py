@@ -73,8 +73,6 @@ class RunOptions:
     plan_file: Path | None = None
     delay_seconds: float | None = None
     priority: int | None = None
-    resume_id: str | None = None
-    """Which backfill to go on with; None: the newest of the same request."""
 
     @property
     def controls(self) -> Controls:
@@ -258,7 +256,7 @@ class _Backfilling:
         request, who = self.planned.plan.request, self.workspace.who
         with self.ledger.transaction() as tx:
             self.lease.renew(tx)
-            if (self.options.resume or self.options.resume_id) and (old := self._unfinished(request)):
+            if self.options.resume and (old := self._unfinished(request)):
                 take_up(tx, old.backfill, self.lease.controller, who)
                 self._set_controls(tx, old.backfill, old.controls)
                 return old.backfill, old.backfill_id, old.created_at
@@ -284,8 +282,7 @@ class _Backfilling:
 
     def _unfinished(self, request: Request) -> BackfillRow | None:
         reader = LedgerReader(self.ledger.path, self.ledger.db)
-        which, value = ("backfill_id", self.options.resume_id) if self.options.resume_id else ("digest", request.digest)
-        found = reader.backfills(f"WHERE {which} = ? AND state IN ('interrupted', 'cancelled')", (value,))
+        found = reader.backfills("WHERE digest = ? AND state IN ('interrupted', 'cancelled')", (request.digest,))
         return found[0] if found else None
 
     def _blocked(self) -> list[Blocked]:

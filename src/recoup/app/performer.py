@@ -19,7 +19,8 @@ from recoup.model.redact import redactor
 def make(setup: Mapping[str, Any]) -> AttemptPerformer:
     """Called once in each worker; an import that fails is told to the controller in one sentence."""
     root = Path(setup["root"])
-    graph = Graph.of(load_pipeline(setup["pipeline"], root))
+    pipeline = load_pipeline(setup["pipeline"], root)
+    graph = Graph.of(pipeline)
     return AttemptPerformer(
         graph,
         open_store=lambda: from_description(setup["lake"]),
@@ -27,6 +28,7 @@ def make(setup: Mapping[str, Any]) -> AttemptPerformer:
         open_database=lambda name: open_database(_settings(setup), name),
         root=root,
         redact=redactor(os.environ),
+        rules=(*pipeline.rules, *_settings(setup).rules),
     )
 
 

@@ -15,6 +15,7 @@ from recoup.app.configuration.file import FILE_VARIABLE, find_file, read_file
 from recoup.app.configuration.layers import Entries
 from recoup.app.configuration.origin import Entry, Origin, Source
 from recoup.model.pool import Pool
+from recoup.model.rule import Rule
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,8 @@ class Settings:
     max_parallel: int = field(default_factory=lambda: os.cpu_count() or 1)
     lease_seconds: float = 60.0
     discover: Sequence[str] = ()
+    rules: Sequence[Rule] = ()
+    """A team's own, of which kind a failure is; those of a pipeline go before them."""
     origin: Mapping[str, Origin] = field(default_factory=dict)
     config: Path | None = None
     """The file that was read."""

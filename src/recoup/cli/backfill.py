@@ -123,7 +123,7 @@ def set_(
 def _run_here(workspace: Workspace, name: str, common: Common) -> int:
     row = backfills.show(workspace, name).row
     pipeline, request = backfills.pipeline_of(workspace, row), Request.from_json(row.request)
-    return carry_out(workspace, request, pipeline, RunOptions(resume_id=row.backfill_id), common, "backfill resume")
+    return carry_out(workspace, request, pipeline, RunOptions(resume=True), common, "backfill resume")
 
 
 def _chosen(workspace: Workspace, name: str | None, *, all_: bool, state: str | None = None) -> list[str]:

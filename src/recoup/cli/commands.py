@@ -80,6 +80,12 @@ GROUPS: Final[tuple[tuple[str, tuple[Command, ...]], ...]] = (
                 "[PIPELINE] [PARTITION | RUN | GROUP]",
             ),
             Command("runs", "recoup.cli.runs:runs", "every attempt, newest first", "[PIPELINE [PARTITION]] [OPTIONS]"),
+            Command(
+                "classify",
+                "recoup.cli.classify:classify",
+                "what kind of failure is it, and may it be tried again?",
+                "[--explain TEXT] < failures.jsonl",
+            ),
             Command("config", "recoup.cli.config:app", "show: every setting, and where it comes from"),
             Command(
                 "doctor", "recoup.cli.doctor:doctor", "check settings, ledger, lake, pipelines and sinks", "[PIPELINE…]"

@@ -6,12 +6,13 @@ Nothing here opens the ledger, and nothing is raised: a failure is part of the r
 from __future__ import annotations
 
 import inspect
+import os
 import re
 import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -29,9 +30,11 @@ from recoup.model.keys import sides_of
 from recoup.model.pipeline import Step
 from recoup.model.redact import Redact
 from recoup.model.relation import Same
+from recoup.model.rule import Rule
 from recoup.ports import Database, Delivery, ObjectStore, Sink
 from recoup.recovery.classify import classify
 
+_NOT_OURS = frozenset({"site-packages", "dist-packages", ".venv"})
 SinkOpener = Callable[[Mapping[str, Any]], Sink]
 
 
@@ -47,6 +50,7 @@ class AttemptPerformer:
         open_database: Callable[[str], Database],
         root: Path,
         redact: Redact,
+        rules: Sequence[Rule] = (),
     ) -> None:
         show_lines()
         self._graph = graph
@@ -54,6 +58,8 @@ class AttemptPerformer:
         self._open_sink = open_sink
         self._held = _Held(lambda: SourceLoader(root, open_database))
         self._redact = redact
+        self._root = root
+        self._rules = rules
         self._eager = {node.index: _eager_arguments(node.step) for node in graph.nodes if node.step}
 
     @cached_property
@@ -197,10 +203,23 @@ class AttemptPerformer:
         return next((error for error in found if error is not None), None)
 
     def _failure(self, error: BaseException, node: Node) -> Failure:
-        """Classified, with the innermost line of the step's own module as its place."""
+        """Classified, with the innermost line of the project's own code as its place."""
+        return classify(error, self._place(error, node), self._redact, self._rules)
+
+    def _place(self, error: BaseException, node: Node) -> str:
+        """`sales:17`; `prices.py:read:5` where that is in another module than the step."""
         own = inspect.getsourcefile(node.step.fn) if node.step else None
-        frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename == own]
-        return classify(error, f"{frames[-1].name}:{frames[-1].lineno}" if frames else "", self._redact)
+        frames = [
+            f for f in traceback.extract_tb(error.__traceback__) if f.filename == own or self._is_ours(f.filename)
+        ]
+        if not frames:
+            return ""
+        last = frames[-1]
+        line = f"{last.name}:{last.lineno}"
+        return line if last.filename == own else f"{Path(last.filename).name}:{line}"
+
+    def _is_ours(self, filename: str) -> bool:
+        return filename.startswith(f"{self._root}{os.sep}") and not _NOT_OURS.intersection(Path(filename).parts)
 
 
 def _may_be_an_input(error: BaseException, failure: Failure) -> bool:

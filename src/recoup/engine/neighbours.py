@@ -10,11 +10,12 @@ from recoup.engine.events import Start
 from recoup.ledger import planes
 from recoup.ledger.facts import NodeId
 from recoup.ledger.transaction import Transaction
-from recoup.model.failure import RETRYABLE, FailureKind
+from recoup.model.failure import FailureKind, RetryClass
 from recoup.model.graph import Graph
 
 _FAILED_ELSEWHERE = """
-SELECT json_extract(a.failure, '$.kind'), a.number, c.ended_at IS NULL AND b.state = 'running'
+SELECT json_extract(a.failure, '$.kind'), json_extract(a.failure, '$.retry_class'), a.number,
+       c.ended_at IS NULL AND b.state = 'running'
 FROM attempts a JOIN controllers c USING (controller) LEFT JOIN backfills b ON b.backfill = a.backfill
 WHERE a.token = (SELECT max(token) FROM attempts WHERE node = ? AND ordinal = ?)
   AND a.failure IS NOT NULL AND a.state <> 'cancelled' AND a.controller <> ?
@@ -73,9 +74,11 @@ class Neighbours:
         row = tx.execute(_FAILED_ELSEWHERE, (self.node_ids[node], ordinal, *2 * (self.controller,))).fetchone()
         if row is None:
             return None
-        kind, tries, goes_on = row
+        kind, retry_class, tries, goes_on = row
         step = self.graph.nodes[node].step
-        tried_again = kind in RETRYABLE and step is not None and tries < step.retry.attempts(FailureKind(kind))
+        tried_again = (
+            retry_class == RetryClass.SAME_RUN and step is not None and tries < step.retry.attempts(FailureKind(kind))
+        )
         return not (goes_on and tried_again)
 
     def _is_current(self, tx: Transaction, node: NodeId, ordinal: int) -> bool:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from recoup.model.failure import RETRYABLE, Failure, FailureKind
+from recoup.model.failure import Failure, FailureKind, RetryClass
 from recoup.model.policy import Retry
 
 RETRY_AFTER = "retry_after_seconds"
@@ -15,7 +15,7 @@ RETRY_AFTER = "retry_after_seconds"
 
 def wait_before_retry(failure: Failure, retry: Retry, tries: int, chance: float) -> float | None:
     """Seconds until the next attempt; None: there is none. `tries` are those that count together with this one."""
-    if failure.kind not in RETRYABLE or tries >= retry.attempts(failure.kind):
+    if failure.retry_class is not RetryClass.SAME_RUN or tries >= retry.attempts(failure.kind):
         return None
     asked = retry_after(failure.evidence)
     if asked is not None:

@@ -41,7 +41,6 @@ def connect(path: Path, *, write: bool) -> sqlite3.Connection:
         db = sqlite3.connect(
             uri, uri=True, timeout=LOCK_PATIENCE_SECONDS, isolation_level=None, check_same_thread=False
         )
-        _refuse_foreign(db, path, write=write)
         if write:
             db.execute("PRAGMA journal_mode = WAL")
             db.execute("PRAGMA synchronous = FULL")
@@ -65,24 +64,8 @@ def connect(path: Path, *, write: bool) -> sqlite3.Connection:
 def refuse_absent(path: Path) -> None:
     """UnreachableError where there is no ledger: whoever only looks, or undoes, makes none."""
     if not path.exists():
-        raise _absent(path)
-
-
-def _refuse_foreign(db: sqlite3.Connection, path: Path, *, write: bool) -> None:
-    """Whose database it is, before anything is written in it; one without tables is a ledger yet to be made."""
-    tables = {name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-    if tables and not tables >= {"meta", "attempts", "publications"}:
-        db.close()
-        message = f"{path} is a database of something else: it has the table {min(tables)!r}, and is no ledger"
-        raise LedgerSchemaError(message, "give the ledger a file of its own, in recoup.toml: ledger = …")
-    if not tables and not write:
-        db.close()
-        raise _absent(path)
-
-
-def _absent(path: Path) -> UnreachableError:
-    message = f"there is no ledger at {path}"
-    return UnreachableError(message, "run a pipeline first, or name the right recoup.toml with --config")
+        message = f"there is no ledger at {path}"
+        raise UnreachableError(message, "run a pipeline first, or name the right recoup.toml with --config")
 
 
 def explain(error: sqlite3.Error, path: Path) -> RecoupError:

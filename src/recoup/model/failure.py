@@ -45,6 +45,22 @@ RETRYABLE = frozenset(
 )
 """Kinds that may pass by themselves; every other kind waits for a person or for a fix."""
 
+
+class RetryClass(StrEnum):
+    """How it may be tried again."""
+
+    SAME_RUN = "A"
+    NEW_RUN = "B"
+    NOT_BLINDLY = "C"
+
+
+def retry_class_of(kind: FailureKind) -> RetryClass:
+    """What a kind allows by itself: out of memory needs a run with other resources, the rest a person or a fix."""
+    if kind in RETRYABLE:
+        return RetryClass.SAME_RUN
+    return RetryClass.NEW_RUN if kind is FailureKind.MEMORY else RetryClass.NOT_BLINDLY
+
+
 ADVICE: Mapping[FailureKind, str] = {
     FailureKind.NETWORK: "It may pass by itself; see that the endpoint answers, then run the same command again.",
     FailureKind.SERVICE: "The other side is up but failing; run the same command again when it has recovered.",
@@ -78,11 +94,23 @@ class Failure:
     exception: str = ""
     fingerprint: str = ""
     evidence: Mapping[str, Any] = field(default_factory=dict)
+    rule: str = ""
+    """What decided, as `errno ENOSPC`; a rule of the team's own by its name."""
+    confidence: float = 0.0
+    asked_class: str = ""
+    """Where the kind alone does not say whether it may be tried again: a key that is there twice, a team's own rule."""
+    own_advice: str = ""
+    """What the rule says instead of the kind."""
 
     @property
     def advice(self) -> str:
         """One sentence: what is safe to do."""
-        return ADVICE[self.kind]
+        return self.own_advice or ADVICE[self.kind]
+
+    @property
+    def retry_class(self) -> RetryClass:
+        """A, B or C."""
+        return RetryClass(self.asked_class) if self.asked_class else retry_class_of(self.kind)
 
     def to_json(self) -> dict[str, Any]:
         """The form in which ledger and manifest keep it."""
@@ -92,6 +120,10 @@ class Failure:
             "exception": self.exception,
             "fingerprint": self.fingerprint,
             "evidence": dict(self.evidence),
+            "rule": self.rule,
+            "confidence": self.confidence,
+            "retry_class": self.retry_class.value,
+            **({"own_advice": self.own_advice} if self.own_advice else {}),
         }
 
     @classmethod
@@ -103,4 +135,14 @@ class Failure:
             data.get("exception", ""),
             data.get("fingerprint", ""),
             data.get("evidence", {}),
+            data.get("rule", ""),
+            data.get("confidence", 0.0),
+            _asked(data),
+            data.get("own_advice", ""),
         )
+
+
+def _asked(data: Mapping[str, Any]) -> str:
+    """The class that was kept, where it is not the kind's own."""
+    kept = str(data.get("retry_class", ""))
+    return "" if kept in {"", retry_class_of(FailureKind(data["kind"]))} else kept

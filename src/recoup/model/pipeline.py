@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Generic, ParamSpec, Protocol, TypeVar, overload
@@ -16,6 +16,7 @@ from recoup.model.partitioning import Partitioning
 from recoup.model.policy import USUAL_LIMIT_SECONDS, Retry, seconds
 from recoup.model.pool import Pool
 from recoup.model.relation import Relation, Same
+from recoup.model.rule import Rule, checked
 from recoup.model.sql import Sql
 
 P = ParamSpec("P")
@@ -142,8 +143,12 @@ class Pipeline:
         pools: Mapping[str, Pool | int] | None = None,
         retry: Retry | None = None,
         timeout: str | float | timedelta | None = None,
+        rules: Sequence[Rule] = (),
     ) -> None:
-        """`retry` and `timeout` hold for all steps that say nothing else; without them: `Retry()`, and one hour."""
+        """`retry` and `timeout` hold for all steps that say nothing else; without them: `Retry()`, and one hour.
+
+        `rules` say of which kind a failure is, before the settings' own and before ours.
+        """
         check_name("pipeline", name)
         self.name = name
         self.partitions = partitions
@@ -152,6 +157,7 @@ class Pipeline:
             USUAL_LIMIT_SECONDS if timeout is None else seconds(timeout, f"pipeline {name!r}: timeout")
         )
         self.pools = {pool: _pool(name, pool, value) for pool, value in (pools or {}).items()}
+        self.rules = checked(rules)
         self._steps: dict[str, Step[..., Any]] = {}
         self._as_of: dict[str, Callable[[str], datetime]] = {}
 

@@ -17,7 +17,7 @@ from recoup.model.redact import redact
 
 RAISED = {
     "a panic of polars": (pl.exceptions.PanicException("index out of bounds"), FailureKind.UNKNOWN),
-    "the end of a task": (asyncio.CancelledError("by hand"), FailureKind.UNKNOWN),
+    "the end of a task": (asyncio.CancelledError("by hand"), FailureKind.CANCELLED),
     "Ctrl-C": (KeyboardInterrupt(), FailureKind.CANCELLED),
     "the end of the process": (SystemExit(3), FailureKind.UNKNOWN),
     "a bug": (KeyError("x"), FailureKind.LOGIC),

@@ -322,25 +322,3 @@ def test_of_two_mounts_at_one_point_the_later_one_is_seen():
 
 def test_without_mounts_nothing_is_refused():
     refuse_network_file_system(Path("/home/ann/ledger.db"), "")
-
-
-def test_a_database_of_something_else_is_left_alone(tmp_path):
-    path = tmp_path / "app.db"
-    with sqlite3.connect(path) as db:
-        db.execute("CREATE TABLE customers (name TEXT)")
-        db.execute("PRAGMA user_version = 7")
-    db.close()
-    before = path.read_bytes()
-    for write in (True, False):
-        with pytest.raises(LedgerSchemaError, match="it has the table 'customers', and is no ledger"):
-            connect(path, write=write)
-    assert path.read_bytes() == before
-
-
-def test_an_empty_file_is_a_ledger_yet_to_be_made(tmp_path):
-    path = tmp_path / "ledger.db"
-    path.touch()
-    with pytest.raises(UnreachableError, match="there is no ledger at"):
-        connect(path, write=False)
-    Ledger(path, FakeClock()).close()
-    connect(path, write=False).close()

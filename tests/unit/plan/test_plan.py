@@ -207,11 +207,6 @@ def test_a_file_that_is_no_plan(text):
         lambda data: data["groups"][0].update(ranges=[["2013-01-10"]]),
         lambda data: data["groups"][0].update(ranges=[["2013-01-10", "../x"]]),
         lambda data: data["groups"][0].update(ranges=5),
-        lambda data: data["groups"][0].update(ranges=[["2013-01-14", "2013-01-10"]]),
-        lambda data: data["groups"][0].update(reason=5),
-        lambda data: data.update(done="x"),
-        lambda data: data.update(estimated_seconds="x"),
-        lambda data: data.update(fingerprint=None),
         lambda data: data.update(plan_version=2),
     ],
 )

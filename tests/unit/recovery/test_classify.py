@@ -148,7 +148,7 @@ def test_a_step_that_calls_itself_for_ever():
     ("number", "kind"),
     [
         (errno.ENOSPC, Kind.DISK),
-        (errno.EDQUOT, Kind.DISK),
+        (errno.EDQUOT, Kind.QUOTA),
         (errno.EMFILE, Kind.DISK),
         (errno.ENOMEM, Kind.MEMORY),
         (errno.EACCES, Kind.PERMISSION),
@@ -158,7 +158,7 @@ def test_a_step_that_calls_itself_for_ever():
         (errno.EPIPE, Kind.NETWORK),
         (errno.ENETUNREACH, Kind.NETWORK),
         (errno.EADDRINUSE, Kind.CONFLICT),
-        (errno.EISDIR, Kind.UNKNOWN),
+        (errno.EISDIR, Kind.LOGIC),
         (errno.EIO, Kind.UNKNOWN),
     ],
 )

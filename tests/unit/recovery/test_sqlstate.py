@@ -42,9 +42,9 @@ def kind_of(url, *statements):
     ("statements", "kind"),
     [
         (["SELECT 1 / 0"], FailureKind.LOGIC),
-        (["SELECT 'x'::integer"], FailureKind.LOGIC),
-        (["INSERT INTO box VALUES (NULL)"], FailureKind.LOGIC),
-        (["INSERT INTO box VALUES (100)"], FailureKind.LOGIC),
+        (["SELECT 'x'::integer"], FailureKind.CONTRACT),
+        (["INSERT INTO box VALUES (NULL)"], FailureKind.CONTRACT),
+        (["INSERT INTO box VALUES (100)"], FailureKind.QUALITY),
         (["INSERT INTO box VALUES (1)"], FailureKind.CONFLICT),
         (["SELEC 1"], FailureKind.LOGIC),
         (["SELECT 1 FROM nix"], FailureKind.MISSING),
@@ -63,7 +63,7 @@ def test_postgresql(postgresql, statements, kind):
     ("statements", "kind"),
     [
         (["INSERT INTO box VALUES (1)"], FailureKind.CONFLICT),
-        (["INSERT INTO box VALUES (NULL)"], FailureKind.LOGIC),
+        (["INSERT INTO box VALUES (NULL)"], FailureKind.CONTRACT),
         (["SELEC 1"], FailureKind.LOGIC),
         (["SELECT 1 FROM nix"], FailureKind.MISSING),
         (["SELECT nix FROM box"], FailureKind.CONTRACT),

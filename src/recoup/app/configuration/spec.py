@@ -8,6 +8,7 @@ from pathlib import PurePath
 from typing import Any, Final
 
 from recoup.model.pool import Pool
+from recoup.model.rule import Rule, checked
 
 EXECUTORS: Final = ("processes", "threads", "inline")
 _NOUNS: Final[Mapping[type, str]] = {str: "text", int: "whole number", float: "number", list: "list", dict: "table"}
@@ -86,6 +87,10 @@ def _connection(value: object) -> str:
     return "" if isinstance(value, str) else "is no URL"
 
 
+def _rules(value: list[Any]) -> tuple[Rule, ...]:
+    return checked([Rule.of(one) for one in value])
+
+
 SETTINGS: Final[Mapping[str, Setting]] = {
     "lake": Setting((str,), _place),
     "ledger": Setting((str,), _place),
@@ -95,6 +100,7 @@ SETTINGS: Final[Mapping[str, Setting]] = {
     "discover": Setting((list,), _patterns, 'write discover = ["pipelines/*.py"]'),
     "pipelines": Setting((dict,), _pipeline, 'write the entries of [pipelines] as name = "file.py:variable"'),
     "pools": Setting((dict,), read=Pool.of),
+    "rules": Setting((list,), remedy="write each rule below [[rules]]", read=_rules),
     "connections": Setting(
         (dict,),
         _connection,

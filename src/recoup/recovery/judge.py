@@ -1,0 +1,191 @@
+"""From one cause to a verdict: codes before classes, classes before words, words before what is only an envelope."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Final
+
+from recoup.model.evidence import Cause
+from recoup.model.failure import RETRYABLE
+from recoup.model.failure import FailureKind as Kind
+from recoup.recovery import codes
+from recoup.recovery.phrases import Phrase, Phrasebook, readable, split
+from recoup.recovery.rules import types
+from recoup.recovery.rules.languages import TRANSLATED
+from recoup.recovery.rules.words import GENERAL, OVERRIDING
+from recoup.recovery.rules.words_of_data import DATA, KEYS
+from recoup.recovery.shapes import SHAPES
+from recoup.recovery.told import status_in
+from recoup.recovery.verdict import Basis, Verdict
+
+_OVERRIDING: Final = Phrasebook(OVERRIDING)
+_GENERAL: Final = Phrasebook((*GENERAL, *DATA, *TRANSLATED))
+_LASTING: Final = frozenset(phrase for _, phrases in (KEYS, TRANSLATED[3]) for phrase in split(phrases))
+_IN_TUPLE: Final = re.compile(r"^\((?:'\w+'|-?\d+), b?(['\"])(.*)\1\)$", re.DOTALL)
+_OF_COMMAND: Final = re.compile(
+    r"^Command .*? (?:returned non-zero exit status -?\d+|died with \S+ ?-?\d*>?|timed out after [\d.]+ seconds)\.?",
+    re.DOTALL,
+)
+# The text of a statement, and other words that are no message.
+_QUOTED_STATEMENT: Final = re.compile(
+    r"\n?\[SQL: .*|\(Background on this error.*|\nLINE \d+: .*|\n\s*Resolved plan until failure.*"
+    r"|\nFor further information.*|\n== SQL.*",
+    re.DOTALL,
+)
+# What beside a status of HTTP may still say more than it.
+_MORE_THAN_REFUSED: Final = frozenset({Kind.QUOTA, Kind.THROTTLED})
+_MORE_THAN_FAILING: Final = frozenset({Kind.THROTTLED, Kind.DISK, Kind.MEMORY})
+_UNSURE: Final = frozenset({Kind.NETWORK, Kind.SERVICE, Kind.TIMEOUT, Kind.LOST})
+_TOLD_BESIDE_CODE: Final = frozenset(
+    {Kind.QUOTA, Kind.THROTTLED, Kind.AUTH, Kind.CONFLICT, Kind.CONFIG, Kind.MEMORY, Kind.DISK}
+)
+
+
+@dataclass(frozen=True)
+class _Judged:
+    """A cause with what is read from it more than once."""
+
+    cause: Cause
+
+    @cached_property
+    def packages(self) -> tuple[tuple[str, str], ...]:
+        """Of the type and its bases: the package and the name."""
+        return tuple((name.partition(".")[0].lstrip("_"), name.rpartition(".")[2]) for name in self.cause.classes)
+
+    @cached_property
+    def package(self) -> str:
+        return self.packages[0][0] if self.packages else ""
+
+    @cached_property
+    def message(self) -> str:
+        own = _IN_TUPLE.sub(r"\2", _OF_COMMAND.sub("", self.cause.message.strip()))
+        return _QUOTED_STATEMENT.sub("", f"{own}\n{self.cause.output}" if self.cause.output else own)
+
+    @cached_property
+    def text(self) -> str:
+        return readable(self.message).strip()
+
+    @cached_property
+    def word(self) -> Phrase | None:
+        return _GENERAL.first_in(self.text)
+
+    @cached_property
+    def override(self) -> Phrase | None:
+        return _OVERRIDING.first_in(self.text)
+
+    @property
+    def is_plain(self) -> bool:
+        """A bug's own class, or a bad value, of Python itself."""
+        return self.package == "builtins" and self.packages[0][1] in types.PLAIN
+
+
+def judge(cause: Cause) -> Verdict | None:
+    """None when nothing in it tells."""
+    of = _Judged(cause)
+    for look in (_by_shape, _plain, _overriding, _by_code, _by_type, _by_status, _by_words, _by_family, _by_exit):
+        if verdict := look(of):
+            return verdict if verdict is not _SILENT else None
+    return None
+
+
+_SILENT: Final = Verdict(Kind.UNKNOWN, "", Basis.NOTHING)
+"""It was looked at, and what it says is not to be believed."""
+
+
+def _by_shape(of: _Judged) -> Verdict | None:
+    for shape in SHAPES:
+        if kind := shape(of.cause, of.text):
+            return Verdict(kind, f"shape: {shape.__name__.replace('_', ' ')}", Basis.TYPE)
+    return None
+
+
+def _plain(of: _Judged) -> Verdict | None:
+    if of.package == "pyo3_runtime":  # a panic of polars speaks of its own insides; a torn file looks so too
+        return _SILENT
+    if not of.is_plain:
+        return None
+    name = of.packages[0][1]
+    if name in {"ValueError", "AssertionError", "OverflowError"}:
+        phrase = of.override or of.word
+        if phrase and phrase.kind not in RETRYABLE:
+            return _worded(phrase)
+    if name in types.BUGS:
+        return Verdict(Kind.LOGIC, f"type {name}", Basis.BUG)
+    return _SILENT
+
+
+def _overriding(of: _Judged) -> Verdict | None:
+    phrase = of.override
+    return _worded(phrase) if phrase else None
+
+
+def _by_code(of: _Judged) -> Verdict | None:
+    verdict = codes.by_code(of.cause, of.package)
+    if verdict or not isinstance(of.cause.facts.get("code"), str):
+        if (
+            verdict
+            and verdict.rule in {"grpc UNAVAILABLE", "grpc Unavailable"}
+            and of.word
+            and of.word.kind is Kind.NETWORK
+        ):
+            return _worded(of.word)
+        return verdict
+    told = codes.untold_code(of.cause)
+    if told and of.word and of.word.kind in _TOLD_BESIDE_CODE:
+        return _worded(of.word)
+    return told
+
+
+def _by_type(of: _Judged) -> Verdict | None:
+    exit_code = of.cause.facts.get("exit_code")
+    if isinstance(exit_code, int) and codes.is_signal(exit_code) and (verdict := codes.by_exit_code(exit_code)):
+        return verdict
+    return _in_table(of, types.SPECIFIC, Basis.TYPE)
+
+
+def _by_status(of: _Judged) -> Verdict | None:
+    status = of.cause.facts.get("http_status") or status_in(of.message)
+    if not isinstance(status, int) or not (verdict := codes.by_status(status)):
+        return None
+    word = of.word
+    if word is None or status in {409, 412, 423, 429}:
+        return verdict
+    if status in {401, 403, 407}:
+        return _worded(word) if word.kind in _MORE_THAN_REFUSED else verdict
+    if status >= 500:  # noqa: PLR2004 - the other side's own fault
+        return _worded(word) if word.kind in _MORE_THAN_FAILING else verdict
+    if status in {400, 422}:
+        return verdict if word.kind in _UNSURE else _worded(word)
+    return verdict
+
+
+def _by_words(of: _Judged) -> Verdict | None:
+    return _worded(of.word) if of.word else None
+
+
+def _by_family(of: _Judged) -> Verdict | None:
+    if verdict := _in_table(of, types.FAMILY, Basis.FAMILY):
+        return verdict
+    bug = next((name for package, name in of.packages if package == "builtins" and name in types.BUGS), None)
+    return Verdict(Kind.LOGIC, f"type {bug}", Basis.BUG) if bug else None
+
+
+def _by_exit(of: _Judged) -> Verdict | None:
+    code = of.cause.facts.get("exit_code")
+    return codes.by_exit_code(code) if isinstance(code, int) else None
+
+
+def _in_table(of: _Judged, table: dict[tuple[str, str], Kind], basis: Basis) -> Verdict | None:
+    for package, name in of.packages:
+        if kind := table.get((package, name)):
+            lasting = kind is Kind.CONFLICT and ("Exist" in name or "Duplicate" in name)
+            return Verdict(
+                kind, f"type {name}" if package == "builtins" else f"type {package}.{name}", basis, lasting=lasting
+            )
+    return None
+
+
+def _worded(phrase: Phrase) -> Verdict:
+    return Verdict(phrase.kind, f"words: {phrase.text}", Basis.WORDS, lasting=phrase.text in _LASTING)

@@ -1,0 +1,105 @@
+"""Phrases, compiled: a quick look for their longest part first, a regular expression only where that is found."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from recoup.model.failure import FailureKind
+from recoup.recovery.rules.words import Block
+
+TEXT_LIMIT = 6_000
+_GAP = ".{0,80}?"
+_SIGNS = {"#": r"\d[\d.,_]*", "*": r"\w*"}
+_WORD = re.compile(r"[^\W_]+")
+_SPACES = re.compile(r"\s+")
+_URL = re.compile(r"\b[a-z][a-z0-9+.-]*://[^\s'\")>\]]+")
+_ID = re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b")
+# A quoted value, but not what a JSON body says under `message` and its like, and not an apostrophe.
+_QUOTED = re.compile(
+    r"(?P<key>[\"'](?:message|msg|error\w*|reason|details?|code|status|title|description|type|cause)[\"']\s*:\s*)?"
+    r"(?:(?<!\w)'[^'\n]{0,200}'(?!\w)|\"[^\"\n]{0,200}\"|`[^`\n]{0,200}`|«[^»\n]{0,200}»|»[^«\n]{0,200}«|„[^“”\n]{0,200}[“”]"
+    r"|“[^”\n]{0,200}”)",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Phrase:
+    """One phrase of the table."""
+
+    text: str
+    kind: FailureKind
+    part: str
+    pattern: re.Pattern[str]
+
+
+class Phrasebook:
+    """All phrases of some blocks; only those that share their rarest word with a text are looked at."""
+
+    def __init__(self, blocks: Iterable[Block]) -> None:
+        self._phrases = tuple(
+            Phrase(text, kind, _longest_part(text), re.compile(_pattern(text)))
+            for kind, phrases in blocks
+            for text in split(phrases)
+        )
+        count = Counter(word for phrase in self._phrases for word in _whole_words(phrase.text))
+        self._by_word: dict[str, list[int]] = {}
+        self._others: list[int] = []
+        for place, phrase in enumerate(self._phrases):
+            rarest = min(_whole_words(phrase.text), key=count.__getitem__, default=None)
+            (self._others if rarest is None else self._by_word.setdefault(rarest, [])).append(place)
+
+    def first_in(self, text: str) -> Phrase | None:
+        """The first, in the order of the table, that stands in a text that has been made `readable`."""
+        places = set(self._others)
+        for word in set(_WORD.findall(text)):
+            places.update(self._by_word.get(word, ()))
+        for place in sorted(places):
+            phrase = self._phrases[place]
+            if phrase.part in text and phrase.pattern.search(text):
+                return phrase
+        return None
+
+
+def split(phrases: str) -> Iterator[str]:
+    """The phrases of one block: one `|` or one line ends each."""
+    for line in re.split(r"\||\n", phrases):
+        if text := line.strip():
+            yield text
+
+
+def readable(text: str) -> str:
+    """Small letters, single spaces, without addresses, ids and quoted values; a long text by its two ends."""
+    if len(text) > TEXT_LIMIT:
+        text = f"{text[: TEXT_LIMIT // 2]} … {text[-TEXT_LIMIT // 2 :]}"
+    text = _QUOTED.sub(lambda found: found.group(0) if found.group("key") else '"~"', text)
+    return _SPACES.sub(" ", _ID.sub("~", _URL.sub("~", text.lower())))
+
+
+def _pattern(text: str) -> str:
+    parts = [_part_pattern(part.strip()) for part in text.split("…")]
+    return _GAP.join(parts)
+
+
+def _part_pattern(part: str) -> str:
+    pattern = "".join(_SIGNS.get(letter, re.escape(letter)) for letter in part)
+    before = r"(?<![a-z0-9_])" if _is_latin(part[0]) else ""
+    after = r"(?![a-z0-9_])" if _is_latin(part[-1]) else ""
+    return f"{before}{pattern}{after}"
+
+
+def _longest_part(text: str) -> str:
+    """What must stand in the text, letter for letter."""
+    return max(re.split(r"…|#|\*", text), key=lambda part: len(part.strip())).strip()
+
+
+def _is_latin(letter: str) -> bool:
+    return letter.isascii() and letter.isalnum()
+
+
+def _whole_words(text: str) -> list[str]:
+    """Those that a text must have as they are; one in another script may be part of a longer run of letters."""
+    return [word for word in _WORD.findall(re.sub(r"\w*\*\w*|#", " ", text)) if word.isascii()]

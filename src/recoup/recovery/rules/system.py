@@ -1,0 +1,72 @@
+"""What an operating system says: error numbers, exit codes, signals, and curl's own codes."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Mapping
+from typing import Final
+
+from recoup.model.failure import FailureKind as Kind
+from recoup.recovery.rules.tables import by_number, by_word
+
+ERRNO: Final[Mapping[str, Kind]] = by_word(
+    {
+        Kind.DISK: "ENOSPC EMFILE ENFILE EFBIG",
+        Kind.QUOTA: "EDQUOT",
+        Kind.MEMORY: "ENOMEM",
+        Kind.PERMISSION: "EACCES EPERM EROFS",
+        Kind.MISSING: "ENOENT ENXIO",
+        Kind.NETWORK: "ECONNREFUSED ECONNRESET ECONNABORTED EPIPE ESHUTDOWN ETIMEDOUT EHOSTUNREACH EHOSTDOWN"
+        " ENETUNREACH ENETDOWN ENETRESET ENOTCONN",
+        Kind.CONFLICT: "EADDRINUSE EEXIST EBUSY ETXTBSY EAGAIN EWOULDBLOCK EDEADLK ENOTEMPTY ESTALE",
+        Kind.CONFIG: "EADDRNOTAVAIL EAFNOSUPPORT",
+        Kind.CANCELLED: "EINTR ECANCELED",
+        Kind.LOGIC: "EBADF ENOTDIR EISDIR ENAMETOOLONG EINVAL E2BIG ENOTSOCK",
+    }
+)
+LASTING_ERRNO: Final = frozenset({"EEXIST", "ENOTEMPTY"})
+"""A conflict that does not pass by itself."""
+
+GAI: Final = range(-20, 0)
+"""What `getaddrinfo` answers has negative numbers of its own: a name that does not resolve."""
+
+WINERROR: Final[Mapping[int, Kind]] = by_number(
+    {
+        Kind.NETWORK: "53 64 121 10051-10054 10060 10061 10065 11001",
+        Kind.PERMISSION: "5",
+        Kind.MISSING: "2 3",
+        Kind.CONFLICT: "32 33 183 10048",
+        Kind.DISK: "112",
+        Kind.MEMORY: "8 14",
+    }
+)
+EXIT_CODE: Final[Mapping[int, Kind]] = by_number(
+    {
+        Kind.CANCELLED: "-1 -2 -15 129 130 143",
+        Kind.LOST: "-4 -6 -7 -8 -9 -11 132 134-137 139",
+        Kind.NETWORK: "-13 141",
+        Kind.TIMEOUT: "-14 -24 124 142 152",
+        Kind.DISK: "-25 153",
+        Kind.PERMISSION: "77 126",
+        Kind.CONFIG: "64 78 127",
+        Kind.MISSING: "66",
+    }
+)
+"""Negative: killed by that signal. A shell says 128 + signal; `timeout` says 124; sysexits has its own from 64 on."""
+
+CURL: Final[Mapping[int, Kind]] = by_number(
+    {
+        Kind.NETWORK: "5-7 16 18 28 35 52 55 56 60 92 95",
+        Kind.CONFIG: "1 3 4 77",
+        Kind.AUTH: "67 94",
+        Kind.MISSING: "37 78",
+        Kind.DISK: "23",
+        Kind.MEMORY: "27",
+        Kind.PERMISSION: "9",
+    }
+)
+
+
+def errno_name(number: int) -> str:
+    """`ENOENT`; the number where this system has no name for it."""
+    return errno.errorcode.get(number, str(number))
