@@ -33,8 +33,8 @@ def test_the_first_pipeline_has_fifteen_lines():
 
 
 COMMANDS = sorted(set(re.findall(r"`(recoup [a-z][^`]*)`", README.read_text())))
-# Those with a blank to fill in, the demo (test_flights.py runs it), and what needs a disaster, a failure, old files, a gap or an
-# earlier generation first.
+# Those with a blank to fill in, the demo (test_flights.py runs it), and what needs a disaster, a failure, old files, a
+# gap or an earlier generation first.
 ONLY_NAMED = [
     line
     for line in COMMANDS
