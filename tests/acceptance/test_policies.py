@@ -1,12 +1,14 @@
 """What recoup does by itself when attempts fail: how often it tries again, how long it waits, and when it stops."""
 
 import http.server
+import json
+import socket
 import threading
 from contextlib import contextmanager
 
 
 @contextmanager
-def api(answer):
+def api(answer, port=0):
     """A real server on a port of its own; `answer(path, number)` says status and headers of the number-th request."""
     asked = []
 
@@ -23,7 +25,7 @@ def api(answer):
         def log_message(self, *_):
             pass
 
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:
@@ -100,3 +102,61 @@ def test_refused_credentials_stop_a_thousand_partitions_at_once(project):
         project.environ["API"] = url
         assert project.answer("run", "games")["state"] == "done"
         assert len(asked) == 1096 - 4
+
+
+ASKING = """
+import urllib.request
+
+games = rc.Pipeline(
+    "games",
+    partitions=rc.Daily("2000-01-01", "2027-05-18"),
+    retry=rc.Retry(initial="300ms", max="300ms"),
+)
+
+
+@games.step
+def schedule(ctx):
+    with noted(ctx):
+        urllib.request.urlopen(os.environ["API"] + "/" + ctx.partition, timeout=5).close()
+
+
+@games.step
+def totals(ctx, schedule): ...
+"""
+
+
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return server.getsockname()[1]
+
+
+def test_ten_thousand_partitions_against_a_dead_source_cost_a_handful_of_attempts(project):
+    project.declare("games", ASKING, "max_parallel = 2")
+    project.environ["API"] = f"http://127.0.0.1:{free_port()}"
+    answer = project.answer("run", "games")
+
+    assert answer["exit_code"] == 1
+    counts = answer["counts"]
+    assert counts["actions"] == 20_000
+    assert counts["failed"] + counts["blocked"] == 20_000
+    # Five in a row, three probes, and what the two workers had begun meanwhile.
+    assert 8 <= len(project.calls()) <= 12
+    assert project.ledger("SELECT count(*) FROM attempts WHERE state <> 'released'") == [(len(project.calls()),)]
+    untried = next(group for group in answer["incomplete"] if group["step"] == "schedule" and "reason" in group)
+    assert untried["reason"].startswith("not tried: ")
+    assert "Connection refused" in untried["reason"]
+
+
+def test_a_source_that_comes_back_is_noticed_by_a_probe_and_the_same_run_does_the_rest(project, until):
+    project.declare("games", ASKING.replace("2027-05-18", "2000-12-31"), "max_parallel = 2")
+    port = free_port()
+    project.environ["API"] = f"http://127.0.0.1:{port}"
+    running = project.start("run", "games", "--json")
+    until(lambda: len(project.calls()) >= 5, running)  # by then there is a ledger, too
+    until(lambda: project.ledger("SELECT 1 FROM events WHERE kind = 'breaker opened'"), running)
+    with api(lambda _path, _number: (200, {}), port):
+        output, _ = running.communicate(timeout=60)
+
+    assert running.returncode == 0
+    answer = json.loads(output.splitlines()[-1])
+    assert (answer["state"], answer["counts"]["succeeded"]) == ("done", 2 * 366)

@@ -108,7 +108,17 @@ class Halt:
     failure: Failure
 
 
-Instruction = Start | Block | Retry | CloseRun | Halt
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """A step's attempts fail alike: what was claimed of it ahead is given back, and one probe follows by then."""
+
+    node: int
+    ordinal: int
+    failure: Failure
+    probe_in_seconds: float
+
+
+Instruction = Start | Block | Retry | CloseRun | Halt | Broken
 
 
 @dataclass(slots=True)

@@ -10,11 +10,13 @@ import heapq
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
-from typing import assert_never
+from typing import TypeVar, assert_never
 
 from recoup.engine.awaited import awaited
+from recoup.engine.breaker import Breakers, Follows
 from recoup.engine.events import (
     Block,
+    Broken,
     CloseRun,
     Counts,
     Event,
@@ -30,11 +32,12 @@ from recoup.engine.events import (
     Unready,
 )
 from recoup.engine.gates import Gate
-from recoup.engine.retrying import wait_before_retry
+from recoup.engine.retrying import retry_after, wait_before_retry
 from recoup.engine.work import Extent, Flags, Status, Work, grains_of, hulls, mark
 from recoup.model.failure import FailureKind
 from recoup.model.graph import Graph, Node, NodeKind
 from recoup.model.partition import PartitionSet
+from recoup.model.policy import Retry as Policy
 from recoup.model.pool import Pool
 from recoup.model.relation import Edge, Same, Span, children, parents
 from recoup.plan.plan import Plan, Verb
@@ -46,6 +49,8 @@ LANE_AHEAD = 16
 """How many deliveries are claimed for a lane that carries them out one by one: it keeps busy, and little is claimed."""
 _LANE = Pool(slots=LANE_AHEAD)
 _EVERY_PARTITION = Pool(delay=0)
+_Queued = TypeVar("_Queued", tuple[int, int, int], tuple[float, int, int])
+"""A rank or a moment, a node, an ordinal."""
 
 
 class Machine:
@@ -67,6 +72,7 @@ class Machine:
         self._begun: set[tuple[int, int]] = set()
         self._beginning: set[tuple[int, int]] = set()
         self._delayed: list[tuple[float, int, int]] = []
+        self._breakers = Breakers()
         self._elsewhere: set[tuple[int, int]] = set()
         self._running = 0
         self._awaited = awaited(graph, plan, snapshot)
@@ -122,7 +128,7 @@ class Machine:
         """When, after now, the next delayed retry comes back or the next start is permitted; monotonic."""
         if self.halted:
             return None
-        due = [self._delayed[0][0]] if self._delayed else []
+        due = [*self._breakers.dues(), *(self._delayed[0][:1] if self._delayed else ())]
         for queue, heap in self._ready.items():
             gates = self._gates(queue, heap[0]) if heap else []
             if gates and all(gate.has_slot for gate in gates):
@@ -135,7 +141,8 @@ class Machine:
             return False
         best = self._best(now)
         if best is None:
-            return bool(self._delayed and self._delayed[0][0] <= now)
+            waiting = [*self._breakers.dues(), *(self._delayed[0][:1] if self._delayed else ())]
+            return any(due <= now for due in waiting)
         return idle > 0 or not self._paced(best)
 
     def take(self, room: int, now: float, idle: int | None = None) -> list[Start]:
@@ -180,18 +187,20 @@ class Machine:
         """What follows from one event."""
         if event.ordinal in self._awaited[event.node]:
             return self._arrived(event)
+        if not isinstance(event, Failed):
+            self._breakers.leave(event.node, event.ordinal)
         match event:
             case Succeeded(node, ordinal):
                 self._leave(node, ordinal)
                 self.counts.succeeded += 1
+                self._free(node)
                 return self._settle(node, ordinal, Status.SUCCEEDED)
             case Failed():
                 self._leave(event.node, event.ordinal)
                 return self._failed(event)
             case Released(node, ordinal):
                 self._leave(node, ordinal)
-                self._make_ready(node, ordinal)
-                return []
+                return self._again(node, ordinal)
             case Taken(node, ordinal):
                 self._leave(node, ordinal)
                 self._work[node].set(ordinal, Status.ELSEWHERE)
@@ -199,8 +208,7 @@ class Machine:
                 return []
             case Unready(node, ordinal, reason):
                 self._leave(node, ordinal)
-                self.counts.blocked += 1
-                return [Block(node, ordinal, reason), *self._settle(node, ordinal, Status.BLOCKED)]
+                return self._refuse(node, ordinal, reason)
             case FailedElsewhere(node, ordinal):
                 self._leave(node, ordinal)
                 self.counts.failed += 1
@@ -310,7 +318,7 @@ class Machine:
                 self._close(at, which, instructions)
             for reader, edge in self.graph.readers[at]:
                 for child in self._waiting_children(reader, edge, at, which):
-                    reason = self._shortfall(reader, child)
+                    reason = self._shortfall(reader, child) or self._breakers.refusal(reader)
                     if reason is None:
                         self._make_ready(reader, child)
                     else:
@@ -369,21 +377,70 @@ class Machine:
     def _failed(self, event: Failed) -> list[Instruction]:
         """Try again if that is safe and allowed, else it has settled; refused credentials end the whole job."""
         work, step = self._work[event.node], self.graph.nodes[event.node].step
-        wait = None
+        wait, told = None, list[Instruction]()
         if step is not None:
             key = (event.ordinal, step.retry.budget(event.failure.kind))
             tries = work.tries[key] = work.tries.get(key, 0) + 1
             wait = wait_before_retry(event.failure, step.retry, tries, event.chance)
-        if wait is not None:
+            told = self._count_in_a_row(event, step.retry)
+        if wait is not None and not self._breakers.refusal(event.node):
             self._work[event.node].set(event.ordinal, Status.DELAYED)
             heapq.heappush(self._delayed, (event.now + wait, event.node, event.ordinal))
-            return [Retry(event.node, event.ordinal, wait)]
+            return [Retry(event.node, event.ordinal, wait), *told]
         self.counts.failed += 1
-        settled = self._settle(event.node, event.ordinal, Status.FAILED)
+        settled = [*self._settle(event.node, event.ordinal, Status.FAILED), *told]
         if event.failure.kind is not FailureKind.AUTH or self.halted:
             return settled
         self.halted = True
         return [*settled, Halt(event.node, event.ordinal, event.failure)]
+
+    def _count_in_a_row(self, event: Failed, retry: Policy) -> list[Instruction]:
+        """What follows when a step's attempts fail alike: one probe each interval, and an end when those are spent."""
+        breaker, kind = self._breakers.of(event.node), event.failure.kind
+        follows = breaker.fail(event.ordinal, event.failure)
+        if follows is Follows.CLOSE:
+            self._free(event.node)
+        if follows in (Follows.NOTHING, Follows.CLOSE):
+            return []
+        if breaker.probes >= max(retry.attempts(kind) - 1, 1):
+            breaker.given_up = True
+            return self._give_up(event.node)
+        wait = retry_after(event.failure.evidence) or retry.of(kind).delay(breaker.probes + 1, event.chance)
+        breaker.due = event.now + wait
+        if follows is Follows.PROBE:
+            return []
+        for heap in self._ready.values():
+            breaker.parked.extend(_taken_out(heap, event.node))
+        return [Broken(event.node, event.ordinal, event.failure, wait)]
+
+    def _free(self, node: int) -> None:
+        for _, freed, ordinal in self._breakers.close(node):
+            self._make_ready(freed, ordinal)
+
+    def _give_up(self, node: int) -> list[Instruction]:
+        """What of it waits has settled: as failed what was tried, as blocked what was not."""
+        breaker = self._breakers.of(node)
+        waiting = [ordinal for _, _, ordinal in breaker.parked]
+        breaker.parked.clear()
+        waiting += [ordinal for _, _, ordinal in _taken_out(self._delayed, node)]
+        told: list[Instruction] = []
+        for ordinal in sorted(waiting):
+            if ordinal in breaker.failed:
+                self.counts.failed += 1
+                told += self._settle(node, ordinal, Status.FAILED)
+            else:
+                told += self._refuse(node, ordinal, breaker.reason)
+        return told
+
+    def _again(self, node: int, ordinal: int) -> list[Instruction]:
+        if refusal := self._breakers.refusal(node):
+            return self._refuse(node, ordinal, refusal)
+        self._make_ready(node, ordinal)
+        return []
+
+    def _refuse(self, node: int, ordinal: int, reason: str) -> list[Instruction]:
+        self.counts.blocked += 1
+        return [Block(node, ordinal, reason), *self._settle(node, ordinal, Status.BLOCKED)]
 
     def _close(self, node: int, ordinal: int, instructions: list[Instruction]) -> None:
         grain = self._work[node].grain
@@ -407,8 +464,9 @@ class Machine:
     def _make_ready(self, node: int, ordinal: int) -> None:
         work = self._work[node]
         work.set(ordinal, Status.READY)
-        first = (work.grain, ordinal) not in self._begun
-        heapq.heappush(self._ready.setdefault((work.pool, first), []), self._key(node, ordinal))
+        action, first = self._key(node, ordinal), (work.grain, ordinal) not in self._begun
+        if not self._breakers.park(action):
+            heapq.heappush(self._ready.setdefault((work.pool, first), []), action)
 
     def _start(self, queue: tuple[str, bool]) -> Start:
         """Take the first action of this queue; its partition has begun with it."""
@@ -460,3 +518,13 @@ class Machine:
         while self._delayed and self._delayed[0][0] <= now:
             _, node, ordinal = heapq.heappop(self._delayed)
             self._make_ready(node, ordinal)
+        for _, node, ordinal in self._breakers.wake(now):
+            self._make_ready(node, ordinal)
+
+
+def _taken_out(heap: list[_Queued], node: int) -> list[_Queued]:
+    """All of a node in their order, which then are in the heap no more."""
+    taken = sorted(action for action in heap if action[1] == node)
+    heap[:] = [action for action in heap if action[1] != node]
+    heapq.heapify(heap)
+    return taken

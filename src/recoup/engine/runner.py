@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from recoup.engine import events
 from recoup.engine.budgets import STARVED_SECONDS, Budgets
-from recoup.engine.events import Block, CloseRun, Counts, Halt, Instruction, Start
+from recoup.engine.events import Block, Broken, CloseRun, Counts, Halt, Instruction, Start
 from recoup.engine.inflight import Inflight, intent_of, manifest_of
 from recoup.engine.machine import Machine
 from recoup.engine.neighbours import Neighbours
@@ -324,6 +324,9 @@ class Runner:
         for halt in (i for i in turn.instructions if isinstance(i, Halt)):
             failure = self.stopping.halted = halt.failure
             tx.event("halted", backfill=self.backfill, data={"kind": failure.kind, "message": failure.message})
+        for broken in (i for i in turn.instructions if isinstance(i, Broken)):
+            step, message = self.graph.nodes[broken.node].name, broken.failure.message
+            tx.event("breaker opened", backfill=self.backfill, data={"step": step, "message": message})
 
     def _act(self, turn: _Turn, started: Sequence[Inflight]) -> None:
         """Everything that had to wait until the transaction was durable."""
@@ -342,6 +345,8 @@ class Runner:
         for token in turn.over:
             del self._inflight[token]
         self._write_manifests(at_least=MANIFESTS_AT_ONCE)
+        if any(isinstance(i, Broken) for i in turn.instructions):
+            self._give_back()
         if turn.over or turn.instructions:
             self._tell(turn)
 
@@ -423,10 +428,13 @@ class Runner:
         if not tokens:
             return
         given = [self._inflight.pop(token) for token in tokens]
+        turn = _Turn()
         with self._transaction() as tx:
             tx.release([(i.claimed.token, i.claimed.claim.node, i.claimed.claim.ordinal) for i in given])
-        for inflight in given:
-            self.machine.handle(events.Released(inflight.node.index, inflight.claimed.claim.ordinal))
+            for inflight in given:
+                event = events.Released(inflight.node.index, inflight.claimed.claim.ordinal)
+                turn.instructions += self.machine.handle(event)
+            self._carry_out(tx, turn)
 
     def _kill_all(self, why: Failure) -> None:
         self._give_back()

@@ -13,6 +13,7 @@ from recoup.plan.request import Order
 from tests.unit.plan.worlds import NOW, World, pipeline
 
 DAYS = rc.Daily("2013-01-01", "2013-01-05")
+MONTH = rc.Daily("2013-01-01", "2013-01-31")
 PATIENT = rc.Retry(max_attempts=9, jitter=0)
 
 
@@ -32,8 +33,8 @@ class Driven:
     def succeed(self, node, key):
         return self.handle(events.Succeeded, node, key)
 
-    def fail(self, node, key, kind="logic", *, now=0.0, chance=0.0, **evidence):
-        failure = Failure(FailureKind(kind), "it failed", evidence=evidence)
+    def fail(self, node, key, kind="logic", *, now=0.0, chance=0.0, mark="", **evidence):
+        failure = Failure(FailureKind(kind), "it failed", fingerprint=mark, evidence=evidence)
         return self.handle(events.Failed, node, key, failure, now, chance)
 
     def handle(self, event, node, key, *more):
@@ -50,6 +51,8 @@ class Driven:
                 return (kind, key)
             case events.Retry():
                 return (kind, node.name, key, instruction.delay_seconds)
+            case events.Broken():
+                return (kind, node.name, key, instruction.probe_in_seconds)
             case events.Halt():
                 return (kind, node.name, key, instruction.failure.kind)
             case _:
@@ -765,3 +768,135 @@ def test_what_others_did_not_make_after_all_is_missing(end):
 
 def test_what_others_make_and_nobody_reads_is_not_awaited():
     assert streaks(running="2013-01-05").machine.elsewhere == frozenset()
+
+
+# -------------------------------------------------------------------------------- steps that fail alike
+
+
+def month(retry=None, **pools):
+    """raw → clean over a month."""
+    made = pipeline(MONTH)
+    made.step(name="raw", retry=retry or rc.Retry(jitter=0))(lambda ctx: None)
+    made.step(name="clean")(lambda ctx, raw: None)
+    return Driven(World.of(made))
+
+
+def broken(driven, now=0.0):
+    """Five attempts in a row that fail alike."""
+    for number in range(1, 5):
+        [(kind, *_)] = driven.fail("raw", f"2013-01-0{number}", "network", mark="a", now=now)
+        assert kind == "Retry"
+    return driven.fail("raw", "2013-01-05", "network", mark="a", now=now)
+
+
+def test_attempts_that_fail_alike_open_a_breaker_and_one_probe_follows_each_interval():
+    driven = month()
+    driven.take(room=5)
+    assert broken(driven) == [("Retry", "raw", "05", 30.0), ("Broken", "raw", "05", 30.0)]
+
+    assert driven.take(now=29.9) == []
+    assert driven.machine.next_due(29.9) == 30.0
+    assert driven.machine.can_take(30.0)
+    # Another partition than those that failed, and only one of them.
+    assert driven.take(now=30.0) == [("raw", "06")]
+    assert driven.take(now=1000.0) == []
+    assert driven.fail("raw", "2013-01-06", "network", mark="a", now=40.0) == [("Retry", "raw", "06", 30.0)]
+    assert driven.take(now=99.9) == []
+    assert driven.take(now=100.0) == [("raw", "07")]
+    # When it succeeds everything goes on, those that failed too.
+    driven.succeed("raw", "2013-01-07")
+    assert len([node for node, _ in driven.take(now=100.0) if node == "raw"]) == 30
+
+
+def test_when_the_probes_are_spent_the_rest_is_not_tried():
+    driven = month()
+    driven.take(room=5)
+    broken(driven)
+    now, told = 0.0, []
+    for probe, wait in (("06", 30.0), ("07", 60.0), ("08", 120.0)):
+        now += wait
+        assert driven.take(now=now) == [("raw", probe)]
+        told = driven.fail("raw", f"2013-01-{probe}", "network", mark="a", now=now)
+
+    # Eight attempts for a month: those failed; 23 days were not tried, and what reads them is blocked with them.
+    assert driven.counts == (0, 8, 54, 62)
+    assert driven.machine.done
+    reasons = {reason for kind, node, _, reason in told if (kind, node) == ("Block", "raw")}
+    assert reasons == {"not tried: 8 attempts in a row failed alike (it failed)"}
+    assert driven.take(now=1e6) == []
+    assert driven.machine.next_due(now) is None
+
+
+@pytest.mark.parametrize("marks", ["aaaab", "ababa", [""] * 5])
+def test_what_does_not_fail_alike_opens_nothing(marks):
+    driven = month()
+    driven.take(room=5)
+    told = [driven.fail("raw", f"2013-01-0{n}", "network", mark=mark) for n, mark in enumerate(marks, 1)]
+    assert {kind for instructions in told for kind, *_ in instructions} == {"Retry"}
+    assert len(driven.take(room=3)) == 3
+
+
+def test_a_success_between_begins_the_count_anew():
+    driven = month()
+    driven.take(room=9)
+    for number in (1, 2, 3, 4):
+        driven.fail("raw", f"2013-01-0{number}", "network", mark="a")
+    driven.succeed("raw", "2013-01-05")
+    for number in (6, 7, 8, 9):
+        assert len(driven.fail("raw", f"2013-01-0{number}", "network", mark="a")) == 1
+
+
+@pytest.mark.parametrize("kind", ["logic", "throttled", "lost"])
+def test_what_tells_nothing_of_the_other_side_opens_nothing(kind):
+    driven = month()
+    driven.take(room=9)
+    told = [driven.fail("raw", f"2013-01-0{number}", kind, mark="a") for number in range(1, 10)]
+    assert "Broken" not in {kind for instructions in told for kind, *_ in instructions}
+
+
+def test_a_probe_that_fails_otherwise_has_reached_the_other_side():
+    driven = month()
+    driven.take(room=5)
+    broken(driven)
+    assert driven.take(now=30.0) == [("raw", "06")]
+    driven.fail("raw", "2013-01-06", "logic", mark="b", now=30.0)
+    assert len(driven.take(now=30.0)) == 30
+
+
+def test_a_probe_that_was_never_tried_is_followed_by_another_one():
+    driven = month()
+    driven.take(room=5)
+    broken(driven)
+    assert driven.take(now=30.0) == [("raw", "06")]
+    driven.handle(events.Released, "raw", "2013-01-06")
+    assert len(driven.take(now=30.0)) == 1
+
+
+def test_what_was_on_its_way_when_it_opened_counts_for_nothing_more():
+    driven = month()
+    driven.take(room=8)
+    broken(driven)
+    for number in (6, 7, 8):
+        assert [told[0] for told in driven.fail("raw", f"2013-01-0{number}", "network", mark="a")] == ["Retry"]
+    assert driven.take(now=30.0) == [("raw", "09")]
+
+
+def test_another_step_is_not_held_by_it():
+    made = pipeline(MONTH)
+    made.step(name="raw", retry=rc.Retry(jitter=0))(lambda ctx: None)
+    made.step(name="other")(lambda ctx: None)
+    driven = Driven(World.of(made))
+    driven.take(room=10)
+    broken(driven)
+    assert {node for node, _ in driven.take()} == {"other"}
+
+
+def test_one_probe_is_made_even_where_nothing_is_tried_again():
+    driven = month(retry=rc.Retry(max_attempts=1, jitter=0))
+    driven.take(room=5)
+    told = [driven.fail("raw", f"2013-01-0{number}", "timeout", mark="a") for number in range(1, 6)][-1]
+    assert told[-1] == ("Broken", "raw", "05", 30.0)
+    assert driven.take(now=30.0) == [("raw", "06")]
+    driven.fail("raw", "2013-01-06", "timeout", mark="a", now=30.0)
+    assert driven.machine.done
+    assert driven.counts == (0, 6, 56, 62)
