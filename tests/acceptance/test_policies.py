@@ -4,6 +4,7 @@ import http.server
 import json
 import socket
 import threading
+import time
 from contextlib import contextmanager
 
 
@@ -63,23 +64,15 @@ def test_a_step_that_kills_its_worker_three_times_is_parked_and_its_neighbours_a
 
 
 GUARDED = """
-import urllib.error
 import urllib.request
 
 games = rc.Pipeline("games", partitions=rc.Daily("2020-01-01", "2022-12-31"))
 
 
-class UnauthenticatedError(Exception):
-    pass
-
-
 @games.step
 def schedule(ctx):
     with noted(ctx):
-        try:
-            urllib.request.urlopen(os.environ["API"] + "/" + ctx.partition).close()
-        except urllib.error.HTTPError as error:
-            raise UnauthenticatedError("the token has expired: renew API_KEY") from error
+        urllib.request.urlopen(os.environ["API"] + "/" + ctx.partition).close()
 """
 
 
@@ -91,8 +84,8 @@ def test_refused_credentials_stop_a_thousand_partitions_at_once(project):
         requests = len(asked)
         assert result.returncode == 1
         assert "stopped at once" in result.stdout
-        assert "renew API_KEY" in result.stdout
-        assert "Renew the credentials" in result.stdout
+        assert "401" in result.stdout
+        assert "enew" in result.stdout
     # Those that were on their way when the first refusal came, and no more.
     assert 5 <= requests <= 4 + 8
     assert [state for (state,) in project.ledger("SELECT state FROM backfills")] == ["incomplete"]
@@ -160,3 +153,49 @@ def test_a_source_that_comes_back_is_noticed_by_a_probe_and_the_same_run_does_th
     assert running.returncode == 0
     answer = json.loads(output.splitlines()[-1])
     assert (answer["state"], answer["counts"]["succeeded"]) == ("done", 2 * 366)
+
+
+BUSY = """
+import urllib.request
+
+games = rc.Pipeline("games", partitions=rc.Daily("2024-01-01", "2024-01-24"), retry=rc.Retry(9, initial="5m"))
+
+
+@games.step
+def schedule(ctx):
+    with noted(ctx):
+        urllib.request.urlopen(os.environ["API"] + "/" + ctx.partition, timeout=20).close()
+"""
+
+
+class Crowded:
+    """A server that answers three at once, and asks any more of them to come back after a second."""
+
+    def __init__(self):
+        self.inside, self.refused, self.early = 0, {}, []
+        self._lock = threading.Lock()
+
+    def __call__(self, path, _number):
+        with self._lock:
+            if path in self.refused and time.monotonic() - self.refused[path] < 1:
+                self.early.append(path)
+            if self.inside >= 3:
+                self.refused[path] = time.monotonic()
+                return 429, {"Retry-After": "1"}
+            self.inside += 1
+        time.sleep(0.05)
+        with self._lock:
+            self.inside -= 1
+        return 200, {}
+
+
+def test_a_server_that_is_too_busy_gets_fewer_at_once_when_it_has_said(project):
+    """Without its Retry-After each of them would come back after five minutes."""
+    project.declare("games", BUSY, 'executor = "threads"')
+    crowded = Crowded()
+    with api(crowded) as (url, _):
+        project.environ["API"] = url
+        answer = project.answer("run", "games", "--max-parallel", "12")
+    assert (answer["state"], answer["counts"]["succeeded"]) == ("done", 24)
+    assert crowded.refused
+    assert crowded.early == []

@@ -33,6 +33,7 @@ from recoup.engine.events import (
 )
 from recoup.engine.gates import Gate
 from recoup.engine.retrying import retry_after, wait_before_retry
+from recoup.engine.throttle import Throttles
 from recoup.engine.work import Extent, Flags, Status, Work, grains_of, hulls, mark
 from recoup.model.failure import FailureKind
 from recoup.model.graph import Graph, Node, NodeKind
@@ -73,6 +74,7 @@ class Machine:
         self._beginning: set[tuple[int, int]] = set()
         self._delayed: list[tuple[float, int, int]] = []
         self._breakers = Breakers()
+        self._throttles = Throttles()
         self._elsewhere: set[tuple[int, int]] = set()
         self._running = 0
         self._awaited = awaited(graph, plan, snapshot)
@@ -117,7 +119,7 @@ class Machine:
         for pool in {pool for pool, _ in self._ready}:
             gate = self.gates.get(pool)
             free = math.inf if gate is None else gate.promised - gate.used
-            count += int(min(self.ready(pool), max(free, 0)))
+            count += int(min(self.ready(pool), max(free, 0), self._throttles.room(pool)))
         return count
 
     def awaits(self, node: int, ordinal: int) -> bool:
@@ -189,6 +191,7 @@ class Machine:
             return self._arrived(event)
         if not isinstance(event, Failed):
             self._breakers.leave(event.node, event.ordinal)
+        self._adapt(event)
         match event:
             case Succeeded(node, ordinal):
                 self._leave(node, ordinal)
@@ -215,6 +218,15 @@ class Machine:
                 return self._settle(node, ordinal, Status.FAILED)
             case _:
                 assert_never(event)
+
+    def _adapt(self, event: Event) -> None:
+        """Fewer at once where the other side asks for it, and slowly more again."""
+        place = (event.node, event.ordinal)
+        if isinstance(event, Succeeded):
+            self._throttles.succeed(place)
+        elif isinstance(event, Failed) and event.failure.kind is FailureKind.THROTTLED:
+            self._throttles.refuse(place)
+        self._throttles.end(place)
 
     def _arrived(self, event: Event) -> list[Instruction]:
         """What we waited for is there, or nobody makes it any more: it was not in the plan, so it is in no count."""
@@ -481,6 +493,7 @@ class Machine:
             self._begun.add(key)
             self._beginning.add(key)
         self._work[node].set(ordinal, Status.RUNNING)
+        self._throttles.start((node, ordinal), work.pool)
         self._running += 1
         return Start(node, ordinal, work.reason(ordinal))
 
@@ -489,6 +502,8 @@ class Machine:
         best: tuple[str, bool] | None = None
         for queue, heap in self._ready.items():
             if not heap or (best is not None and heap[0] > self._ready[best][0]):
+                continue
+            if not self._throttles.lets(queue[0]):
                 continue
             if all(gate.lets(now) for gate in self._gates(queue, heap[0])):
                 best = queue

@@ -344,10 +344,13 @@ def test_a_kind_has_the_policy_that_a_step_gives_it():
 
 def test_what_a_server_asks_for_is_obeyed():
     driven = Driven(one(retry=rc.Retry(jitter=0.5)))
-    driven.take()
+    driven.take(room=2)
     assert driven.fail("raw", "01", "throttled", chance=0.9, retry_after_seconds=7) == [("Retry", "raw", "01", 7.0)]
     assert driven.fail("raw", "02", "service", retry_after_seconds=4000.5) == [("Retry", "raw", "02", 4000.5)]
-    assert driven.take(now=6.9) == []
+    assert ("raw", "01") not in driven.take(now=6.9)
+    for day in ("03", "04", "05"):
+        driven.succeed("raw", day)
+        driven.take(now=6.9)
     assert driven.take(now=7.0) == [("raw", "01")]
 
 
@@ -900,3 +903,51 @@ def test_one_probe_is_made_even_where_nothing_is_tried_again():
     driven.fail("raw", "2013-01-06", "timeout", mark="a", now=30.0)
     assert driven.machine.done
     assert driven.counts == (0, 6, 56, 62)
+
+
+# ------------------------------------------------------------------------------- fewer at once, where that is asked
+
+
+def test_a_refusal_halves_what_runs_at_once_and_successes_let_it_grow_back():
+    made = pipeline(MONTH)
+    made.step(name="raw", pool="api", retry=rc.Retry(jitter=0))(lambda ctx: None)
+    driven = Driven(World.of(made), pools={"api": rc.Pool(8)})
+    assert len(driven.take()) == 8
+    # Eight that began together were refused for one and the same reason: four from now on, not none.
+    for number in range(1, 9):
+        driven.fail("raw", f"2013-01-0{number}", "throttled")
+    sizes = []
+    for _ in range(4):
+        taken = driven.take()
+        sizes.append(len(taken))
+        for node, key in taken:
+            driven.succeed(node, f"2013-01-{key}")
+    assert sizes == [4, 4, 5, 6]
+
+
+def test_each_refusal_of_those_that_began_after_the_last_one_halves_again():
+    driven = month()
+    driven.take(room=8)
+    driven.fail("raw", "2013-01-01", "throttled")
+    for number in range(2, 9):
+        driven.succeed("raw", f"2013-01-0{number}")
+    sizes = []
+    for _ in range(3):
+        taken = driven.take()
+        sizes.append(len(taken))
+        for node, key in taken:
+            driven.fail(node, f"2013-01-{key}", "throttled")
+    assert sizes == [4, 2, 1]
+    # One is always left.
+    assert len(driven.take()) == 1
+
+
+def test_another_pool_is_as_wide_as_ever():
+    made = pipeline(MONTH)
+    made.step(name="raw", pool="api", retry=rc.Retry(jitter=0))(lambda ctx: None)
+    made.step(name="other")(lambda ctx: None)
+    driven = Driven(World.of(made), pools={"api": rc.Pool(2)})
+    driven.take(room=4)
+    driven.fail("raw", "2013-01-01", "throttled")
+    driven.succeed("raw", "2013-01-02")
+    assert sorted(node for node, _ in driven.take()).count("other") == 29
