@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import shutil
 import signal
 import sqlite3
@@ -510,3 +511,40 @@ def test_doctor_finds_what_a_run_would_stumble_over(shop):
 def test_doctor_leaves_nothing_behind_in_an_empty_folder(project):
     assert project.recoup("doctor").returncode == DONE
     assert list(project.folder.iterdir()) == []
+
+
+# --- what to type next, in a project that names nothing
+
+
+def test_each_next_command_works_where_a_pipeline_is_known_by_its_place_only(project):
+    """Members that a shell would take apart, and a plan in a file with a blank."""
+    body = 'p = rc.Pipeline("inner", partitions=rc.Static(["New York", "*", "--json"], key="city"))\n'
+    project.write("my pipe.py", f"import recoup as rc\n\n{body}\n\n@p.step\ndef ys(ctx): ...\n")
+    place = "my pipe.py:p"
+    starts = [
+        ["plan", place, "-o", "my plan.json"],
+        ["run", place],
+        ["runs"],
+        ["backfill", "show"],
+        *(["publish", "show", "ys", "--", city] for city in ("New York", "*")),
+        ["publish", "ls", "inner"],
+        ["publish", "rollback", f"{place}.ys", "New York"],
+        ["publish", "accept", "--code", f"{place}.ys", "New York"],
+        ["publish", "show", f"{place}.ys", "New York"],
+        ["doctor"],
+    ]
+    for start in starts:
+        first = project.recoup(*start)
+        assert first.returncode in (DONE, INCOMPLETE), first.stderr
+        told = first.stderr.splitlines()[-1].removeprefix("next: ")
+        after = project.recoup(*shlex.split(told)[1:])
+        assert after.returncode in (DONE, INCOMPLETE), (told, after.stderr)
+
+
+def test_doctor_shows_no_key_of_a_bucket_and_calls_it_a_failure(project):
+    project.write("recoup.toml", 'lake = "s3://AKEY:Winter-is-c0ming@bucket/x"')
+    result = project.recoup("doctor")
+    assert result.returncode == INCOMPLETE
+    assert "Winter" not in result.stdout + result.stderr
+    assert re.search(r"fail +setting lake +s3://AKEY:\*\*\*@bucket/x", result.stdout)
+    assert "Winter" not in project.recoup("doctor", "--json").stdout

@@ -6,7 +6,7 @@ import importlib.metadata
 import os
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Final, Literal
@@ -27,7 +27,7 @@ from recoup.ledger.reader import LedgerReader
 from recoup.ledger.schema import SCHEMA_VERSION
 from recoup.model.errors import CorruptError, RecoupError
 from recoup.model.graph import Graph, NodeKind
-from recoup.model.redact import redactor
+from recoup.model.redact import HIDDEN, redactor
 from recoup.ports import ObjectStore
 
 Verdict = Literal["pass", "fail", "unknown"]
@@ -42,6 +42,7 @@ EXTRAS: Final[Mapping[str, str]] = {
 LOOKED_AT: Final = 100
 """So many of the newest publications: a bucket takes seconds for that."""
 _PROBE: Final = "_recoup/doctor"
+_NOT_IN_FILES: Final = "take the secret out of it, and change it: whoever reads the settings has it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,9 @@ def doctor(workspace: Workspace, pipelines: Sequence[str] = ()) -> list[Check]:
     ]
     for name in pipelines or list(workspace.settings.pipelines):
         checks += _guarded(f"pipeline {name}", _pipeline(workspace, name))
-    return [*checks, *_guarded("extras", _extras())]
+    checks += _guarded("extras", _extras())
+    hide = redactor(os.environ)  # servers and settings are quoted as they are
+    return [replace(check, evidence=hide(check.evidence), remedy=hide(check.remedy)) for check in checks]
 
 
 def _guarded(name: str, checks: Iterator[Check]) -> Iterator[Check]:
@@ -79,8 +82,11 @@ def _guarded(name: str, checks: Iterator[Check]) -> Iterator[Check]:
 
 def _settings(settings: Settings) -> Iterator[Check]:
     for one in shown(settings, redactor(os.environ)):
+        shows_secret = HIDDEN in one.text and not one.name.startswith("connections.")
         if one.text:
-            yield Check(f"setting {one.name}", "pass", f"{one.text}  ({one.origin})")
+            verdict: Verdict = "fail" if shows_secret else "pass"
+            remedy = _NOT_IN_FILES if shows_secret else ""
+            yield Check(f"setting {one.name}", verdict, f"{one.text}  ({one.origin})", remedy)
     for pattern in settings.discover:
         if not any(settings.root.glob(pattern)):
             yield Check("setting discover", "fail", f"no file matches {pattern}", "mend the pattern, or leave it out")

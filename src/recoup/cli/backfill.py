@@ -16,6 +16,7 @@ from recoup.cli.backfill_text import controls_json, controls_words, detail_json,
 from recoup.cli.options import Common, Pace
 from recoup.cli.output import Answer
 from recoup.cli.run import carry_out
+from recoup.cli.typed import status_of, typed
 from recoup.ledger.facts import BackfillRow, Controls
 from recoup.model.errors import ExitCode, UsageError
 from recoup.plan.request import Request
@@ -59,7 +60,7 @@ def show(id_: Id = "latest", /, *, common: Common = _USUAL) -> Answer:
         "backfill show",
         detail_json(detail),
         lambda view: detail_lines(detail, view, workspace.clock.now().timestamp()),
-        next=common.again(_next(detail.row)),
+        next=common.again(_next(workspace, detail.row)),
     )
 
 
@@ -163,13 +164,13 @@ def _sentence(one: Wished, wish: str) -> str:
     return f"{name}: it ended before it could {wish}; it is {one.state}"
 
 
-def _next(row: BackfillRow) -> str:
+def _next(workspace: Workspace, row: BackfillRow) -> str:
     match row.state:
         case "running":
             return f"recoup backfill pause {row.backfill_id}"
         case "paused" | "interrupted" | "cancelled":
             return f"recoup backfill resume {row.backfill_id}"
         case "incomplete":
-            return f"recoup status {row.pipeline}"
+            return status_of(workspace.settings, row.pipeline)
         case _:
-            return f"recoup publish ls {row.pipeline}"
+            return typed("publish ls", row.pipeline)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Annotated
 
 from cyclopts import Parameter
 
 from recoup.app.doctor import Check
 from recoup.app.doctor import doctor as examine
+from recoup.app.settings import Settings
 from recoup.cli import names
 from recoup.cli.options import Common
 from recoup.cli.output import Answer
 from recoup.cli.text import Cell, View, clean, counted
+from recoup.cli.typed import typed
 from recoup.model.errors import ExitCode
 
 _USUAL = Common()
@@ -26,7 +28,8 @@ def doctor(
     common: Common = _USUAL,
 ) -> Answer:
     """Check settings, ledger, lake, disks, pipelines, sinks and extras; exit with 1 when one of them fails."""
-    checks = examine(common.workspace(), pipelines)
+    workspace = common.workspace()
+    checks = examine(workspace, pipelines)
     failed = [check for check in checks if check.verdict == "fail"]
     unknown = [check for check in checks if check.verdict == "unknown"]
     return Answer(
@@ -39,9 +42,17 @@ def doctor(
             "unknown": len(unknown),
         },
         lambda view: _lines(checks, len(failed), len(unknown), view),
-        next=common.again("recoup doctor" if failed else "recoup status"),
+        next=common.again(_next(workspace.settings, pipelines, any_failed=bool(failed))),
         exit_code=ExitCode.INCOMPLETE if failed else ExitCode.DONE,
     )
+
+
+def _next(settings: Settings, pipelines: Sequence[str], *, any_failed: bool) -> str:
+    if any_failed:
+        return typed("doctor", *pipelines)
+    if pipelines or settings.pipelines:
+        return typed("status", *pipelines[:1])
+    return "recoup init sample"
 
 
 def _lines(checks: list[Check], failed: int, unknown: int, view: View) -> Iterator[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Annotated
@@ -19,6 +18,7 @@ from recoup.cli.adoption_text import adoption_json, adoption_lines
 from recoup.cli.options import Common
 from recoup.cli.output import Answer
 from recoup.cli.text import View, clean, counted, size
+from recoup.cli.typed import typed
 from recoup.model.errors import UsageError
 
 app = App(name="lake", help="The lake: collect garbage, view what is current, adopt what was there before.")
@@ -65,7 +65,7 @@ def verify(
     """Read every pointer, manifest and file of what is current, and compare them with the ledger."""
     found = lake_verify.verify(common.workspace(), datasets, repair=repair)
     left = any(not damage.repaired and damage.what != lake_verify.FILE for damage in found.damages)
-    again = shlex.join(["recoup", "lake", "verify", *datasets, "--repair"])
+    again = typed("lake verify", *datasets, flags=["--repair"])
     return Answer(
         "lake verify",
         {"partitions": found.partitions, "damages": [asdict(damage) for damage in found.damages]},
@@ -90,7 +90,7 @@ def view(
         "lake view",
         {"dataset": found.dataset, "sql": found.sql, "files": list(found.files)},
         lambda _view: list(found.files) if files else [found.sql.rstrip("\n")],
-        next=common.again(f"recoup lake view {dataset} | duckdb" if not files else f"recoup publish ls {dataset}"),
+        next=common.again(typed("publish ls", dataset) if files else f"{typed('lake view', dataset)} | duckdb"),
     )
 
 
@@ -117,12 +117,12 @@ def adopt(
         words = ["--table", table, "--column", column]
     else:
         raise UsageError("what is to be adopted?", "give --files PATTERN, or --table TABLE and --column NAME")
-    again = shlex.join(["recoup", "lake", "adopt", pipeline, step, *words, "--yes"])
+    again = typed("lake adopt", pipeline, step, flags=[*words, "--yes"])
     return Answer(
         "lake adopt",
         adoption_json(found),
         lambda view: adoption_lines(found, view),
-        next=common.again(again if found.count and not found.done else f"recoup run {pipeline}"),
+        next=common.again(again if found.count and not found.done else typed("run", pipeline)),
         exit_code=found.exit_code,
     )
 

@@ -13,6 +13,7 @@ from recoup.cli import names
 from recoup.cli.options import Common
 from recoup.cli.output import Answer
 from recoup.cli.text import View, clean, counted
+from recoup.cli.typed import typed
 
 app = App(name="members", help="The members that a pipeline's partitions name.")
 
@@ -28,7 +29,7 @@ def ls(pipeline: Pipeline, /, *, common: Common = _USUAL) -> Answer:
         "members ls",
         {"pipeline": pipeline, "sets": [_json(one) for one in found]},
         lambda view: _lines(found, view),
-        next=common.again(f"recoup status {pipeline}"),
+        next=common.again(typed("status", pipeline)),
     )
 
 
@@ -46,7 +47,7 @@ def add(
         "members add",
         {"pipeline": pipeline, **_json(found)},
         lambda view: _lines([found], view),
-        next=common.again(f"recoup plan {pipeline}"),
+        next=common.again(typed("plan", pipeline)),
     )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Final, Literal
@@ -13,6 +12,7 @@ from cyclopts import Parameter
 from recoup.app.configuration.layers import VARIABLE
 from recoup.app.workspace import Workspace
 from recoup.cli import names
+from recoup.cli.typed import with_flags
 from recoup.ledger.facts import Controls
 from recoup.model.errors import UsageError
 from recoup.model.policy import seconds
@@ -52,9 +52,8 @@ class Common:
     def again(self, command: str) -> str:
         """The next command, for the same project."""
         given = {"--config": self.config, "--env": self.env}
-        flags = "".join(f" {flag} {shlex.quote(str(value))}" for flag, value in given.items() if value is not None)
-        first, pipe, rest = command.partition(" | ")
-        return f"{first}{flags}{pipe}{rest}" if command else ""
+        flags = [word for flag, value in given.items() if value is not None for word in (flag, str(value))]
+        return with_flags(command, flags) if command else ""
 
 
 @Parameter(name="*")

@@ -17,6 +17,7 @@ from recoup.cli import names
 from recoup.cli.options import Common, Scope
 from recoup.cli.output import Answer
 from recoup.cli.plan_text import kept_json, plan_json, plan_lines, plans_json, plans_lines, run_words
+from recoup.cli.typed import typed
 from recoup.model.errors import ExitCode, RecoupError, UsageError
 
 _EVERYTHING, _USUAL = Scope(), Common()
@@ -50,8 +51,12 @@ def plan(
     if output is not None:
         _save(output, json.dumps(planned.plan.to_json(planned.prepared.graph), indent=1, ensure_ascii=False))
     pending = planned.plan.actions > 0
-    carry_out = f"recoup run --plan {output}" if output is not None else run_words(request, pipeline)
-    look = f"recoup status {pipeline}" + (" --only blocked" if planned.plan.blocked else "")
+    carry_out = run_words(request, pipeline)
+    if output is not None:
+        # A saved plan knows its pipeline by its own name, which need not be one of recoup.toml's.
+        names_it = [] if loaded.name in workspace.settings.pipelines else [pipeline]
+        carry_out = typed("run", *names_it, flags=["--plan", str(output)])
+    look = typed("status", pipeline, flags=["--only", "blocked"] if planned.plan.blocked else [])
     return Answer(
         "plan",
         {**plan_json(planned), "kept": kept_json(left)},

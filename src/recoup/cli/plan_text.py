@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 from recoup.app.kept import Kept
 from recoup.app.prepare import Planned
 from recoup.cli.text import Cell, Row, View, clean, counted, duration, name_cell, number, ranges
+from recoup.cli.typed import typed
 from recoup.model.errors import RecoupError
 from recoup.model.partition import PartitionSet
 from recoup.plan.plan import Group, Verb
@@ -86,8 +86,7 @@ def estimate(planned: Planned, parallel: int) -> str:
 
 def run_words(request: Request, name: str, verb: str = "run") -> str:
     """The command that carries this request out."""
-    words = ["recoup", verb, name, *request.partitions]
-    words += ["--start", request.start] if request.start else []
+    words = ["--start", request.start] if request.start else []
     words += ["--end", request.end] if request.end else []
     if request.only != Request(name).only:
         words += ["--only", ",".join(request.only)]
@@ -96,7 +95,7 @@ def run_words(request: Request, name: str, verb: str = "run") -> str:
     words += ["--include-upstream"] if request.include_upstream else []
     words += ["--order", request.order.value] if request.order != Request(name).order else []
     words += ["--as-of-mode", request.as_of_mode] if request.as_of_mode != "now" else []
-    return shlex.join(words)
+    return typed(verb, name, *request.partitions, flags=words)
 
 
 def _plan_row(name: str, found: Planned | RecoupError) -> Row:

@@ -10,6 +10,8 @@ from recoup.app import publications
 from recoup.app.difference import difference
 from recoup.app.rollback import RollbackReport
 from recoup.app.rollback import rollback as take_back
+from recoup.app.targets import own_pipeline
+from recoup.app.workspace import Workspace
 from recoup.cli import names
 from recoup.cli.difference_text import difference_json, difference_lines
 from recoup.cli.options import Common, End, Start
@@ -23,6 +25,7 @@ from recoup.cli.publish_text import (
     shown_json,
     shown_lines,
 )
+from recoup.cli.typed import has_place, status_of, typed
 from recoup.model.errors import ExitCode, UsageError
 
 app = App(name="publish", help="List what is published; take it back, or accept what older code made.")
@@ -38,13 +41,14 @@ Keys = Annotated[str, Parameter(help="Only these, instead of --start and --end."
 @app.command(usage="recoup publish ls TARGET [PARTITION…] [OPTIONS]")
 def ls(target: Target, /, *partitions: Keys, start: Start = None, end: End = None, common: Common = _USUAL) -> Answer:
     """List what is current: partition, run, generation, rows."""
-    shown = publications.ls(common.workspace(), target, partitions, start=start, end=end)
+    workspace = common.workspace()
+    shown = publications.ls(workspace, target, partitions, start=start, end=end)
     return Answer(
         "publish ls",
         {"publications": [shown_json(one) for one in shown]},
         lambda view: shown_lines(shown, view),
         next=common.again(
-            f"recoup publish show {shown[-1].dataset} {shown[-1].partition}" if shown else f"recoup run {target}"
+            typed("publish show", shown[-1].dataset, shown[-1].partition) if shown else _first_run(workspace, target)
         ),
     )
 
@@ -54,14 +58,14 @@ def show(target: Target, partition: str, /, *, common: Common = _USUAL) -> Answe
     """Show everything that one partition ever showed, and whether its pointer agrees with the ledger."""
     workspace = common.workspace()
     history = publications.show(workspace, target, partition)
-    with workspace.reader() as reader:
-        name = f"{reader.nodes()[history.dataset].pipeline}.{history.dataset}"
-    earlier = len(history.generations) > 1
+    pipeline, then = _pipeline(workspace, target), typed("publish ls", history.dataset)
+    if has_place(workspace.settings, pipeline) and any(one.state == "past" for one in history.generations):
+        then = typed("publish rollback", f"{pipeline}.{history.dataset}", partition)
     return Answer(
         "publish show",
         history_json(history),
         lambda view: history_lines(history, view),
-        next=common.again(f"recoup publish rollback {name} {partition}" if earlier else "recoup status"),
+        next=common.again(then),
         exit_code=ExitCode.DONE if history.agrees else ExitCode.INCOMPLETE,
     )
 
@@ -82,7 +86,7 @@ def diff(
         "publish diff",
         difference_json(found),
         lambda view: difference_lines(found, view),
-        next=common.again(f"recoup publish show {found.dataset} {partition}"),
+        next=common.again(typed("publish show", found.dataset, partition)),
     )
 
 
@@ -106,14 +110,13 @@ def rollback(
         message = "--all leaves none out" if whole else f"which partitions of {target} to roll back was not said"
         raise UsageError(message, "name partitions, or --start and --end, or --all")
     report = take_back(common.workspace(), target, partitions, start=start, end=end, to=to, yes=yes)
-    words = [*partitions, *_flag("--start", start), *_flag("--end", end), *_flag("--to", to)]
-    words += ["--all"] if whole else []
-    again = " ".join(["recoup publish rollback", target, *words, "--yes"])
+    flags = [*_flag("--start", start), *_flag("--end", end), *_flag("--to", to), *(["--all"] if whole else []), "--yes"]
+    again = typed("publish rollback", target, *partitions, flags=flags)
     return Answer(
         "publish rollback",
         rollback_json(report),
         lambda view: rollback_lines(report, view),
-        next=common.again(again if not report.done else f"recoup publish ls {target}"),
+        next=common.again(again if not report.done else typed("publish ls", target)),
         exit_code=_code(report),
     )
 
@@ -133,15 +136,28 @@ def accept(
 ) -> Answer:
     """Bless what older code made, as if today's code had made it: it is stale no more."""
     del code
-    found = publications.accept(common.workspace(), target, partitions, start=start, end=end, yes=yes)
-    words = [*partitions, *_flag("--start", start), *_flag("--end", end)]
-    again = " ".join(["recoup publish accept --code", target, *words, "--yes"])
+    workspace = common.workspace()
+    found = publications.accept(workspace, target, partitions, start=start, end=end, yes=yes)
+    flags = [*_flag("--start", start), *_flag("--end", end), "--yes"]
+    pipeline = _pipeline(workspace, target)
+    again = typed("publish accept --code", target, *partitions, flags=flags)
     return Answer(
         "publish accept",
         {"done": found.done, "count": found.count, "ranges": found.ranges},
         lambda view: accepted_lines(found, view),
-        next=common.again(again if found.count and not found.done else f"recoup status {target.partition('.')[0]}"),
+        next=common.again(again if found.count and not found.done else status_of(workspace.settings, pipeline)),
     )
+
+
+def _pipeline(workspace: Workspace, target: str) -> str:
+    """Whose the target is, as `recoup run` takes it."""
+    with workspace.reader() as reader:
+        return str(own_pipeline(workspace.settings, reader, target).pipeline)
+
+
+def _first_run(workspace: Workspace, target: str) -> str:
+    pipeline = _pipeline(workspace, target)
+    return typed("run", pipeline) if has_place(workspace.settings, pipeline) else "recoup backfill ls"
 
 
 def _flag(name: str, value: str | None) -> list[str]:

@@ -17,6 +17,7 @@ from recoup.cli.output import Output, error_json
 from recoup.cli.plan_text import run_words
 from recoup.cli.progress import Shown
 from recoup.cli.run_text import report_json, report_lines
+from recoup.cli.typed import typed
 from recoup.model.errors import ExitCode, RecoupError, UsageError
 from recoup.plan.request import Request
 
@@ -93,9 +94,9 @@ def _next(report: RunReport, name: str) -> str:
     if report.state in ("interrupted", "cancelled"):
         return f"recoup backfill resume {report.backfill_id}"
     if report.counts.failed:
-        return f"recoup why {name}"
+        return typed("why", name)
     if report.state == "incomplete":
-        return f"recoup status {name} --only blocked"
+        return typed("status", name, flags=["--only", "blocked"])
     request = report.planned.plan.request
     return run_words(Request(name, request.start, request.end, request.partitions), name, "status")
 

@@ -10,11 +10,13 @@ from cyclopts import Parameter
 
 from recoup.app.runs import Attempt
 from recoup.app.runs import runs as ask
+from recoup.app.settings import Settings
 from recoup.cli import names
 from recoup.cli.options import Common, Steps
 from recoup.cli.output import Answer
 from recoup.cli.run_text import from_here
 from recoup.cli.text import Cell, Row, View, clean, counted, cut, duration, name_cell, number
+from recoup.cli.typed import status_of
 from recoup.model.errors import UsageError
 
 _USUAL = Common()
@@ -44,7 +46,7 @@ def runs(
         "runs",
         {"runs": found},
         lambda view: _lines(found, view),
-        next=common.again(_next(found, pipeline)),
+        next=common.again(_next(workspace.settings, found, pipeline)),
         notes=(f"the newest {number(limit)}; --limit 0 shows all",) if limit and len(found) == limit else (),
     )
 
@@ -89,6 +91,6 @@ def _local(text: str, view: View) -> str:
     return text if view.width is None else f"{datetime.fromisoformat(text).astimezone():%m-%d %H:%M:%S}"
 
 
-def _next(found: list[Attempt], pipeline: str | None) -> str:
+def _next(settings: Settings, found: list[Attempt], pipeline: str | None) -> str:
     name = pipeline or (found[0]["layer"] if found else "")
-    return f"recoup status {name}".rstrip()
+    return status_of(settings, name) if name else "recoup backfill ls"

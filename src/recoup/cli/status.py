@@ -17,6 +17,7 @@ from recoup.cli.options import Common, End, Start, Steps
 from recoup.cli.output import Answer, Output
 from recoup.cli.plan_text import run_words
 from recoup.cli.status_text import overview_json, overview_lines, status_json, status_lines
+from recoup.cli.typed import typed
 from recoup.cli.watch import Watch
 from recoup.model.errors import ExitCode, RecoupError, UsageError
 from recoup.plan.request import Request
@@ -118,7 +119,7 @@ class _Question:
             "status",
             overview_json(found),
             lambda view: overview_lines(found, view),
-            next=self.common.again(f"recoup status {(open_ones or named)[0]}"),
+            next=self.common.again(typed("status", (open_ones or named)[0])),
             exit_code=ExitCode.PENDING if self.check and open_ones else ExitCode.DONE,
         )
 
@@ -135,9 +136,9 @@ def _next(found: Status, name: str) -> str:
     if found.active:
         return f"recoup backfill show {found.active[0].backfill_id}"
     if any(step.any_failed for step in steps):
-        return f"recoup why {name}"
+        return typed("why", name)
     if any(step.missing or step.blocked for step in steps):
-        return f"recoup run {name}"
+        return typed("run", name)
     if any(step.stale for step in steps):
-        return f"recoup plan {name} --only stale"
-    return f"recoup publish ls {name}"
+        return typed("plan", name, flags=["--only", "stale"])
+    return typed("publish ls", name)

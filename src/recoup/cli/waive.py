@@ -13,6 +13,7 @@ from recoup.cli import names
 from recoup.cli.options import Common, End, Start, Steps
 from recoup.cli.output import Answer
 from recoup.cli.text import View, clean, counted, ranges
+from recoup.cli.typed import typed
 from recoup.model.errors import UsageError
 
 _USUAL = Common()
@@ -48,7 +49,7 @@ def waive(
             "reason": found.reason or None,
         },
         lambda view: _lines(found, view, "taken back" if take_back else "waived"),
-        next=common.again(f"recoup run {pipeline}" if take_back else f"recoup status {pipeline}"),
+        next=common.again(typed("run" if take_back else "status", pipeline)),
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Final
 
@@ -18,6 +17,7 @@ from recoup.cli.output import Answer
 from recoup.cli.run_text import from_here
 from recoup.cli.tally import where_json
 from recoup.cli.text import Row, View, ago, clean, counted, duration, name_cell, number, ranges
+from recoup.cli.typed import typed
 from recoup.model.failure import FailureKind
 from recoup.model.graph import NodeKind
 from recoup.model.partition import PartitionSet
@@ -159,13 +159,13 @@ def _next(found: Why) -> str:
     """For the newest cause: a few failed partitions are tried again by name, once what the advice says is done."""
     if not found.wrong:
         name = found.pipelines[0] if len(found.pipelines) == 1 else ""
-        return f"recoup run {name}" if found.missing and name else f"recoup status {name}".rstrip()
+        return typed("run" if found.missing and name else "status", *([name] if name else []))
     first = found.wrong[0]
     failure, where = first.cause.newest.failure, first.cause.where
     if failure.kind in {FailureKind.BLOCKED, *FAILS_AGAIN} or len(where) > 1 or first.cause.count > NAMED:
-        return shlex.join(["recoup", "run", first.pipeline])
+        return typed("run", first.pipeline)
     [(node, ordinals)] = where.items()
     made = first.graph.nodes[node]
     of_step = first.graph.nodes[made.edges[0].parent] if made.kind is NodeKind.DELIVERY else made
     keys = [made.partitions.name(ordinal) for ordinal in ordinals]
-    return shlex.join(["recoup", "retry", first.pipeline, *keys, "--step", of_step.name])
+    return typed("retry", first.pipeline, *keys, flags=["--step", of_step.name])
