@@ -85,6 +85,7 @@ class Machine:
         self._there: list[Flags] = []
         self._counted: list[Flags] = []
         self._expected: list[Flags] = []
+        self._before: list[PartitionSet] = []
         self._open: dict[tuple[int, int], int] = {}
         self._peers: dict[int, list[int]] = {}
         for node in graph.nodes:
@@ -249,6 +250,10 @@ class Machine:
         for node in self.graph.nodes:
             state, ordinals = snapshot.states[node.index], plan.of(node.index)
             reach = Extent(self._reach(node, state.published | state.expected))
+            before = state.published & ordinals
+            if node.kind is NodeKind.DELIVERY:  # a table that follows already
+                before = before & state.same_code - state.stale
+            self._before.append(before)
             self._there.append(Flags(state.published - ordinals, reach))
             # What left the calendar is still there, but counts in no share.
             self._counted.append(Flags(state.published & state.expected - ordinals, reach))
@@ -333,11 +338,19 @@ class Machine:
                     reason = self._shortfall(reader, child) or self._breakers.refusal(reader)
                     if reason is None:
                         self._make_ready(reader, child)
+                    elif self._keeps(reader, child):
+                        self.counts.total -= 1
+                        todo.append((reader, child, Status.SUCCEEDED))
                     else:
                         self.counts.blocked += 1
                         instructions.append(Block(reader, child, reason))
                         todo.append((reader, child, Status.BLOCKED))
         return instructions
+
+    def _keeps(self, node: int, ordinal: int) -> bool:
+        """A table holds what its step published before, and the step made nothing new: there is nothing to deliver."""
+        parent = self.graph.nodes[node].edges[0].parent
+        return self._work[node].delivery and ordinal in self._before[node] and ordinal in self._before[parent]
 
     def _waiting_children(self, reader: int, edge: Edge, at: int, ordinal: int) -> Sequence[int]:
         """The actions for which this was the last thing that they waited for."""
@@ -371,20 +384,24 @@ class Machine:
         if self._work[node].delivery:
             parent = self.graph.nodes[node].edges[0].parent
             status = self._work[parent].get(ordinal)
-            return (
-                None if status in (Status.ABSENT, Status.SUCCEEDED) else f"{self.graph.nodes[parent].name} is not there"
-            )
+            return None if status in (Status.ABSENT, Status.SUCCEEDED) else self._lacking(parent, ordinal)
         for edge in self.graph.nodes[node].edges:
             parent_node, span = self.graph.nodes[edge.parent], self._span(edge, node, ordinal)
             if isinstance(edge.relation, Same):
                 if edge.complete > 0 and not self._there[edge.parent][ordinal]:
-                    return same_shortfall(parent_node)
+                    return self._lacking(edge.parent, ordinal)
                 continue
             there, expected = self._counted[edge.parent], self._expected[edge.parent]
             need, have = expected.count(span), there.count(span)
             if have < edge.needed(need):
                 return shortfall(edge, parent_node, expected.lacking(span, there), have, need)
         return None
+
+    def _lacking(self, parent: int, ordinal: int) -> str:
+        """Why an input's own partition is not enough: it may show what it did before, which is out of date."""
+        if ordinal in self._before[parent]:
+            return f"{self.graph.nodes[parent].name} was not made anew, and what it shows is out of date"
+        return same_shortfall(self.graph.nodes[parent])
 
     def _failed(self, event: Failed) -> list[Instruction]:
         """Try again if that is safe and allowed, else it has settled; refused credentials end the whole job."""

@@ -466,6 +466,26 @@ def test_nothing_is_delivered_of_what_was_not_made():
     assert driven.succeed("week@d.t", "02") == [("CloseRun", "02")]
 
 
+def test_a_table_keeps_what_it_holds_when_a_restatement_fails():
+    world = chain(sink=rc.DuckDB("d.duckdb", table="t")).all_published().know("week", stale="2013-01-01…2013-01-02")
+    driven = Driven(world, only="stale")
+    assert driven.take() == [("week", "01"), ("week", "02")]
+
+    assert driven.fail("week", "01") == []
+    assert driven.counts == (0, 1, 0, 3)
+    driven.succeed("week", "02")
+    assert driven.take() == [("week@d.t", "02")]
+    assert driven.succeed("week@d.t", "02") == [("CloseRun", "02")]
+    assert driven.machine.done
+
+
+def test_a_step_is_not_told_that_its_input_is_not_there_when_that_is_out_of_date():
+    driven = Driven(chain().all_published("clean").know("raw", stale="2013-01-01"), only="missing,stale")
+    assert ("raw", "01") in driven.take()
+    reason = "raw was not made anew, and what it shows is out of date"
+    assert ("Block", "clean", "01", reason) in driven.fail("raw", "01")
+
+
 def test_an_input_that_turned_out_not_to_be_usable():
     driven = Driven(chain(), steps="raw clean", end="2013-01-01")
     driven.take()
