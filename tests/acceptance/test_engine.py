@@ -615,7 +615,7 @@ def test_a_worker_that_dies_costs_one_attempt_and_harms_no_neighbour(project):
     project.declare("phase3", STUBBORN, "max_parallel = 2")
     result = project.recoup("run", "phase3", "--step", "suicidal")
     assert result.returncode == 0, result.stdout
-    assert "retry  suicidal 2023-11-05  lost: the worker vanished (signal 9), tried again in" in result.stderr
+    assert "retry  suicidal 2023-11-05  lost: the worker vanished (signal 9), tried again at once" in result.stderr
     assert tries(project) == {f"2023-11-{number:02}": 2 if number == 5 else 1 for number in range(1, 9)}
     rows = project.answer("runs", "phase3", "2023-11-05")["runs"]
     assert [(row["attempt"], row["state"], row["failure_kind"]) for row in rows] == [

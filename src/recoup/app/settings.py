@@ -65,14 +65,14 @@ def load_settings(
     chosen = layers.chosen_environment(environment, file, environ)
     variables = {**environ, layers.VARIABLE: chosen} if chosen else environ
     entries = read_entries(layers.filled_in(layers.layered(file, chosen, environ), variables))
-    root = path.parent if path else Path.cwd()
+    root = _plain(path.parent) if path else Path.cwd()
     entries |= _discovered(root, entries)
     values = _by_name(entries)
     lake = values.pop("lake")
     return Settings(
         root=root,
-        lake=lake if "://" in lake else str((root / lake).absolute()),
-        ledger=(root / values.pop("ledger")).absolute(),
+        lake=lake if "://" in lake else str(_plain(root / lake)),
+        ledger=_plain(root / values.pop("ledger")),
         **values,
         origin={
             "config": Origin(Source.DEFAULT, name="nearest upwards" if path else "no recoup.toml"),
@@ -84,6 +84,11 @@ def load_settings(
         environment=chosen,
         environments=layers.environments(file),
     )
+
+
+def _plain(path: Path) -> Path:
+    """Absolute, and without `..`; links are only followed where those make it necessary."""
+    return path.resolve() if ".." in path.parts else path.absolute()
 
 
 def _discovered(root: Path, entries: Entries) -> Entries:

@@ -22,6 +22,7 @@ from recoup.ledger import planes as plane_names
 from recoup.ledger.facts import NodeId
 from recoup.ledger.reader import LedgerReader
 from recoup.ledger.schema import TABLES, VIEWS
+from recoup.ledger.staleness import ROLLBACK
 from recoup.model.errors import UsageError
 from recoup.model.failure import Failure
 from recoup.model.graph import Graph, Node
@@ -30,6 +31,13 @@ from recoup.model.pipeline import Pipeline
 from recoup.plan.snapshot import NodeState, Snapshot
 
 _TAIL = 5_000
+_LAST_MADE = """
+SELECT max(CASE WHEN substr(p.reason, 1, :length) <> :rollback THEN p.published_at ELSE (
+    SELECT max(q.published_at) FROM publications q WHERE q.node = p.node AND q.ordinal = p.ordinal AND q.run = p.run
+    AND q.state = 'past' AND substr(q.reason, 1, :length) <> :rollback
+) END)
+FROM publications p WHERE p.node = :node AND p.ordinal BETWEEN :first AND :last AND p.state = 'current'
+"""
 
 
 def status(
@@ -216,8 +224,9 @@ class _Tail:
 def _tail(reader: LedgerReader) -> dict[int, _Tail]:
     """Of all nodes that published anything lately: one short look instead of a long one for each."""
     rows = reader.query(
-        "SELECT node, ordinal, published_at FROM publications WHERE state = 'current' ORDER BY token DESC LIMIT ?",
-        (_TAIL,),
+        "SELECT node, ordinal, published_at FROM publications WHERE state = 'current' AND substr(reason, 1, ?) <> ?"
+        " ORDER BY token DESC LIMIT ?",
+        (len(ROLLBACK), ROLLBACK, _TAIL),
     )
     newest: dict[int, _Tail] = {}
     for node, ordinal, published_at in rows:
@@ -226,15 +235,15 @@ def _tail(reader: LedgerReader) -> dict[int, _Tail]:
 
 
 def _last_time(reader: LedgerReader, node: NodeId, there: PartitionSet, tail: _Tail | None) -> float | None:
-    """When the newest of these was published."""
+    """When the newest of these was made; to roll back makes nothing."""
     first, last = there.first, there.last
     if first is None or last is None:
         return None
     if tail is not None and tail.ordinal in there:
         return tail.published_at
     rows = reader.query(
-        "SELECT max(published_at) FROM publications WHERE node = ? AND ordinal BETWEEN ? AND ? AND state = 'current'",
-        (node, first, last),
+        _LAST_MADE,
+        {"node": node, "first": first, "last": last, "length": len(ROLLBACK), "rollback": ROLLBACK},
     )
     return None if rows[0][0] is None else float(rows[0][0])
 

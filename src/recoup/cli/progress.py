@@ -25,6 +25,7 @@ _PLAIN_SHARE: Final = 0.1
 _LIVE_SECONDS: Final = 0.2
 _WAIT_SECONDS: Final = 2.0
 _FAST: Final = 99.5
+_SOON: Final = 0.0005  # what would be shown as 0 ms
 
 
 class Shown:
@@ -89,8 +90,7 @@ class Shown:
         self._told[final] += 1
         if self._told[final] <= CAUSES_TOLD:
             what = f"{news.node.name} {news.node.partitions.name(news.ordinal)}"
-            retry = "" if news.retry_seconds is None else f", tried again in {duration(news.retry_seconds)}"
-            message = f"{news.failure.kind}: {clean(news.failure.message)}{retry}"
+            message = f"{news.failure.kind}: {clean(news.failure.message)}{_again(news.retry_seconds)}"
             self._note(("failed" if final else "retry ", "bad" if final else "warn"), f"{what}  {message}")
         elif self._told[final] == CAUSES_TOLD + 1:
             self._note(("failed" if final else "retry ", "dim"), "further causes are counted, and told at the end")
@@ -201,10 +201,16 @@ class Shown:
         self._output.record({"event": kind, "at": at.replace("+00:00", "Z"), **body})
 
 
+def _again(delay_seconds: float | None) -> str:
+    if delay_seconds is None:
+        return ""
+    return f", tried again in {duration(delay_seconds)}" if delay_seconds >= _SOON else ", tried again at once"
+
+
 def _parts(tally: Tally, now: float) -> Iterator[str]:
     """`151/327  46 %  12.3/s  17 s left  2 failed  1 blocked  4 running`."""
     yield f"{number(tally.done)}/{number(tally.total)}"
-    yield f"{int(100 * tally.share)} %"
+    yield f"{int(100 * tally.published_share)} %"
     rate, left = tally.rate(now), tally.seconds_left(now)
     if tally.paused:
         yield "paused"

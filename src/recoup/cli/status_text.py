@@ -90,12 +90,12 @@ def _part_json(part: Part) -> dict[str, Any]:
 def status_lines(found: Status, only: str | None, view: View, now: datetime) -> Iterator[str]:
     """The headline and the figures, then each part; with `only` the parts alone."""
     if only is None:
-        yield _headline(found, view)
         if found.insight.dates or any(step.insight.expected for step in found.steps):
+            yield _headline(found, view)
             yield ""
             yield from view.columns(_figures(found.steps, view, now))
         else:
-            yield "nothing is expected here: the calendar leaves it out"
+            yield f"{found.insight.pipeline}: nothing is expected here: the calendar leaves it out{_active(found)}"
     chosen = list(parts(found, only))
     if only is None and chosen:
         yield ""

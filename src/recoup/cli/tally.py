@@ -119,6 +119,11 @@ class Tally:
         settled = self.done + self.counts.failed + self.blocked
         return settled / self.total if self.total else 1.0
 
+    @property
+    def published_share(self) -> float:
+        """How much is published, from 0 to 1."""
+        return self.done / self.total if self.total else 1.0
+
     def rate(self, now: float) -> float | None:
         """Settled a second, over the last half minute; None before there is enough to tell."""
         samples, settled = self._samples, self.counts.settled

@@ -156,4 +156,5 @@ def _file_store(store: ObjectStore) -> FileStore:
 
 def _kind(thing: object) -> str:
     kind = type(thing)
-    return f"a {kind.__qualname__}" if kind.__module__ == "builtins" else f"a {kind.__module__}.{kind.__qualname__}"
+    name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+    return f"{'an' if name[0] in 'aeiouAEIO' else 'a'} {name}"

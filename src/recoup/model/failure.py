@@ -83,6 +83,7 @@ ADVICE: Mapping[FailureKind, str] = {
     FailureKind.CANCELLED: "It was stopped; `recoup backfill resume` does the rest.",
     FailureKind.UNKNOWN: "Nothing tells what this is: read the log before you run it again.",
 }
+TOO_MANY_FILES = "Raise the limit of open files (`ulimit -n`) or lower --max-parallel, then run the same command again."
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +106,8 @@ class Failure:
     @property
     def advice(self) -> str:
         """One sentence: what is safe to do."""
-        return self.own_advice or ADVICE[self.kind]
+        too_many = self.kind is FailureKind.DISK and "open files" in self.message.lower()
+        return self.own_advice or (TOO_MANY_FILES if too_many else ADVICE[self.kind])
 
     @property
     def retry_class(self) -> RetryClass:

@@ -130,7 +130,10 @@ class TimePartitioning(Partitioning):
         if not declared:
             return PartitionError(f"{quoted(key)} is not there yet: no {self.noun} from {self.start} on is over")
         message = f"{quoted(key)} is outside the range {self.start}…{self.name(declared[-1])}"
-        return PartitionError(message if self.end else f"{message}, which ends with the last {self.noun} that is over")
+        remedy = "choose within it, or change what the pipeline declares"
+        if self.end is None:
+            return PartitionError(f"{message}, which ends with the last {self.noun} that is over", remedy)
+        return PartitionError(message, remedy)
 
     def _fix(self, **fields: object) -> None:
         self.__dict__.update(fields)  # frozen for everybody else

@@ -7,6 +7,7 @@ from recoup.app.ledger_care import verify
 from recoup.app.publications import ls, show
 from recoup.app.rollback import rollback
 from recoup.app.rollback_moves import run_before
+from recoup.app.status import status
 from recoup.lake import pointers
 from recoup.ledger.facts import Claim, NodeId, Publication, Published, RunRow, Token
 from recoup.ledger.leases import ControllerLease
@@ -68,6 +69,18 @@ def test_the_first_publication_is_rolled_back_to_none_and_missing_again(project)
     assert verify(project.workspace).exit_code == ExitCode.DONE
     project.run()
     assert rows_of(project.table(), DAY) != []
+
+
+def test_to_roll_back_makes_nothing_so_the_last_success_is_not_now(twice):
+    def last():
+        return {step.insight.node.name: step.last_successful_time for step in status(twice.workspace, "days").steps}
+
+    before = last()
+    rollback(twice.workspace, "days", [DAY], yes=True)
+    assert all(after <= before[name] for name, after in last().items())
+    rollback(twice.workspace, "days", yes=True)
+    assert None not in last().values()
+    assert all(after < before[name] for name, after in last().items())
 
 
 def test_a_dry_run_says_what_goes_and_what_comes_and_changes_nothing(twice):

@@ -181,6 +181,16 @@ def test_an_absolute_path_and_a_bucket_stay_as_they_are(written):
     assert load().lake == "gs://bucket/a"
 
 
+def test_paths_are_shown_without_two_dots(written, tmp_path, monkeypatch):
+    (tmp_path / "below").mkdir()
+    monkeypatch.chdir(tmp_path / "below")
+    written('lake = "x/../lake"\nledger = "../state/l.db"')
+    settings = load_settings(Path("../recoup.toml"), {})
+    assert settings.root == tmp_path
+    assert settings.lake == str(tmp_path / "lake")
+    assert settings.ledger == tmp_path.parent / "state" / "l.db"
+
+
 def test_a_file_that_begins_with_a_mark_of_its_encoding(written):
     written(b"\xef\xbb\xbfmax_parallel = 2")
     assert load().max_parallel == 2

@@ -5,9 +5,9 @@ import pytest
 
 from recoup.cli.output import Output, _Stream
 from recoup.cli.progress import CAUSES_TOLD, Shown
-from recoup.engine.events import Counts
+from recoup.engine.events import Counts, Retry
 from recoup.engine.runner import Progress
-from tests.unit.cli.test_tally import failed, progress
+from tests.unit.cli.test_tally import ORDERS, failed, ordinal, progress
 
 
 class Screen(io.StringIO):
@@ -56,6 +56,27 @@ def test_in_a_pipe_every_tenth_is_told(desk, clock):
         on.observe(progress(counts=Counts(total=93, succeeded=done)))
         on._tick()
     assert 8 <= len(lines(err)) - before <= 10
+
+
+def test_a_retry_without_a_delay_comes_at_once(desk, clock):
+    err = io.StringIO()
+    on = shown(clock, err)
+    on.on_plan(desk.planned(), "sample-1")
+    for day, delay, cause in ((3, 0.0, "a"), (4, 30.0, "b")):
+        retry = Retry(ORDERS, ordinal(day), delay)
+        on.observe(progress(failed(day, cause=cause), retries=(retry,)))
+    assert [line.partition("tried again ")[2] for line in lines(err)[-2:]] == ["at once", "in 30 s"]
+
+
+def test_the_share_is_of_what_is_published_and_not_of_what_is_over(desk, clock):
+    err = io.StringIO()
+    on = shown(clock, err)
+    on.on_plan(desk.planned(), "sample-1")
+    clock.seconds = 60.0
+    on.observe(progress(counts=Counts(total=93, failed=93)))
+    on._tick()
+    assert lines(err)[-1].startswith("0/93  0 %")
+    assert lines(err)[-1].endswith("93 failed")
 
 
 def test_ten_thousand_failures_are_a_few_lines(desk, clock):

@@ -414,3 +414,10 @@ def test_a_failure_there_and_back():
 def test_every_kind_has_its_advice():
     assert ADVICE.keys() == set(Kind)
     assert all(text.endswith(".") for text in ADVICE.values())
+
+
+def test_too_many_open_files_is_no_matter_of_room():
+    failure = classify(OSError(errno.EMFILE, os.strerror(errno.EMFILE), "x.parquet"))
+    assert failure.kind is Kind.DISK
+    assert "ulimit -n" in failure.advice
+    assert "room" not in failure.advice
