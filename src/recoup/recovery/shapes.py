@@ -68,7 +68,11 @@ def key_of_a_library(cause: Cause, text: str) -> Kind | None:
         return Kind.MISSING
     frames = " ".join(cause.frames)
     of_frames = any(f"/{package}/" in frames for package in ("pandas", "pyarrow", "polars"))
-    return Kind.CONTRACT if of_frames or "[columns]" in text or "not in index" in text else None
+    return (
+        Kind.CONTRACT
+        if of_frames or "does not exist in schema" in text or "[columns]" in text or "not in index" in text
+        else None
+    )
 
 
 def time_ran_out(cause: Cause, text: str) -> Kind | None:

@@ -239,7 +239,7 @@ SPECIFIC_CLASSES: Final[Mapping[str, Table]] = {
     "polars": {
         Kind.CONTRACT: "ColumnNotFoundError SchemaError SchemaFieldNotFoundError StructFieldNotFoundError",
         Kind.MISSING: "NoDataError",
-        Kind.LOGIC: "ShapeError OutOfBoundsError SQLSyntaxError SQLInterfaceError DuplicateError"
+        Kind.LOGIC: "OutOfBoundsError SQLSyntaxError SQLInterfaceError DuplicateError"
         " NoRowsReturnedError TooManyRowsReturnedError RowsError ModuleUpgradeRequiredError",
     },
     "pandas": {
@@ -410,7 +410,7 @@ FAMILIES: Final[Mapping[str, Table]] = {
     "msgspec": {Kind.CONTRACT: "ValidationError", Kind.CORRUPT: "DecodeError"},
     "pandera": {Kind.CONTRACT: "SchemaError SchemaErrors SchemaDefinitionError"},
     "dataframely": {Kind.QUALITY: "RuleValidationError", Kind.CONTRACT: "ValidationError"},
-    "polars": {Kind.LOGIC: "InvalidOperationError"},
+    "polars": {Kind.LOGIC: "InvalidOperationError ShapeError"},
     "pandas": {Kind.CONTRACT: "ParserError"},
     "pyarrow": {Kind.CONTRACT: "ArrowKeyError", Kind.LOGIC: "ArrowNotImplementedError"},
     "csv": {Kind.CORRUPT: "Error"},

@@ -95,6 +95,7 @@ GENERAL: Final[tuple[Block, ...]] = (
     (
         Kind.CONFLICT,
         """
+        resource_locked |
         lock wait timeout | lock timeout | lock request time out | lock_timeout | could not obtain lock |
         could not acquire lock | couldn't acquire lock | failed to acquire … lock | unable to acquire … lock |
         cannot acquire … lock | acquiring … lock | could not lock | could not set lock | waiting for … lock |
@@ -260,6 +261,7 @@ GENERAL: Final[tuple[Block, ...]] = (
     (
         Kind.CONFIG,
         """
+        precondition_failed - |
         environment variable* | env var* | environ* … not set | not set in the environment | is not configured |
         not configured | misconfigur* | missing … configuration | missing configuration | invalid configuration |
         configuration … invalid | configuration … missing | configuration error | improperly configured |
@@ -292,6 +294,7 @@ GENERAL: Final[tuple[Block, ...]] = (
     (
         Kind.LOGIC,  # before data: an error of the language of a query or program
         """
+        wrong kind of value |
         syntax error | syntaxerror | syntax_error | parse error | parser error | parseexception |
         parse_syntax_error | error in your sql syntax | division by zero | divide by zero | divide_by_zero |
         division_by_zero | zerodivision* | float division | modulo by zero | index out of range |

@@ -50,6 +50,7 @@ DATA: Final[tuple[Block, ...]] = (
     (
         Kind.MISSING,  # before schema: a table or file that is not there
         """
+        not_found - no |
         no such table | no such file | no such key | no such bucket | no such object | nosuchkey | nosuchbucket |
         no such index | no such topic | no such queue | no such collection | no such container | no such image |
         no such entity | no such partition | no such sheet | no such remote | relation … does not exist |
@@ -89,6 +90,7 @@ DATA: Final[tuple[Block, ...]] = (
     (
         Kind.CONTRACT,
         """
+        usecols do not match | column names don't match | does not exist in schema |
         missing required column* | missing required field* | missing required key* | missing column* |
         missing field* | missing header* | missing mandatory | required column* | required field* |
         required key* | column … does not exist | column … not found | column … not exist | column … is missing |
