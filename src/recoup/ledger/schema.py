@@ -133,7 +133,8 @@ VIEWS = """
 CREATE VIEW run_history AS
 SELECT n.pipeline AS layer, n.name AS step, n.label AS processor_name, r.partition AS partition, r.run_id AS run_id,
        a.number AS attempt, a.state AS state, a.state = 'succeeded' AS success, a.rows AS rows_processed,
-       a.message AS error_message, json_extract(a.failure, '$.kind') AS failure_kind, a.decision AS decision,
+       a.message AS error_message, json_extract(a.failure, '$.kind') AS failure_kind,
+       json_extract(a.failure, '$.rule') AS failure_rule, a.decision AS decision,
        a.code_version AS code_version, a.log AS log,
        strftime('%Y-%m-%dT%H:%M:%fZ', a.claimed_at, 'unixepoch') AS created_at,
        strftime('%Y-%m-%dT%H:%M:%fZ', a.started_at, 'unixepoch') AS started_at,

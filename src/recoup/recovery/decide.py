@@ -8,6 +8,7 @@ from recoup.model.evidence import Cause, Evidence
 from recoup.model.failure import RETRYABLE, FailureKind
 from recoup.model.rule import Rule
 from recoup.recovery.judge import judge
+from recoup.recovery.told import wrapped
 from recoup.recovery.verdict import UNKNOWN, Basis, Verdict
 
 _WEAK = frozenset({Basis.BUG})
@@ -54,7 +55,8 @@ def _of_strand(strand: Sequence[Cause]) -> Verdict | None:
 def _of_cause(cause: Cause, *, is_root: bool, alone: bool) -> Verdict | None:
     if cause.members:
         return _of_group(list(map(_of, cause.members)))
-    verdict = judge(cause)
+    verdict = judge(original) if (original := wrapped(cause)) else None
+    verdict = verdict or judge(cause)
     if verdict and is_root and not alone and cause.name == "CancelledError":
         return Verdict(verdict.kind, verdict.rule, Basis.BUG)  # how a limit ends what it limits
     return verdict

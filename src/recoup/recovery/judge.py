@@ -109,6 +109,8 @@ def _plain(of: _Judged) -> Verdict | None:
     name = of.packages[0][1]
     if name in {"ValueError", "AssertionError", "OverflowError"}:
         phrase = of.override or of.word
+        if phrase and phrase.kind is Kind.LOGIC:
+            return Verdict(Kind.LOGIC, f"words: {phrase.text}", Basis.BUG)
         if phrase and phrase.kind not in RETRYABLE:
             return _worded(phrase)
     if name in types.BUGS:

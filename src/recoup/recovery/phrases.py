@@ -19,7 +19,8 @@ _URL = re.compile(r"\b[a-z][a-z0-9+.-]*://[^\s'\")>\]]+")
 _ID = re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b")
 # A quoted value, but not what a JSON body says under `message` and its like, and not an apostrophe.
 _QUOTED = re.compile(
-    r"(?P<key>[\"'](?:message|msg|error\w*|reason|details?|code|status|title|description|type|cause)[\"']\s*:\s*|\bdetails = |\blimit )?"
+    r"(?P<key>[\"'](?:message|msg|error\w*|reason|details?|code|status|title|description|type|cause)[\"']\s*:\s*"
+    r"|\bdetails = |\blimit )?"
     r"(?:(?<!\w)'[^'\n]{0,200}'(?!\w)|\"[^\"\n]{0,200}\"|`[^`\n]{0,200}`|«[^»\n]{0,200}»|»[^«\n]{0,200}«|„[^“”\n]{0,200}[“”]"
     r"|“[^”\n]{0,200}”)",
     re.IGNORECASE,

@@ -64,13 +64,13 @@ def key_of_a_library(cause: Cause, text: str) -> Kind | None:
     """Some libraries raise a KeyError for a column or a member that is not there."""
     if cause.name != "KeyError" or cause.classes[0] != "builtins.KeyError":
         return None
-    if ("not found" in cause.message and "filename" in cause.message) or "in the archive" in text:
+    if ("not found" in cause.message and "filename" in cause.message) or "in the archive" in cause.message:
         return Kind.MISSING
     frames = " ".join(cause.frames)
     of_frames = any(f"/{package}/" in frames for package in ("pandas", "pyarrow", "polars"))
     return (
         Kind.CONTRACT
-        if of_frames or "does not exist in schema" in text or "[columns]" in text or "not in index" in text
+        if of_frames or "does not exist in schema" in cause.message or "[columns]" in text or "not in index" in text
         else None
     )
 

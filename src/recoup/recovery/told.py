@@ -6,6 +6,8 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from recoup.model.evidence import Cause
+
 # Each: what must stand in the text at all (a quick look), the form, and which facts its groups are.
 _FORMS: tuple[tuple[str, re.Pattern[str], tuple[str, ...]], ...] = (
     ("[Errno ", re.compile(r"\[Errno (-?\d+)\]"), ("errno",)),
@@ -45,6 +47,7 @@ _REASON = re.compile(
     r"|(504) gateway time-?out|([45]\d\d) (?:client|server) error)\b",
     re.IGNORECASE,
 )
+_DRIVER = re.compile(r"^\(([\w.]+\.\w+)\) (.*)", re.DOTALL)
 _NUMBERS = frozenset({"errno", "winerror", "ora", "clickhouse", "mssql", "number", "snowflake", "curl"})
 
 
@@ -56,6 +59,13 @@ def told(message: str) -> dict[str, Any]:
             for name, value in zip(names, found.groups(), strict=True):
                 facts.setdefault(name, _read(name)(value))
     return facts
+
+
+def wrapped(cause: Cause) -> Cause | None:
+    """The driver's own error, which SQLAlchemy quotes in front of its words: `(psycopg.errors.UndefinedTable) …`."""
+    is_wrapper = bool(cause.classes) and cause.classes[0].startswith("sqlalchemy.exc.")
+    found = _DRIVER.match(cause.message) if is_wrapper else None
+    return Cause((found.group(1),), found.group(2), told(found.group(2))) if found else None
 
 
 def status_in(message: str) -> int | None:

@@ -18,8 +18,8 @@ from recoup.testing.clock import FakeClock
 
 COLUMNS = (
     "layer", "step", "processor_name", "partition", "run_id", "attempt", "state", "success", "rows_processed",
-    "error_message", "failure_kind", "decision", "code_version", "log", "created_at", "started_at", "ended_at",
-    "backfill_id",
+    "error_message", "failure_kind", "failure_rule", "decision", "code_version", "log", "created_at",
+    "started_at", "ended_at", "backfill_id",
 )  # fmt: skip
 CONTROLLER = 7
 
@@ -96,6 +96,7 @@ def test_an_attempt_that_runs(story):
         "rows_processed": None,
         "error_message": None,
         "failure_kind": None,
+        "failure_rule": None,
         "decision": "missing",
         "code_version": "c0de",
         "log": None,

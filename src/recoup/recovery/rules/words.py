@@ -121,6 +121,7 @@ GENERAL: Final[tuple[Block, ...]] = (
     (
         Kind.TIMEOUT,  # before what is cancelled because of it
         """
+        airflowtasktimeout | airflowsensortimeout |
         due to statement timeout | due to … timeout | cancel* … timeout | cancel* … timed out |
         cancel* … time limit | statement timeout | query timeout* | query timed out |
         maximum statement execution time | max_statement_time | max runtime | maximum runtime | max run time |

@@ -21,6 +21,7 @@ DATA: Final[tuple[Block, ...]] = (
     (
         Kind.CORRUPT,
         """
+        cannot read header | out-of-spec | invalidfooter | at character # ( |
         bad magic | magic byte* | magic number | not in gzip format | not a gzip* | truncated |
         unexpected end of file | unexpected end of data | unexpected end of stream | unexpected end of input |
         unexpected end of archive | unexpected end of json | unexpected eof in | premature end |
@@ -50,7 +51,7 @@ DATA: Final[tuple[Block, ...]] = (
     (
         Kind.MISSING,  # before schema: a table or file that is not there
         """
-        not_found - no |
+        not_found - no | paths were empty |
         no such table | no such file | no such key | no such bucket | no such object | nosuchkey | nosuchbucket |
         no such index | no such topic | no such queue | no such collection | no such container | no such image |
         no such entity | no such partition | no such sheet | no such remote | relation … does not exist |
@@ -90,6 +91,7 @@ DATA: Final[tuple[Block, ...]] = (
     (
         Kind.CONTRACT,
         """
+        could not find an appropriate format | column … expected … got |
         usecols do not match | column names don't match | does not exist in schema |
         missing required column* | missing required field* | missing required key* | missing column* |
         missing field* | missing header* | missing mandatory | required column* | required field* |
