@@ -2,10 +2,13 @@
 
 import http.server
 import json
+import signal
 import socket
 import threading
 import time
 from contextlib import contextmanager
+
+import pytest
 
 
 @contextmanager
@@ -199,3 +202,50 @@ def test_a_server_that_is_too_busy_gets_fewer_at_once_when_it_has_said(project):
     assert (answer["state"], answer["counts"]["succeeded"]) == ("done", 24)
     assert crowded.refused
     assert crowded.early == []
+
+
+METERED = """
+games = rc.Pipeline("games", partitions=rc.Daily("2024-01-01", "2024-01-06"))
+
+
+class QuotaError(Exception):
+    def __init__(self, seconds):
+        super().__init__("Exceeded quota: daily query bytes")
+        self.retry_after = seconds
+
+
+@games.step(pool="warehouse")
+def schedule(ctx):
+    with noted(ctx):
+        if ctx.partition == "2024-01-03":
+            if not told("reset"):
+                (HERE / "reset").write_text(str(time.time() + 3))
+            left = float(told("reset")[0]) - time.time()
+            if left > 0:
+                raise QuotaError(left)
+"""
+
+
+@pytest.mark.runbook("B-58")
+def test_a_quota_pauses_the_pool_until_its_reset_and_goes_on_by_itself_after_kill_9_too(project, until, stop):
+    """Inline, so that nothing is on its way when it comes: not one attempt before the reset."""
+    project.declare("games", METERED, 'executor = "inline"\npools.warehouse = 2')
+    first = project.start("run", "games")
+    until(lambda: len(project.calls()) >= 3, first)
+    until(lambda: project.ledger("SELECT 1 FROM pauses"), first)
+    stop(first, signal.SIGKILL)
+    answer = project.answer("run", "games")
+
+    assert (answer["state"], answer["exit_code"]) == ("done", 0)
+    reset = float((project.folder / "reset").read_text())
+    began = [call.at for call in project.calls()]
+    assert len(began) == 7
+    assert [at < reset for at in began] == [True] * 3 + [False] * 4
+
+
+def test_a_quota_without_a_reset_time_waits_for_a_person(project):
+    project.declare("games", METERED.replace("self.retry_after = seconds", "pass"), "pools.warehouse = 2")
+    answer = project.answer("run", "games")
+    assert answer["exit_code"] == 1
+    [group] = answer["incomplete"]
+    assert (group["kind"], group["count"]) == ("quota", 1)

@@ -10,7 +10,17 @@ from recoup.engine.gates import Gate
 from recoup.engine.machine import Machine
 from recoup.engine.shares import Holding
 from recoup.ledger.facts import Controls
-from recoup.ledger.pools import Share, Starts, all_starts, note_starts, others_shares, put_share
+from recoup.ledger.pools import (
+    Paused,
+    Share,
+    Starts,
+    all_starts,
+    note_starts,
+    others_shares,
+    pauses,
+    put_pause,
+    put_share,
+)
 from recoup.ledger.transaction import Transaction
 from recoup.ledger.writer import Ledger
 from recoup.ports import Executor
@@ -87,7 +97,19 @@ class Budgets:
             if name in gates:  # the ledger's clock is the wall's, the machine's is not
                 gates[name].remember(last_at - tx.now + now, next_at - tx.now + now, now)
                 self._noted[name] = gates[name].last_at
+        names = {self._pause_name(pool): pool for pool in ("", *self.machine.gates)}
+        for paused in pauses(tx):
+            if paused.pool in names:
+                self.machine.pause(names[paused.pool], paused.until - tx.now + now)
         self._settle(tx, claims=claims)
+
+    def pause(self, tx: Transaction, pool: str, seconds: float, reason: str) -> None:
+        """In the transaction of the failure that told it: it holds for all controllers, and after a restart."""
+        put_pause(tx, Paused(self._pause_name(pool), tx.now + seconds, reason))
+
+    def _pause_name(self, pool: str) -> str:
+        """A pool is everybody's; what has none is its pipeline's."""
+        return f"pool {pool}" if pool else f"pipeline {self.machine.graph.pipeline}"
 
     def save(self, tx: Transaction, now: float) -> None:
         """In the transaction that claims: a start is durable before anything starts."""

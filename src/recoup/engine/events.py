@@ -17,13 +17,14 @@ class Succeeded:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """An attempt did not make it; `now` is monotonic, `chance` from [0, 1)."""
+    """An attempt did not make it; `now` is monotonic, `chance` from [0, 1), `wall` in seconds since 1970."""
 
     node: int
     ordinal: int
     failure: Failure
     now: float
     chance: float
+    wall: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +119,18 @@ class Broken:
     probe_in_seconds: float
 
 
-Instruction = Start | Block | Retry | CloseRun | Halt | Broken
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """A quota is used up: nothing of this pool starts until then; "" is for steps that have none."""
+
+    node: int
+    ordinal: int
+    pool: str
+    seconds: float
+    failure: Failure
+
+
+Instruction = Start | Block | Retry | CloseRun | Halt | Broken | Pause
 
 
 @dataclass(slots=True)

@@ -24,6 +24,7 @@ from recoup.engine.events import (
     FailedElsewhere,
     Halt,
     Instruction,
+    Pause,
     Released,
     Retry,
     Start,
@@ -131,12 +132,21 @@ class Machine:
         """When, after now, the next delayed retry comes back or the next start is permitted; monotonic."""
         if self.halted:
             return None
-        due = [*self._breakers.dues(), *(self._delayed[0][:1] if self._delayed else ())]
+        due = self._dues()
         for queue, heap in self._ready.items():
             gates = self._gates(queue, heap[0]) if heap else []
             if gates and all(gate.has_slot for gate in gates):
                 due.append(max(gate.due() for gate in gates))
         return min((moment for moment in due if moment > now), default=None)
+
+    def _dues(self) -> list[float]:
+        """When something that waits for a time alone is ready: a retry, a probe, a pool."""
+        retries = self._delayed[0][:1] if self._delayed else ()
+        return [*retries, *self._breakers.dues(), *self._throttles.dues()]
+
+    def pause(self, pool: str, until: float) -> None:
+        """Start nothing of this pool before then; monotonic."""
+        self._throttles.pause(pool, until)
 
     def can_take(self, now: float, idle: int = 1) -> bool:
         """Whether `take` would give something, if there is room."""
@@ -144,8 +154,7 @@ class Machine:
             return False
         best = self._best(now)
         if best is None:
-            waiting = [*self._breakers.dues(), *(self._delayed[0][:1] if self._delayed else ())]
-            return any(due <= now for due in waiting)
+            return any(due <= now for due in self._dues())
         return idle > 0 or not self._paced(best)
 
     def take(self, room: int, now: float, idle: int | None = None) -> list[Start]:
@@ -410,8 +419,11 @@ class Machine:
         if step is not None:
             key = (event.ordinal, step.retry.budget(event.failure.kind))
             tries = work.tries[key] = work.tries.get(key, 0) + 1
-            wait = wait_before_retry(event.failure, step.retry, tries, event.chance)
+            wait = wait_before_retry(event.failure, step.retry, tries, event.chance, event.wall)
             told = self._count_in_a_row(event, step.retry)
+            if wait is not None and event.failure.kind is FailureKind.QUOTA:
+                self.pause(work.pool, event.now + wait)
+                told.append(Pause(event.node, event.ordinal, work.pool, wait, event.failure))
         if wait is not None and not self._breakers.refusal(event.node):
             self._work[event.node].set(event.ordinal, Status.DELAYED)
             heapq.heappush(self._delayed, (event.now + wait, event.node, event.ordinal))
@@ -547,6 +559,7 @@ class Machine:
         self._elsewhere.discard((node, ordinal))
 
     def _wake(self, now: float) -> None:
+        self._throttles.wake(now)
         while self._delayed and self._delayed[0][0] <= now:
             _, node, ordinal = heapq.heappop(self._delayed)
             self._make_ready(node, ordinal)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from recoup.engine import events
 from recoup.engine.budgets import STARVED_SECONDS, Budgets
-from recoup.engine.events import Block, Broken, CloseRun, Counts, Halt, Instruction, Start
+from recoup.engine.events import Block, Broken, CloseRun, Counts, Halt, Instruction, Pause, Start
 from recoup.engine.inflight import Inflight, intent_of, manifest_of
 from recoup.engine.machine import Machine
 from recoup.engine.neighbours import Neighbours
@@ -247,8 +247,9 @@ class Runner:
         if inflight.killed:  # stopped by a person: nothing is blocked by it, it is just not done
             turn.instructions += self.machine.handle(events.Released(node.index, claim.ordinal))
         else:
-            now, chance = self.clock.monotonic(), self.clock.random()
-            turn.instructions += self.machine.handle(events.Failed(node.index, claim.ordinal, failure, now, chance))
+            now, chance, wall = self.clock.monotonic(), self.clock.random(), self.clock.now().timestamp()
+            event = events.Failed(node.index, claim.ordinal, failure, now, chance, wall)
+            turn.instructions += self.machine.handle(event)
         inflight.publication = None
         self._keep_manifest(inflight, measured, "failed", failure)
 
@@ -324,6 +325,8 @@ class Runner:
         for halt in (i for i in turn.instructions if isinstance(i, Halt)):
             failure = self.stopping.halted = halt.failure
             tx.event("halted", backfill=self.backfill, data={"kind": failure.kind, "message": failure.message})
+        for pause in (i for i in turn.instructions if isinstance(i, Pause)):
+            self.budgets.pause(tx, pause.pool, pause.seconds, pause.failure.message)
         for broken in (i for i in turn.instructions if isinstance(i, Broken)):
             step, message = self.graph.nodes[broken.node].name, broken.failure.message
             tx.event("breaker opened", backfill=self.backfill, data={"step": step, "message": message})
@@ -345,7 +348,7 @@ class Runner:
         for token in turn.over:
             del self._inflight[token]
         self._write_manifests(at_least=MANIFESTS_AT_ONCE)
-        if any(isinstance(i, Broken) for i in turn.instructions):
+        if any(isinstance(i, Broken | Pause) for i in turn.instructions):
             self._give_back()
         if turn.over or turn.instructions:
             self._tell(turn)

@@ -7,6 +7,7 @@ one.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 Place = tuple[int, int]
@@ -27,9 +28,10 @@ class _Throttle:
 class Throttles:
     """Those of a plan, by pool; "" is for steps that have none."""
 
-    __slots__ = ("_of", "_running")
+    __slots__ = ("_of", "_paused", "_running")
 
     def __init__(self) -> None:
+        self._paused: dict[str, float] = {}
         self._of: dict[str, _Throttle] = {}
         self._running: dict[Place, tuple[_Throttle, int]] = {}
 
@@ -39,10 +41,24 @@ class Throttles:
 
     def room(self, pool: str) -> float:
         """How many more may run."""
+        if pool in self._paused:
+            return 0
         throttle = self._of.get(pool)
         return (
             math.inf if throttle is None or throttle.limit == math.inf else max(int(throttle.limit) - throttle.used, 0)
         )
+
+    def pause(self, pool: str, until: float) -> None:
+        """Nothing of it starts before then."""
+        self._paused[pool] = max(until, self._paused.get(pool, until))
+
+    def wake(self, now: float) -> None:
+        """Pauses that are over are forgotten."""
+        self._paused = {pool: until for pool, until in self._paused.items() if until > now}
+
+    def dues(self) -> Iterable[float]:
+        """When the pauses are over."""
+        return self._paused.values()
 
     def start(self, place: Place, pool: str) -> None:
         """It runs from now on."""

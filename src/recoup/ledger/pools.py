@@ -56,3 +56,25 @@ def put_share(tx: Transaction, share: Share) -> None:
 def drop_shares(tx: Transaction, controller: int) -> None:
     """It is no longer at work."""
     tx.execute("DELETE FROM shares WHERE controller = ?", (controller,))
+
+
+class Paused(NamedTuple):
+    """A pool whose quota is used up, until when (wall clock), and what the other side said."""
+
+    pool: str
+    until: float
+    reason: str
+
+
+def pauses(tx: Transaction) -> list[Paused]:
+    """Those that are not over."""
+    return [Paused(*row) for row in tx.execute("SELECT pool, until, reason FROM pauses WHERE until > ?", (tx.now,))]
+
+
+def put_pause(tx: Transaction, paused: Paused) -> None:
+    """Nothing of it starts before then, whoever asks; the later of two moments holds."""
+    tx.execute(
+        "INSERT INTO pauses VALUES (?, ?, ?) ON CONFLICT (pool) DO UPDATE SET"
+        " until = excluded.until, reason = excluded.reason WHERE excluded.until > until",
+        paused,
+    )

@@ -122,6 +122,11 @@ CREATE TABLE starts (
     pool TEXT PRIMARY KEY, last_at REAL NOT NULL, next_at REAL NOT NULL
 ) STRICT, WITHOUT ROWID;
 
+-- Pools whose quota is used up, and until when nothing of them starts.
+CREATE TABLE pauses (
+    pool TEXT PRIMARY KEY, until REAL NOT NULL, reason TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
 -- How controllers share a pool's slots: what each holds, and how many it could use.
 CREATE TABLE shares (
     pool TEXT NOT NULL, controller INTEGER NOT NULL, priority INTEGER NOT NULL, slots INTEGER NOT NULL,
@@ -182,6 +187,9 @@ MIGRATIONS: Mapping[int, str] = {
         node INTEGER NOT NULL, ordinal INTEGER NOT NULL, at REAL NOT NULL, PRIMARY KEY (node, ordinal)
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX causes ON attempts (json_extract(failure, '$.fingerprint')) WHERE failure IS NOT NULL;
+    CREATE TABLE pauses (
+        pool TEXT PRIMARY KEY, until REAL NOT NULL, reason TEXT NOT NULL
+    ) STRICT, WITHOUT ROWID;
     """,
 }
 """The step from each older version to the next one."""

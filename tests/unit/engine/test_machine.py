@@ -33,9 +33,9 @@ class Driven:
     def succeed(self, node, key):
         return self.handle(events.Succeeded, node, key)
 
-    def fail(self, node, key, kind="logic", *, now=0.0, chance=0.0, mark="", **evidence):
+    def fail(self, node, key, kind="logic", *, now=0.0, chance=0.0, mark="", wall=0.0, **evidence):
         failure = Failure(FailureKind(kind), "it failed", fingerprint=mark, evidence=evidence)
-        return self.handle(events.Failed, node, key, failure, now, chance)
+        return self.handle(events.Failed, node, key, failure, now, chance, wall)
 
     def handle(self, event, node, key, *more):
         found = self.world.graph.by_name[node]
@@ -51,6 +51,8 @@ class Driven:
                 return (kind, key)
             case events.Retry():
                 return (kind, node.name, key, instruction.delay_seconds)
+            case events.Pause():
+                return (kind, node.name, instruction.pool, instruction.seconds)
             case events.Broken():
                 return (kind, node.name, key, instruction.probe_in_seconds)
             case events.Halt():
@@ -971,3 +973,46 @@ def test_another_pool_is_as_wide_as_ever():
     driven.fail("raw", "2013-01-01", "throttled")
     driven.succeed("raw", "2013-01-02")
     assert sorted(node for node, _ in driven.take()).count("other") == 29
+
+
+# ------------------------------------------------------------------------------------------------ quotas
+
+
+@pytest.mark.parametrize("reset_at", [1_700_000_060, "2023-11-14T22:14:20+00:00", "2023-11-14T22:14:20"])
+def test_a_quota_pauses_its_pool_until_its_reset(reset_at):
+    made = pipeline(MONTH)
+    made.step(name="raw", pool="api", retry=rc.Retry(jitter=0))(lambda ctx: None)
+    made.step(name="other")(lambda ctx: None)
+    driven = Driven(World.of(made), pools={"api": rc.Pool(2)})
+    driven.take(room=4)
+
+    told = driven.fail("raw", "2013-01-01", "quota", now=100.0, wall=1_700_000_000.0, reset_at=reset_at)
+    assert told == [("Retry", "raw", "01", 60.0), ("Pause", "raw", "api", 60.0)]
+    assert {node for node, _ in driven.take(now=159.9)} == {"other"}
+    assert driven.machine.next_due(159.9) == 160.0
+    assert driven.machine.can_take(160.0)
+    assert driven.take(now=160.0) == [("raw", "01")]
+
+
+@pytest.mark.parametrize("reset_at", [None, "tomorrow", True, float("nan")])
+def test_a_quota_without_a_reset_time_waits_for_a_person(reset_at):
+    driven = month()
+    driven.take(room=1)
+    assert driven.fail("raw", "2013-01-01", "quota", reset_at=reset_at)[0][0] == "Block"
+    assert driven.counts[1] == 1
+
+
+def test_a_quota_that_has_never_enough_comes_to_an_end():
+    driven = month(retry=rc.Retry(max_attempts=2))
+    driven.take(room=1)
+    assert driven.fail("raw", "2013-01-01", "quota", retry_after_seconds=5)[0] == ("Retry", "raw", "01", 5.0)
+    driven.take(room=1, now=5.0)
+    assert driven.fail("raw", "2013-01-01", "quota", now=5.0, retry_after_seconds=5)[0][0] == "Block"
+
+
+def test_a_pause_that_another_controller_has_noted_holds_here_too():
+    driven = month()
+    driven.machine.pause("", 50.0)
+    assert driven.take(now=49.0) == []
+    assert driven.machine.next_due(49.0) == 50.0
+    assert len(driven.take(now=50.0)) == 31
