@@ -396,9 +396,9 @@ class Machine:
             return None if status in (Status.ABSENT, Status.SUCCEEDED) else self._lacking(parent, ordinal)
         for edge in self.graph.nodes[node].edges:
             parent_node, span = self.graph.nodes[edge.parent], self._span(edge, node, ordinal)
-            if isinstance(edge.relation, Same):
-                if edge.complete > 0 and not self._there[edge.parent][ordinal]:
-                    return self._lacking(edge.parent, ordinal)
+            if edge.is_single:
+                if edge.complete > 0 and not self._there[edge.parent][span.start]:
+                    return self._lacking(edge.parent, span.start)
                 continue
             there, expected = self._counted[edge.parent], self._expected[edge.parent]
             need, have = expected.count(span), there.count(span)

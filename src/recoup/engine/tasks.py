@@ -16,7 +16,7 @@ from recoup.model.graph import Graph, Node, NodeKind
 from recoup.model.keys import encoded_member
 from recoup.model.manifest import InputRead, input_version
 from recoup.model.partition import PartitionSet
-from recoup.model.relation import Edge, Enclosing, Newest, Same, parents
+from recoup.model.relation import Edge, Newest, parents
 from recoup.plan.shortfall import shortfall
 from recoup.plan.snapshot import Snapshot
 from recoup.ports import Clock, Task
@@ -178,7 +178,7 @@ class TaskMaker:
         if not self.as_of_limits:
             return None
         expected = self.snapshot.states[parent.index].expected.within(span)
-        need = len(span) if isinstance(edge.relation, Same | Enclosing) else len(expected)
+        need = len(span) if edge.is_single else len(expected)
         if len(found) >= edge.needed(need):
             return None
         lacking = expected - PartitionSet.of(p.publication.ordinal for p in found)

@@ -77,6 +77,11 @@ class Edge:
         """Whether it reads what the calendar expects of a span; one partition is read whatever the calendar says."""
         return not isinstance(self.relation, Same | Enclosing)
 
+    @property
+    def is_single(self) -> bool:
+        """Whether it reads exactly one partition, which must be there whether anybody expects it or not."""
+        return isinstance(self.relation, Same | Enclosing)
+
     def needed(self, expected: int) -> int:
         """How many of the expected partitions must be there; an empty span is complete."""
         if isinstance(self.relation, Newest):

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from recoup.model.errors import UsageError
 from recoup.model.graph import Graph, Node, NodeKind
 from recoup.model.partition import EMPTY, PartitionSet
-from recoup.model.relation import Edge, Newest, Same, parents
+from recoup.model.relation import Edge, Newest, parents
 from recoup.plan.edges import read_by, readers_of
 from recoup.plan.plan import Group, Plan, Verb
 from recoup.plan.request import Only, Request
@@ -156,13 +156,18 @@ class _Planning:
             state = self._state(parent)
             # What another controller is making, or will, is awaited: it is no reason to block.
             there = state.published | self.running[parent.index] | state.running | state.coming
-            if isinstance(edge.relation, Same):
+            if edge.is_single:
                 if edge.complete > 0:
-                    blocks.add(f"{parent.name} is waived", (wanted - there) & self._state(parent).waived)
-                    blocks.add(same_shortfall(parent), wanted - there)
+                    lacking = wanted - self._whose_own(edge, node, parent, there)
+                    blocks.add(f"{parent.name} is waived", lacking & self._whose_own(edge, node, parent, state.waived))
+                    blocks.add(same_shortfall(parent), lacking)
             else:
                 self._count(node, edge, parent, there, wanted - blocks.everything, blocks)
         return blocks
+
+    def _whose_own(self, edge: Edge, node: Node, parent: Node, ordinals: PartitionSet) -> PartitionSet:
+        """The partitions whose one input, their own or the one around them, is among these."""
+        return readers_of(edge, node, parent, ordinals, EMPTY, self.snapshot.now)
 
     def _count(
         self, node: Node, edge: Edge, parent: Node, there: PartitionSet, wanted: PartitionSet, blocks: _Blocks

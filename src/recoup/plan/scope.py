@@ -34,8 +34,11 @@ class Scope:
         self._others = self._expected(anchor) - self._excluded - self._in(self._own, anchor)
 
     def of(self, node: Node) -> PartitionSet:
-        """What of a dataset was asked for; where it shares nothing with what was named, all of it or nothing."""
-        return self._in(self._own, node.partitions) & self.snapshot.states[node.index].expected
+        """What of a dataset was asked for: all of it where nothing was named, even what no other dataset reaches."""
+        expected = self.snapshot.states[node.index].expected
+        if not (self.request.start or self.request.end or self.request.partitions):
+            return expected - self.left_out(node.partitions)
+        return self._in(self._own, node.partitions) & expected
 
     def in_part(self, partitioning: Partitioning) -> PartitionSet:
         """A month of which some days were asked for and others were not."""

@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from recoup.model.graph import Node
 from recoup.model.partition import PartitionSet
 from recoup.model.pipeline import Source
-from recoup.model.relation import Edge, Enclosing, Newest, Same
+from recoup.model.relation import Edge, Newest
 
 NAMED_RANGES = 3
 
 
 def shortfall(edge: Edge, parent: Node, lacking: PartitionSet, there: int, expected: int) -> str:
     """Why an input is not enough: `weather: 0 of 24 there, 18 needed; missing 2013-12-31T00…2013-12-31T23 (24)`."""
-    if isinstance(edge.relation, Same | Enclosing):
+    if edge.is_single:
         return f"{parent.name} {_lacks(parent)} {', '.join(_few(parent, lacking))}"
     if isinstance(edge.relation, Newest):
         return f"no partition of {parent.name} is there"

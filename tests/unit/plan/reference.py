@@ -141,7 +141,7 @@ class Reference:
         for edge in node.edges:
             parent, state = self.graph.nodes[edge.parent], self.snapshot.states[edge.parent]
             there = {o for o in self.reads(edge, node, ordinal) if o in state.published or self.runs(edge.parent, o)}
-            if isinstance(edge.relation, Same):
+            if isinstance(edge.relation, Same | Enclosing):
                 if not there:
                     return f"{parent.name} {'has no such partition' if parent.source else 'is not there'}"
                 continue

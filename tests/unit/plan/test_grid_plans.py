@@ -140,6 +140,46 @@ def test_a_day_a_member_and_a_cell(published, day, name):
     assert told(of_cell, Verb.RUN) | told(of_cell, Verb.BLOCK) == {("sales", cell)} - published
 
 
+def test_what_encloses_a_partition_must_be_there_whether_it_is_expected_or_not():
+    days = rc.Daily("2024-01-01", "2024-01-09")
+    made = rc.Pipeline("p", partitions=days)
+
+    @made.step(partitions=rc.Weekly("2024-01-01", "2024-01-07"))
+    def week(ctx): ...
+
+    @made.step
+    def day(ctx, week=rc.enclosing(week)): ...
+
+    graph = Graph.of(made)
+    states = [NodeState(expected=node.partitions.universe(NOW)) for node in graph.nodes]
+    plan = make_plan(Request("p"), graph, Snapshot(tuple(states), NOW))
+    assert [(g.verb, g.reason, days.ranges_text(g.ordinals)) for g in plan.groups if g.node == 1] == [
+        (Verb.RUN, "missing", ["2024-01-01…2024-01-07 (7)"]),
+        (Verb.BLOCK, "week is not there", ["2024-01-08…2024-01-09 (2)"]),
+    ]
+
+    waived = NodeState(waived=graph.nodes[0].partitions.universe(NOW))
+    plan = make_plan(Request("p"), graph, Snapshot((waived, states[1]), NOW))
+    assert [(g.verb, g.reason) for g in plan.groups] == [
+        (Verb.BLOCK, "week is waived"),
+        (Verb.BLOCK, "week is not there"),
+    ]
+
+
+def test_without_a_window_a_step_is_asked_for_whole():
+    made = rc.Pipeline("p", partitions=rc.Daily("2024-01-01", "2024-01-09"))
+
+    @made.step(partitions=rc.Weekly("2024-01-01", "2024-01-31"))
+    def week(ctx): ...
+
+    graph = Graph.of(made)
+    state = NodeState(expected=graph.nodes[0].partitions.universe(NOW))
+    whole = make_plan(Request("p"), graph, Snapshot((state,), NOW))
+    assert whole.actions == 5
+    some_days = make_plan(Request("p", start="2024-01-01", end="2024-01-09"), graph, Snapshot((state,), NOW))
+    assert some_days.actions == 2
+
+
 @given(some)
 def test_a_saved_plan_is_the_same_when_it_is_read(published):
     plan = make_plan(Request("p", only=parse_only("missing,failed,stale")), GRAPH, snapshot(published))
