@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from recoup.model.partition import CHUNK_BITS, PartitionSet
 
@@ -119,12 +119,27 @@ class PlaneCache:
     def flush(self) -> None:
         """Write what changed, within the caller's transaction."""
         if self._dirty:
+            spent = [key for key in self._dirty if self._is_spent(*key)]
             rows = [
                 (node, plane, chunk, self._planes[node, plane][chunk].to_bytes(CHUNK_BYTES, "little"))
-                for node, plane, chunk in self._dirty
+                for node, plane, chunk in self._dirty.difference(spent)
             ]
             self._db.executemany("INSERT OR REPLACE INTO planes VALUES (?, ?, ?, ?)", rows)
             self._dirty.clear()
+            self._drop(spent)
+
+    def _is_spent(self, node: int, plane: str, chunk: int) -> bool:
+        """What a version of the code has made was made again by another: each edit would leave a plane of zeros."""
+        return plane.startswith(CODE) and not self._planes[node, plane][chunk]
+
+    def _drop(self, spent: Iterable[tuple[int, str, int]]) -> None:
+        self._db.executemany("DELETE FROM planes WHERE node = ? AND plane = ? AND chunk = ?", spent)
+        for node, plane, chunk in spent:
+            chunks = self._planes[node, plane]
+            del chunks[chunk]
+            if not chunks:
+                del self._planes[node, plane]
+                self.names(node).discard(plane)
 
     def _chunks(self, node: int, plane: str) -> dict[int, int]:
         chunks = self._planes.get((node, plane))

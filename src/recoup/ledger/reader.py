@@ -89,9 +89,9 @@ class LedgerReader:
         """All planes of these nodes, as sets."""
         wanted = set(nodes)
         chunks: dict[tuple[NodeId, str], list[tuple[int, bytes]]] = {}
-        for node, plane, chunk, bits in self.query("SELECT node, plane, chunk, bits FROM planes"):
-            if node in wanted:
-                chunks.setdefault((node, plane), []).append((chunk, bits))
+        sql = "SELECT p.node, p.plane, p.chunk, p.bits FROM json_each(?) wanted JOIN planes p ON p.node = wanted.value"
+        for node, plane, chunk, bits in self.query(sql, (json.dumps(sorted(wanted)),)):
+            chunks.setdefault((node, plane), []).append((chunk, bits))
         planes: dict[NodeId, dict[str, PartitionSet]] = {node: {} for node in wanted}
         for (node, plane), parts in chunks.items():
             planes[node][plane] = PartitionSet.from_chunks(parts)
