@@ -3,7 +3,6 @@
 import json
 import logging
 import signal
-import time
 import uuid
 from collections import Counter
 
@@ -192,14 +191,12 @@ def test_a_bucket_that_is_not_there_is_one_sentence(shop):
     text = (shop.folder / "recoup.toml").read_text()
     wrong = f"{bucket_of(shop)}-not"
     shop.write("recoup.toml", text.replace(bucket_of(shop), wrong))
-    began = time.monotonic()
     result = shop.recoup("run", "shop")
     assert result.returncode == 5
     assert result.stdout == ""
     error, remedy = result.stderr.splitlines()
     assert f"the bucket {wrong} does not exist" in error
     assert remedy.startswith("help: ")
-    assert time.monotonic() - began < 5
     assert_no_secret(result)
     assert shop.calls() == []
 

@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from recoup.lake.s3 import S3Store
+from recoup.lake.s3 import RETRIES, S3Store
 from recoup.lake.s3_settings import S3Settings
 from recoup.model.errors import CommitUnknownError, ConfigError, ConflictError, RecoupError, UnreachableError
 
@@ -141,10 +141,9 @@ def test_a_write_that_a_rival_overtook_is_a_conflict(bucket, write):
 @pytest.mark.parametrize("script", [["500"], ["hang"]])
 def test_a_write_without_an_answer_is_unknown_as_long_as_it_may_still_arrive(bucket, write, script):
     bucket.script = list(script)
-    begun = time.monotonic()
     with pytest.raises(CommitUnknownError, match="got no answer"):
         WRITES[write](open_bucket(bucket.url, 0.3))
-    assert time.monotonic() - begun < 10
+    assert 1 <= bucket.requests.count("PUT") <= 1 + RETRIES
 
 
 def test_a_write_without_an_answer_that_can_no_longer_arrive_is_a_conflict(bucket):
@@ -189,11 +188,9 @@ def test_an_endpoint_that_is_not_there_is_named(operation):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         endpoint = f"http://127.0.0.1:{free.getsockname()[1]}"
-    begun = time.monotonic()
     with pytest.raises(UnreachableError, match="refused the connection") as caught:
         OPERATIONS[operation](open_bucket(endpoint, 0.3))
     assert endpoint in caught.value.message
-    assert time.monotonic() - begun < 10
 
 
 # --- settings ----------------------------------------------------------------------------------------------------
