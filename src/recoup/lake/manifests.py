@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from contextlib import suppress
 
 from recoup.lake import layout
@@ -29,21 +28,6 @@ def read_manifest(store: ObjectStore, dataset: str, key: str, partition: str, ru
     """The manifest of a run, None when there is none; CorruptError when its bytes are not what was written."""
     place = Place(PlaceKind.MANIFEST, dataset, key, partition, run_id)
     return _read(store, layout.manifest(dataset, key, partition, run_id), place)
-
-
-def manifests_below(store: ObjectStore, dataset: str = "") -> Iterator[tuple[Place, Manifest | CorruptError]]:
-    """Every manifest of a dataset, or of the lake, in order; a corrupt one comes as the error it would raise."""
-    for found in store.list(f"{layout.MANIFESTS}{dataset}"):
-        place = layout.place_of(found.key)
-        if place is None or place.kind is not PlaceKind.MANIFEST:
-            continue
-        try:
-            manifest = _read(store, found.key, place)
-        except CorruptError as error:
-            yield place, error
-        else:
-            if manifest is not None:
-                yield place, manifest
 
 
 def _read(store: ObjectStore, path: str, place: Place) -> Manifest | None:

@@ -1,16 +1,14 @@
-"""What is current, for readers from outside: lists of files, and the text of a DuckDB view over them.
+"""What is current, for readers from outside: its files, and the text of a DuckDB view over them.
 
 They must not glob run folders: those hold attempts that failed and generations that are over.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from recoup.lake.data_files import uri_of
 from recoup.lake.manifests import read_manifest
-from recoup.lake.pointers import pointers_below
 from recoup.model.errors import CorruptError, UsageError
 from recoup.model.manifest import DataFile, Pointer
 from recoup.ports import ObjectStore
@@ -29,19 +27,6 @@ class CurrentPartition:
     columns: Mapping[str, str]
 
 
-def current_partitions(store: ObjectStore, dataset: str) -> Iterator[CurrentPartition]:
-    """What is current of a dataset by its pointers, in the order of their paths.
-
-    CorruptError when a pointer or manifest cannot be trusted: half a dataset must not look like all of it.
-    """
-    for place, pointer in pointers_below(store, dataset):
-        if isinstance(pointer, CorruptError):
-            raise pointer
-        found = current_of(store, place.key, pointer)
-        if found is not None:
-            yield found
-
-
 def current_of(store: ObjectStore, key: str, pointer: Pointer) -> CurrentPartition | None:
     """What is current by this pointer, from the lake or from the ledger; None when nothing is."""
     run_id = pointer.current.run_id
@@ -57,11 +42,6 @@ def current_of(store: ObjectStore, key: str, pointer: Pointer) -> CurrentPartiti
         )
         raise CorruptError(message, _REMEDY)
     return CurrentPartition(key, pointer.partition, run_id, manifest.outputs, manifest.columns)
-
-
-def file_list(store: ObjectStore, partitions: Iterable[CurrentPartition]) -> list[str]:
-    """Paths or URLs that any reader of Parquet opens."""
-    return [uri_of(store, file.path) for partition in partitions for file in partition.files]
 
 
 def view_sql(name: str, paths: Iterable[str]) -> str:

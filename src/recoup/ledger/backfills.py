@@ -11,7 +11,6 @@ from recoup.ledger.facts import Controls
 from recoup.ledger.transaction import Transaction
 from recoup.ledger.writer import Ledger
 
-WISHES = ("", "pause", "cancel")
 IN_FORCE = "settings in force"
 """What its controller says when it has taken over what a person set."""
 _WISH = (

@@ -67,10 +67,6 @@ class Seen:
         """Whether a plane has any bit."""
         return self._planes.has_any(node, plane)
 
-    def planes_of(self, node: NodeId, prefix: str) -> list[str]:
-        """The planes of a family that a node has."""
-        return [plane for plane in self._planes.names(node) if plane.startswith(prefix)]
-
     def execute(self, sql: str, parameters: Sequence[Any] | Mapping[str, Any] = ()) -> sqlite3.Cursor:
         """For the ledger's own modules: a statement within this transaction."""
         return self._db.execute(sql, parameters)

@@ -10,7 +10,7 @@ import pytest
 import recoup as rc
 from recoup.engine.lost_manifests import mark_manifests, rewrite_lost_manifests
 from recoup.engine.runs import grain_of
-from recoup.lake.manifests import manifests_below
+from recoup.lake import layout
 from recoup.lake.memory import MemoryStore
 from recoup.ledger.facts import Claim, Measured, Publication, Succeeded
 from recoup.ledger.leases import ControllerLease, void_dead
@@ -71,7 +71,8 @@ class World:
         lease.close()
 
     def manifests(self) -> list[str]:
-        return [place.partition for place, _ in manifests_below(self.store)]
+        places = (layout.place_of(found.key) for found in self.store.list(layout.MANIFESTS))
+        return [place.partition for place in places if place and place.kind is layout.PlaceKind.MANIFEST]
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recoup.lake.local import LocalStore
-from recoup.lake.manifests import manifests_below, read_manifest, write_manifest
+from recoup.lake.manifests import read_manifest, write_manifest
 from recoup.lake.memory import MemoryStore
 from recoup.model.errors import CorruptError
 from recoup.model.manifest import DataFile, InputRead, Manifest, seal
@@ -106,17 +106,3 @@ def test_one_that_lies_in_the_wrong_place_is_refused(store):
     store.put("manifests/clean/dt=2013-01-01/run=run-1/manifest.json", data, sync=True)
     with pytest.raises(CorruptError, match="belongs to clean 2013-01-01, run run-2"):
         read_manifest(store, *NAMES)
-
-
-def test_all_of_a_dataset_come_in_order_corrupt_ones_too(store):
-    for day in ("2013-01-02", "2013-01-01"):
-        write_manifest(store, "dt", replace(MANIFEST, partition=day), sync=False)
-    write_manifest(store, "dt", replace(MANIFEST, dataset="raw"), sync=False)
-    store.put("manifests/backfills/b1/summary.json", b"{}", sync=False)
-    torn = "manifests/clean/dt=2013-01-02/run=run-1/manifest.json"
-    store.put(torn, b"{", sync=False)
-    found = list(manifests_below(store, "clean"))
-    assert [place.partition for place, _ in found] == ["2013-01-01", "2013-01-02"]
-    assert isinstance(found[0][1], Manifest)
-    assert isinstance(found[1][1], CorruptError)
-    assert [place.dataset for place, _ in manifests_below(store)] == ["clean", "clean", "raw"]
