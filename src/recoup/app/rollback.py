@@ -64,8 +64,9 @@ def rollback(
     to: str | None = None,
     yes: bool = False,
 ) -> RollbackReport:
-    """Show again what the run before showed, or the run `to` (`"none"`: nothing); nothing, where there was none.
+    """Show again what the run before showed, or the run `to` (`"none"`: nothing).
 
+    Where no run was before, a partition that was named shows nothing; of a window, or of all, it stays as it is.
     Of a whole pipeline only what its newest run made goes. A command that was carried out already does nothing: to go
     further back, name the run.
 

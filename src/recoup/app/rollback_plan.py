@@ -90,17 +90,32 @@ class _Planning:
             moves = (self._move_to(candidate, self.asked.to) for candidate in candidates)
             return [move for move in moves if move is not None]
         newest = _newest_runs(self.known, candidates, whole=self.asked.dataset is None)
-        moves_back, already = [], dict[int, list[int]]()
+        moves_back: list[Move] = []
+        already: list[_Candidate] = []
+        first: list[_Candidate] = []
         for candidate, run in zip(candidates, newest, strict=True):
             if run is not None and candidate.current.publication.run == run:
-                moves_back.append(self._move(candidate, run_before(candidate.history)))
+                before = run_before(candidate.history)
+                # Only who named a partition meant that one: of a window, most may have been made once and be right.
+                if before is None and not self.asked.partitions:
+                    first.append(candidate)
+                else:
+                    moves_back.append(self._move(candidate, before))
             elif candidate.newest_made.publication.run == run:
-                already.setdefault(candidate.node.index, []).append(candidate.current.publication.ordinal)
-        for index, ordinals in already.items():
-            node = self.known.graph.nodes[index]
-            ranges = ", ".join(node.partitions.ranges_text(PartitionSet.of(ordinals)))
-            self.notes.append(f"{node.name} {ranges}: the newest run has been taken back already; --to goes further")
+                already.append(candidate)
+        self._note(first, "no earlier run, so left alone; `--to none` takes them out of sight")
+        self._note(already, "the newest run has been taken back already; --to goes further")
         return moves_back
+
+    def _note(self, candidates: Sequence[_Candidate], why: str) -> None:
+        """Say by step why some stay as they are."""
+        ordinals: dict[int, list[int]] = {}
+        for candidate in candidates:
+            ordinals.setdefault(candidate.node.index, []).append(candidate.ordinal)
+        for index, stay in ordinals.items():
+            node = self.known.graph.nodes[index]
+            ranges = ", ".join(node.partitions.ranges_text(PartitionSet.of(stay)))
+            self.notes.append(f"{node.name} {ranges}: {why}")
 
     def _rest(self, begun: Begun) -> list[Move]:
         """What a rollback that was begun has left to do: what shows still what it showed then."""

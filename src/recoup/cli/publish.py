@@ -116,7 +116,7 @@ def rollback(
         "publish rollback",
         rollback_json(report),
         lambda view: rollback_lines(report, view),
-        next=common.again(again if not report.done else typed("publish ls", target)),
+        next=common.again(again if report.plan.moves and not report.done else typed("publish ls", target)),
         exit_code=_code(report),
     )
 

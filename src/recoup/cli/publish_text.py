@@ -98,12 +98,13 @@ def rollback_lines(report: RollbackReport, view: View) -> Iterator[str]:
         yield view.paint("bad", "this is refused:")
         yield from (f"  {clean(reason)}" for reason in plan.refused)
         yield f"  {clean(plan.remedy)}"
-    elif report.done:
-        yield f"{number(report.moved)} moved, {number(report.delivered)} delivered"
+        return
+    emptied = sum(move.after is None or move.after.publication.run is None for move in plan.moves)
+    nothing = f", {number(emptied)} of them to nothing" if emptied else ""
+    if report.done:
+        yield f"{number(report.moved)} moved{nothing}, {number(report.delivered)} delivered"
         yield from (view.paint("bad", clean(sentence)) for sentence in report.undelivered)
     else:
-        emptied = sum(move.after is None or move.after.publication.run is None for move in plan.moves)
-        nothing = f", {number(emptied)} of them to nothing" if emptied else ""
         yield f"nothing has been changed: {counted(len(plan.moves), 'partition')} would be moved{nothing}"
 
 

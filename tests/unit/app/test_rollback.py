@@ -71,6 +71,30 @@ def test_the_first_publication_is_rolled_back_to_none_and_missing_again(project)
     assert rows_of(project.table(), DAY) != []
 
 
+@pytest.mark.parametrize("window", [{}, {"start": "2024-01-01", "end": "2024-01-09"}])
+@pytest.mark.parametrize("target", ["days", "days.raw"])
+def test_of_a_window_what_was_made_once_stays_and_is_told(project, target, window):
+    project.run()
+    first = shown(project, "days.raw")
+    project.tell("turn", 2)
+    project.tell("feed", {DAY: "v2"})
+    project.run("stale", steps=("raw",))
+
+    report = rollback(project.workspace, target, **window, yes=True)
+
+    assert [(move.dataset, move.partition) for move in report.plan.moves] == [("raw", DAY)]
+    assert {day: one.run_id for day, one in shown(project, "days.raw").items()} == {
+        day: one.run_id for day, one in first.items()
+    }
+    assert len(project.table()) == 24
+    raw = next(note for note in report.plan.notes if note.startswith("raw "))
+    assert "2024-01-04" in raw
+    assert DAY not in raw.split(":")[0].replace("…", " ").split()
+    assert "no earlier run, so left alone; `--to none`" in raw
+    again = rollback(project.workspace, target, **window, yes=True)
+    assert again.moved == 0
+
+
 def test_to_roll_back_makes_nothing_so_the_last_success_is_not_now(twice):
     def last():
         return {step.insight.node.name: step.last_successful_time for step in status(twice.workspace, "days").steps}
