@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from recoup.app.clock import SystemClock
 from recoup.ledger.connection import refuse_network_file_system
+from recoup.ledger.writer import Ledger
 from recoup.model.errors import ConfigError
 from tests.acceptance.conftest import Project
 from tests.acceptance.test_cli import DONE, INCOMPLETE, REFUSED, SHOP, UNREACHABLE, USAGE, said
@@ -143,9 +145,14 @@ def test_a_lake_that_cannot_be_written(shop):
 
 def test_a_lake_of_another_ledger(shop):
     assert shop.recoup("run", "shop", "2024-01-01").returncode == DONE
-    error, remedy = said(shop.recoup("run", "shop", RECOUP_LEDGER="other/ledger.db"), REFUSED)
-    assert "is not ours" in error
-    assert "when it is lost, `recoup ledger rebuild`" in remedy, "an empty one must not take over"
+    for words in (["status", "shop"], ["plan", "shop"], ["why", "shop"], ["runs"], ["run", "shop"]):
+        error, remedy = said(shop.recoup(*words, RECOUP_LEDGER="other/ledger.db"), REFUSED)
+        assert "there is no ledger at" in error
+        assert "when it is lost, `recoup ledger rebuild`" in remedy, "an empty one must not take over"
+    Ledger(shop.folder / "other" / "ledger.db", SystemClock()).close()
+    for words in (["status", "shop"], ["plan", "shop"], ["run", "shop"]):
+        error, _ = said(shop.recoup(*words, RECOUP_LEDGER="other/ledger.db"), REFUSED)
+        assert "is empty" in error
     assert "adopt" in shop.recoup("doctor", RECOUP_LEDGER="other/ledger.db").stdout
 
 

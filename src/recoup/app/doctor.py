@@ -99,7 +99,7 @@ def _ledger(workspace: Workspace) -> Iterator[Check]:
     path = workspace.settings.ledger
     yield from _file_system(path)
     if path.exists():
-        with workspace.reader() as reader:
+        with LedgerReader(workspace.settings.ledger) as reader:
             runs = reader.query("SELECT count(*) FROM backfills")[0][0]
             writers = len(at_work(workspace, reader))
             broken = reader.query("PRAGMA quick_check(1)")[0][0]
@@ -147,7 +147,7 @@ def _lake(workspace: Workspace) -> Iterator[Check]:
 
 def _newest_publications(workspace: Workspace, store: ObjectStore) -> Check:
     """Pointers and manifests as they are read now; all of them is for `ledger verify` and `ledger rebuild`."""
-    with workspace.reader() as reader:
+    with LedgerReader(workspace.settings.ledger) as reader:
         rows = reader.query(_NEWEST, (LOOKED_AT,))
         by_id = {found.node: found for found in datasets(reader).values()}
     name = f"newest {_counted(len(rows), 'publication')}"

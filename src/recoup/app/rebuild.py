@@ -88,7 +88,7 @@ def _is_empty(place: Path) -> bool:
     if not place.exists():
         return True
     with suppress(RecoupError), LedgerReader(place) as reader:
-        return not reader.query("SELECT 1 FROM attempts LIMIT 1")
+        return reader.is_empty
     return False
 
 

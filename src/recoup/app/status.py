@@ -14,6 +14,7 @@ from recoup.app.bound import Bound, bound
 from recoup.app.code import code_version, same_code
 from recoup.app.held import held
 from recoup.app.known_calendars import KnownCalendars
+from recoup.app.lost_ledger import refuse_lost
 from recoup.app.standing import Accepted, FailureSample, Status, StepStatus
 from recoup.app.waived import waived_of
 from recoup.app.workspace import Workspace
@@ -92,7 +93,8 @@ def look(
 
 @contextmanager
 def readable(workspace: Workspace) -> Iterator[LedgerReader]:
-    """The ledger as it is at one moment; where there is none yet, an empty one."""
+    """The ledger as it is at one moment; where there is none yet, an empty one; LakeOwnedError where it is lost."""
+    refuse_lost(workspace.settings)
     path = workspace.settings.ledger
     with LedgerReader(path, None if path.exists() else _empty()) as reader:
         reader.query("BEGIN")

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from recoup.app.clock import SystemClock
 from recoup.app.loading import load_pipeline, resolve
+from recoup.app.lost_ledger import REMEDY, refuse_lost
 from recoup.app.outside import Outside
 from recoup.app.plugins import open_database, open_sink
 from recoup.app.prepare import Prepared, prepare
@@ -58,8 +59,12 @@ class Workspace:
 
     @contextmanager
     def ledger_for(self, pipeline: str | Pipeline) -> Iterator[Ledger]:
-        """The ledger for writing; made on first use, once it is certain that there is such a pipeline."""
+        """The ledger for writing; made on first use, once it is certain that there is such a pipeline.
+
+        LakeOwnedError where it would be a new one for a lake that has a ledger already.
+        """
         self.pipeline(pipeline)
+        refuse_lost(self.settings)
         with self._opened() as ledger:
             yield ledger
 
@@ -83,7 +88,8 @@ class Workspace:
 
     @contextmanager
     def reader(self) -> Iterator[LedgerReader]:
-        """The ledger for reading only."""
+        """The ledger for reading only; LakeOwnedError where the one that the lake belongs to is lost."""
+        refuse_lost(self.settings)
         with LedgerReader(self.settings.ledger) as reader:
             yield reader
 
@@ -98,7 +104,7 @@ class Workspace:
             claim_owner(store, ledger.ledger_id, ledger.epoch)
         except LakeOwnedError as error:
             if ledger.is_empty:  # an empty one must not take over: it would take all that is there for missing
-                error.remedy = "use that ledger; when it is lost, `recoup ledger rebuild` makes it again from the lake"
+                error.remedy = REMEDY
             raise
         return store
 

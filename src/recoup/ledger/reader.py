@@ -79,6 +79,11 @@ class LedgerReader:
         rows = self.query("SELECT value FROM meta WHERE key = ?", (key,))
         return str(rows[0][0]) if rows else None
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing was ever tried with it: there is nothing in it to lose."""
+        return not self.query("SELECT 1 FROM attempts LIMIT 1")
+
     def nodes(self, pipeline: str | None = None) -> dict[str, NodeRow]:
         """The datasets by name."""
         rows = self.query("SELECT node, name, pipeline, kind, label, partitioning FROM nodes ORDER BY node")
