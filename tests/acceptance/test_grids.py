@@ -245,4 +245,4 @@ def test_a_snapshot_is_as_old_as_it_was_at_the_runs_moment(project):
 
     now = project.recoup("run", "p", "2024-01-05")
     assert now.returncode == 1
-    assert "h old, and may be 36h old at most" in now.stdout
+    assert " days old, and may be 36h old at most" in now.stdout

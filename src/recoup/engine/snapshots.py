@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import Final
 
 from recoup.model.graph import Node
 from recoup.model.partition import ROW_BITS, row_of
 from recoup.model.partitioning import Partitioning
 from recoup.model.relation import Newest
+
+_MOST_HOURS: Final = 72
 
 
 def over_by(candidates: range, partitions: Partitioning, newest: Newest, run_as_of: float) -> range:
@@ -30,13 +33,15 @@ def unfit(newest: Newest, parent: Node, found: Sequence[str], run_as_of: float) 
     age = run_as_of - ended.timestamp()
     if age <= newest.max_age_seconds:
         return None
-    what = f"{parent.name} snapshot {found[-1]} is {_hours(age)} old"
-    return f"{what}, and may be {_hours(newest.max_age_seconds)} old at most"
+    what = f"{parent.name} snapshot {found[-1]} is {_duration(age)} old"
+    return f"{what}, and may be {_duration(newest.max_age_seconds)} old at most"
 
 
 def _moment(seconds: float) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)
 
 
-def _hours(seconds: float) -> str:
-    return f"{round(seconds / 3600, 1):g}h"
+def _duration(seconds: float) -> str:
+    """In hours, over three days in days: nobody knows what 25,314 hours are."""
+    hours = seconds / 3600
+    return f"{round(hours, 1):g}h" if hours <= _MOST_HOURS else f"{round(hours / 24, 1):g} days"
