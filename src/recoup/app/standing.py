@@ -110,8 +110,15 @@ def _parts(status: StepStatus) -> Iterator[Part]:
         if ordinals:
             yield Part(step, "stale", word, ordinals, more={"kind": word[6:-1]})
     yield from _waived_parts(status)
-    if step.unexpected:
-        yield Part(step, "unexpected", "unexpected", step.unexpected, "no longer on the calendar; counts nowhere")
+    yield from _unexpected_parts(step)
+
+
+def _unexpected_parts(step: StepInsight) -> Iterator[Part]:
+    if left := step.unexpected - step.departed:
+        yield Part(step, "unexpected", "unexpected", left, "no longer on the calendar; counts nowhere")
+    if step.departed:
+        text = "its member is not there any more; counts nowhere"
+        yield Part(step, "unexpected", "unexpected", step.departed, text)
 
 
 def _waived_parts(status: StepStatus) -> Iterator[Part]:

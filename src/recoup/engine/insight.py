@@ -10,6 +10,7 @@ from functools import reduce
 from operator import or_
 
 from recoup.model.graph import Graph, Node, NodeKind
+from recoup.model.grid import Grid
 from recoup.model.partition import EMPTY, PartitionSet
 from recoup.model.partitioning import Partitioning
 from recoup.model.touching import touching
@@ -46,6 +47,8 @@ class StepInsight:
     stale_input: PartitionSet
     unexpected: PartitionSet
     waived: PartitionSet = EMPTY
+    departed: PartitionSet = EMPTY
+    """Of the unexpected ones those whose member is not there any more."""
     reasons: tuple[Reason, ...] = ()
 
     @property
@@ -157,6 +160,7 @@ def _step(
     waiting = _waiting(node, snapshot) & rest
     blocked = state.blocked & rest | waiting
     shown = state.published - needed
+    unexpected = shown if window is None else shown & window
     return StepInsight(
         node=node,
         expected=expected,
@@ -167,10 +171,19 @@ def _step(
         missing=rest - blocked,
         stale_code=made - state.same_code,
         stale_input=made & state.stale,
-        unexpected=shown if window is None else shown & window,
+        unexpected=unexpected,
         waived=waived,
+        departed=_departed(node.partitions, unexpected, needed),
         reasons=(*_within(reasons, blocked - waiting), *_within(_behind(node, graph, waiting), waiting)),
     )
+
+
+def _departed(partitions: Partitioning, unexpected: PartitionSet, needed: PartitionSet) -> PartitionSet:
+    """Those of a member of which nothing is expected; of a member that is there, only days are not."""
+    if isinstance(partitions, Grid):
+        (times, members), (_, there) = partitions.sides(unexpected), partitions.sides(needed)
+        return unexpected & partitions.product(times, members - there)
+    return EMPTY if partitions.member_side is None else unexpected
 
 
 def _complete(node: Node, snapshot: Snapshot) -> PartitionSet:

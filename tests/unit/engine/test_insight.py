@@ -54,6 +54,21 @@ def test_a_date_is_complete_only_when_all_of_its_steps_are():
     assert found.dates - found.completed == days(15)
 
 
+def test_of_what_is_not_expected_any_more_a_member_that_left_is_told_apart_from_days_that_did():
+    cells = rc.Grid(JANUARY, rc.Static(["acme", "globex"], key="tenant"))
+    acme, globex = (cells.product(DAYS, PartitionSet.of([row])) for row in (0, 1))
+    pipeline = rc.Pipeline("usage", partitions=cells)
+
+    @pipeline.step
+    def raw(ctx): ...
+
+    first = cells.product(days(1), PartitionSet.of([0]))
+    raw_now = NodeState(expected=acme - first, published=acme | globex, same_code=acme | globex)
+    found = insight(Graph.of(pipeline), Snapshot((raw_now,), NOW)).steps[0]
+    assert found.unexpected == first | globex
+    assert found.departed == globex
+
+
 def test_the_share_is_never_rounded_up():
     found = look(chain(), clean=state(DAYS - days(1)))
     assert found.pct_complete == 96.77
