@@ -34,7 +34,7 @@ def expected(partitioning: Partitioning, now: datetime, outside: Outside) -> Par
             with aside():
                 return calendar.mask(partitioning, universe)
         case File(path):
-            return _of_file(outside.root / path, partitioning) & universe
+            return _of_file(outside.root / path, partitioning, universe)
         case Query() as query:
             return _of_query(query, partitioning, universe, outside)
         case Exchange() | Holidays() as days:
@@ -43,9 +43,9 @@ def expected(partitioning: Partitioning, now: datetime, outside: Outside) -> Par
             assert_never(unknown)
 
 
-def _of_file(path: Path, partitioning: Partitioning) -> PartitionSet:
+def _of_file(path: Path, partitioning: Partitioning, universe: PartitionSet) -> PartitionSet:
     try:
-        return parse_keys(path.read_text(encoding="utf-8"), partitioning)
+        listed = parse_keys(path.read_text(encoding="utf-8"), partitioning)
     except OSError as error:
         message = f"the calendar {path} cannot be read: {error.strerror}"
         raise ConfigError(message, "mend the path, which is relative to recoup.toml") from error
@@ -55,6 +55,10 @@ def _of_file(path: Path, partitioning: Partitioning) -> PartitionSet:
     except PartitionError as error:
         message = f"the calendar {path}, {error.message}"
         raise PartitionError(message, error.remedy) from error
+    if not listed & universe:
+        why = "none of its keys lies in what is declared" if listed else "it names no key"
+        raise _empty(f"the calendar {path}", why, "see that the file is whole, or mend its keys")
+    return listed & universe
 
 
 def _of_query(query: Query, partitioning: Partitioning, universe: PartitionSet, outside: Outside) -> PartitionSet:
@@ -66,9 +70,13 @@ def _of_query(query: Query, partitioning: Partitioning, universe: PartitionSet, 
         raise type(error)(f"{what}: {error.message}", error.remedy or "mend the calendar's query") from error
     if not found:
         why = f"none of its {len(rows)} rows lies in what is declared" if rows else "the query gives no rows"
-        message = f"{what} is empty ({why}): nothing would be expected, and all would count as complete"
-        raise RefusedError(message, "see that the table is filled, or mend the calendar's query")
+        raise _empty(what, why, "see that the table is filled, or mend the calendar's query")
     return found
+
+
+def _empty(what: str, why: str, remedy: str) -> RefusedError:
+    message = f"{what} is empty ({why}): nothing would be expected, and all would count as complete"
+    return RefusedError(message, remedy)
 
 
 def _ordinals(partitioning: Partitioning, row: tuple[object, ...]) -> Sequence[int]:

@@ -11,7 +11,7 @@ from recoup.app.outside import Outside
 from recoup.app.path_patterns import PathPattern
 from recoup.app.presence import Presence
 from recoup.app.sql_sources import sql_presence
-from recoup.model.errors import PartitionError, RecoupError, UnreachableError
+from recoup.model.errors import PartitionError, RecoupError, RefusedError, UnreachableError
 from recoup.model.graph import Node
 from recoup.model.grid import Grid
 from recoup.model.member_partitionings import Dynamic
@@ -32,6 +32,9 @@ def listed(partitioning: Partitioning) -> Partitioning:
     except Exception as error:
         message = f"the members of {side.key} could not be listed: {type(error).__name__}: {error}"
         raise UnreachableError(message, "see that the listing answers, then run the same command again") from error
+    if not members.members:
+        message = f"the listing of {side.key} names no members: nothing would be expected, and all would be complete"
+        raise RefusedError(message, "see that the listing answers with all members there are")
     return partitioning.with_sides(partitioning.time, members) if isinstance(partitioning, Grid) else members
 
 

@@ -65,6 +65,14 @@ def test_a_calendar_that_is_no_text(tmp_path):
         expecting(tmp_path, calendar=rc.Calendar.from_file("games.txt"))
 
 
+@pytest.mark.parametrize(("text", "why"), [("# none\n", "it names no key"), ("2020-01-01\n", "none of its keys lies")])
+def test_a_calendar_that_is_empty_would_make_all_complete(tmp_path, text, why):
+    (tmp_path / "games.txt").write_text(text)
+    with pytest.raises(RefusedError, match=rf"{tmp_path}/games.txt is empty \({why}.*all would count as") as raised:
+        expecting(tmp_path, calendar=rc.Calendar.from_file("games.txt"))
+    assert (raised.value.exit_code, bool(raised.value.remedy)) == (ExitCode.REFUSED, True)
+
+
 def test_a_line_that_is_no_key_is_named(tmp_path):
     (tmp_path / "games.txt").write_text("2013-01-02\n\n2013-02-30\n")
     with pytest.raises(PartitionError, match=rf"the calendar {tmp_path}/games.txt, line 3: '2013-02-30'") as raised:

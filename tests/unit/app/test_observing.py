@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 import recoup as rc
 from recoup.app.backfilling import RunOptions, run
 from recoup.app.ledger_care import verify
-from recoup.app.observing import presence
+from recoup.app.observing import listed, presence
 from recoup.app.outside import Outside
 from recoup.app.path_patterns import _regex
 from recoup.app.publications import ls
-from recoup.model.errors import ExitCode, RecoupError, UnreachableError
+from recoup.model.errors import ExitCode, RecoupError, RefusedError, UnreachableError
 from recoup.model.graph import Graph
 from recoup.plan.request import Request
 
@@ -203,3 +203,11 @@ def test_a_probe_may_say_it_in_our_words(tmp_path):
 
     with pytest.raises(RecoupError, match="the vendor is on holiday"):
         probed(tmp_path, probe)
+
+
+def test_a_listing_that_names_nobody_would_make_all_complete():
+    tenants = rc.Dynamic(key="tenant", listing=list)
+    for partitions in (tenants, rc.Grid(DAYS, tenants)):
+        with pytest.raises(RefusedError, match="the listing of tenant names no members: nothing would be") as raised:
+            listed(partitions)
+        assert raised.value.remedy
