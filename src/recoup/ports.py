@@ -195,6 +195,8 @@ class Delivery:
     digest: str
     files: tuple[str, ...]
     storage_options: Mapping[str, str] = field(default_factory=dict, repr=False)
+    member_key: str | None = None
+    """Which of the key's names is one of members: they are text, whatever one of them looks like."""
 
 
 @dataclass(frozen=True, slots=True)

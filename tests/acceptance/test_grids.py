@@ -77,12 +77,22 @@ def test_members_by_hand(shop):
     added = shop.recoup("members", "add", "shop", "Acme")
     assert (added.returncode, added.stdout) == (2, "")
     assert "'acme' and 'Acme' differ only in case" in added.stderr
-    assert shop.recoup("members", "add", "shop", "../x").returncode == 2
+    for odd, why in (("../x", "another folder"), ("*", "all members"), ("2023-11-03", "reads as a time")):
+        refused = shop.recoup("members", "add", "shop", odd)
+        assert (refused.returncode, why in refused.stderr) == (2, True), refused.stderr
     listed = shop.answer("members", "ls", "shop")["sets"]
     assert listed == [{"key": "tenant", "kind": "dynamic", "arrive": "added", "members": ["initech", "acme"]}]
     run = shop.recoup("run", "shop", "acme", "--include-upstream")
     assert run.returncode == 0, run.stdout + run.stderr
     assert {call.partition.partition("/")[2] for call in shop.calls()} == {"acme"}
+
+
+def test_a_step_cannot_add_a_member_that_reads_as_a_day(shop):
+    shop.write("tenants", "acme 2023-11-03")
+    told = shop.recoup("run", "shop", "--step", "feed")
+    assert told.returncode == 1
+    assert "'2023-11-03' cannot be a member of tenant" in told.stdout
+    assert shop.answer("members", "ls", "shop")["sets"][0]["members"] == []
 
 
 def test_by_either_side(shop):

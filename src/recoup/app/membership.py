@@ -34,8 +34,10 @@ def members(workspace: Workspace, pipeline: str) -> list[MemberSet]:
 def add_members(workspace: Workspace, pipeline: str, names: Sequence[str], key: str | None) -> MemberSet:
     """They are planned for from now on; those that are there already stay as they are."""
     loaded, _ = workspace.pipeline(pipeline)
-    side = _open_side(Graph.of(loaded), pipeline, key)
-    check_members(dict.fromkeys(names))
+    graph = Graph.of(loaded)
+    side = _open_side(graph, pipeline, key)
+    checked = check_members(dict.fromkeys(names))
+    graph.check_members(side.key, checked)
     with workspace.ledger_for(pipeline) as ledger, ledger.transaction() as tx:
         known = register_members(tx, side.key, dict.fromkeys(names))
         tx.event("members added", data={"who": workspace.who, "key": side.key, "members": list(names)})

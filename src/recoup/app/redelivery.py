@@ -128,6 +128,7 @@ class Redelivery:
             digest=current.publication.digest if current else "",
             files=tuple(uri_of(self.store, file.path) for file in current.publication.files) if current else (),
             storage_options=self.store.storage_options(),
+            member_key=side.key if (side := node.partitions.member_side) else None,
         )
 
     def _succeeded(

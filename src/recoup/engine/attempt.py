@@ -106,7 +106,7 @@ class AttemptPerformer:
 
     def _step(self, node: Node, body: Mapping[str, Any]) -> dict[str, Any]:
         assert node.step is not None
-        context = _context(self._graph.pipeline, node, body)
+        context = _context(self._graph, node, body)
         returned = node.step.fn(context, **self._arguments(node, body))
         if inspect.iscoroutine(returned):
             returned.close()
@@ -119,7 +119,7 @@ class AttemptPerformer:
         from asyncio import to_thread
 
         assert node.step is not None
-        context = _context(self._graph.pipeline, node, body)
+        context = _context(self._graph, node, body)
         arguments = await to_thread(self._arguments, node, body) if body.get("inputs") else {}
         returned = await node.step.fn(context, **arguments)
         staged = await to_thread(self._stage, node, body, returned) if returned is not None else {}
@@ -178,6 +178,7 @@ class AttemptPerformer:
                 digest=given["digest"],
                 files=tuple(uri_of(self._store, path) for path in given["files"]),
                 storage_options=self._store.storage_options(),
+                member_key=side.key if (side := node.partitions.member_side) else None,
             )
         )
         return {"rows": held.rows}
@@ -242,10 +243,10 @@ def _told(staged: dict[str, Any], context: Context) -> dict[str, Any]:
     return {**staged, **{name: what for name, what in said.items() if what}}
 
 
-def _context(pipeline: str, node: Node, body: Mapping[str, Any]) -> Context:
+def _context(graph: Graph, node: Node, body: Mapping[str, Any]) -> Context:
     partitions = node.partitions
     return Context(
-        pipeline=pipeline,
+        pipeline=graph.pipeline,
         step=node.name,
         partition=body["partition"],
         run_id=body["run_id"],
@@ -254,6 +255,7 @@ def _context(pipeline: str, node: Node, body: Mapping[str, Any]) -> Context:
         span=partitions.span(body["ordinal"]) if partitions.is_time else None,
         backfill_id=body.get("backfill_id"),
         keys=sides_of(partitions.key, body["partition"]),
+        fit=graph.check_members,
         there={name: tuple(given["partitions"]) for name, given in body.get("inputs", {}).items()},
     )
 

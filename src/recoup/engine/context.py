@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -34,6 +34,8 @@ class Context:
     """The partition by the names of its sides: `{"dt": "2023-11-15", "tenant": "acme"}`."""
     counters: dict[str, float] = field(default_factory=dict)
     arrived: dict[str, list[str]] = field(default_factory=dict)
+    fit: Callable[[str, Iterable[str]], None] = field(default=lambda _key, _members: None, repr=False)
+    """Refuses members of a key that its pipeline's grids cannot have."""
 
     @property
     def log(self) -> logging.Logger:
@@ -45,7 +47,9 @@ class Context:
         if to.listing is not None:
             message = f"the members of {to.key} come from its listing"
             raise PipelineError(message, "leave listing= out if steps add them")
-        self.arrived.setdefault(to.key, []).extend(check_members(dict.fromkeys(members)))
+        checked = check_members(dict.fromkeys(members))
+        self.fit(to.key, checked)
+        self.arrived.setdefault(to.key, []).extend(checked)
 
     def count(self, name: str, by: float = 1) -> None:
         """Add to one of the attempt's own counters; they are kept in its manifest."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any
 
 from recoup.model.errors import PipelineError
+from recoup.model.grid import Grid
 from recoup.model.partitioning import MemberSet, Partitioning
 from recoup.model.pipeline import Dataset, Input, Pipeline, SinkSpec, Source, Step
 from recoup.model.relation import Edge, Newest, Same, check_relation, children
@@ -100,6 +101,12 @@ class Graph:
     def with_members(self, ids_of: Callable[[MemberSet], Mapping[str, int]]) -> Graph:
         """The same graph, in which members have the ids that the ledger gives them."""
         return self.with_partitions(lambda partitions: partitions.with_members(ids_of))
+
+    def check_members(self, key: str, members: Iterable[str]) -> None:
+        """Refuse members of a key that its grids cannot have."""
+        for partitions in dict.fromkeys([self.anchor, *(node.partitions for node in self.nodes)]):
+            if isinstance(partitions, Grid) and partitions.members.key == key:
+                partitions.check_members(members)
 
     def touched_by(self, node: int, ordinal: int) -> Iterator[tuple[int, range]]:
         """Whose partitions become stale when this one changes; who read the newest is for the ledger to say."""

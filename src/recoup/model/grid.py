@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import ClassVar, Final, Self
@@ -10,12 +10,12 @@ from typing import ClassVar, Final, Self
 from recoup.model.calendar import Calendar
 from recoup.model.errors import PartitionError
 from recoup.model.keys import quoted
+from recoup.model.member_names import ANY
 from recoup.model.member_partitionings import Members
 from recoup.model.partition import EMPTY, ROW_BITS, PartitionSet, column_of, row_of
 from recoup.model.partitioning import MemberSet, Partitioning
 from recoup.model.time_base import TimePartitioning
 
-_ANY: Final = "*"
 _NAMED_MEMBERS: Final = 3
 
 
@@ -46,6 +46,7 @@ class Grid(Partitioning):
             raise PartitionError(message, "give one of them another key=")
         key = f"{time.key}/{members.key}"
         self.__dict__.update(time=time, members=members, key=key, calendar=calendar)  # frozen for everybody else
+        self.check_members(members.members)
 
     def __str__(self) -> str:
         return f"{self.time} × {self.members}"
@@ -59,7 +60,17 @@ class Grid(Partitioning):
         return self.members
 
     def with_members(self, ids_of: Callable[[MemberSet], Mapping[str, int]]) -> Self:
-        return self.with_sides(self.time, self.members.with_members(ids_of))
+        made = self.with_sides(self.time, self.members.with_members(ids_of))
+        made.check_members(made.members.members)
+        return made
+
+    def check_members(self, members: Iterable[str]) -> None:
+        """Refuse a member that reads as one of the grid's times: nobody could tell which of both a window means."""
+        for member in members:
+            if self.time.reads(member):
+                message = f"{quoted(member)} cannot be a member of {self.members.key}: beside {self.time.key} it reads"
+                remedy = f"call it otherwise, such as {quoted('m' + member)}; `recoup members remove` takes it out"
+                raise PartitionError(f"{message} as a time", remedy)
 
     def with_sides(self, time: TimePartitioning, members: Members) -> Self:
         """The same grid over other sides of the same kind."""
@@ -184,7 +195,7 @@ class Grid(Partitioning):
             return None, None
         time, separator, member = key.partition("/")
         if separator:
-            return (None if time == _ANY else time), (None if member == _ANY else member)
+            return (None if time == ANY else time), (None if member == ANY else member)
         return (None, key) if key in self.members else (key, None)
 
 

@@ -10,6 +10,9 @@ from typing import Final
 from recoup.model.errors import PartitionError
 from recoup.model.keys import encoded_member, quoted
 
+ANY: Final = "*"
+"""How people write one side of a grid that they leave open."""
+
 _MAX_LENGTH: Final = 200
 _UNPRINTABLE: Final = ("Cc", "Cs")
 _SEPARATOR: Final = re.compile(r"[/\\]")
@@ -41,6 +44,8 @@ def _objection(member: str) -> str:
     """Why it cannot be a member; empty when it can."""
     if not isinstance(member, str) or not member:
         return "a member is a text that is not empty"
+    if member == ANY:
+        return "it stands for all members"
     if any(part in (".", "..") for part in _SEPARATOR.split(member)):
         return "in a path it would mean another folder"
     if any(unicodedata.category(character) in _UNPRINTABLE for character in member[: _MAX_LENGTH + 1]):

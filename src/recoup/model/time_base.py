@@ -76,6 +76,14 @@ class TimePartitioning(Partitioning):
                 raise self._outside(key, declared)
         return self.universe(now).within(range(first.start, last.stop))
 
+    def reads(self, text: str) -> bool:
+        """Whether a window takes this text for some of the declared partitions, or for what they lie in."""
+        try:
+            covered = self._covered(text) if text[:1].isdigit() else range(0)
+        except PartitionError:
+            return False
+        return bool(covered) and covered.stop > self.first and (self.last is None or covered.start <= self.last)
+
     def identity(self) -> dict[str, object]:
         """Kind, key and time zone."""
         return {"kind": self.kind, "key": self.key, "tz": self.tz}

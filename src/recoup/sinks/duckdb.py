@@ -142,7 +142,7 @@ class DuckDBSink:
         return held
 
     def _replace_rows(self, connection: Connection, delivery: Delivery, *, is_on_record: bool) -> int:
-        part = Part(sides_of(delivery.key, delivery.partition))
+        part = Part(sides_of(delivery.key, delivery.partition), delivery.member_key)
         part.check_held(connection, self._table.columns, self._spec.name)
         if delivery.run_id is None or not delivery.files:
             self._table.delete(connection, part)

@@ -29,6 +29,7 @@ class Part:
     """The partition as columns and the values that its rows have there: one, or a grid's two."""
 
     sides: Mapping[str, str]
+    member_key: str | None = None
 
     @property
     def bound(self) -> dict[str, str]:
@@ -66,7 +67,7 @@ class Part:
 
     def kinds(self) -> dict[str, str]:
         """The types of its columns where they are ours to choose."""
-        return {name: _kind(value) for name, value in self.sides.items()}
+        return {n: "VARCHAR" if n == self.member_key else _kind(value) for n, value in self.sides.items()}
 
 
 def _kind(value: str) -> str:

@@ -115,7 +115,7 @@ class PostgresSink:
             delete(connection, table, partition)
             return 0, ()
         frame = delivered_frame(delivery)
-        arrived = Arrived.checked(frame, partition, self._spec)
+        arrived = Arrived.checked(frame, partition, self._spec, delivery.member_key)
         table = table.widened(connection, arrived, delivery.dataset)
         arrived.stage(connection)
         table.check_types(connection, arrived)

@@ -30,7 +30,9 @@ class Arrived:
     partition_kinds: Mapping[str, str]
 
     @classmethod
-    def checked(cls, frame: pl.DataFrame, partition: Mapping[str, str], spec: Postgres) -> Arrived:
+    def checked(
+        cls, frame: pl.DataFrame, partition: Mapping[str, str], spec: Postgres, member_key: str | None = None
+    ) -> Arrived:
         """Take a frame, or refuse it: names, the partition's values, keys, and types that PostgreSQL has not."""
         _check_names(frame, spec)
         for column, value in partition.items():
@@ -38,6 +40,8 @@ class Arrived:
                 _check_partition(frame[column], value, spec)
         _check_keys(frame, partition, spec)
         own = {column: _partition_kind(frame, column, value, spec) for column, value in partition.items()}
+        if member_key and member_key not in frame.columns:
+            own[member_key] = "text"
         rest = [series for series in frame if series.name not in partition]
         return cls(frame, {series.name: kind_of(series, f"{spec.name}: column {series.name}") for series in rest}, own)
 

@@ -274,3 +274,26 @@ def test_a_day_a_month_or_a_year_stands_for_its_weeks():
 def test_what_is_no_week(key):
     with pytest.raises(PartitionError, match="is not a key: one week is written 2013-W01"):
         rc.Weekly("2013-01-01").ordinal(key)
+
+
+def test_a_star_is_nobody():
+    with pytest.raises(PartitionError, match="'\\*' cannot be a member: it stands for all members"):
+        rc.Static(["acme", "*"])
+
+
+@pytest.mark.parametrize("member", ["2023-11-03", "2023-11", "2023"])
+def test_a_member_of_a_grid_does_not_read_as_one_of_its_times(member):
+    days = rc.Daily("2023-11-01", "2023-11-07", key="dt")
+    with pytest.raises(PartitionError, match=f"'{member}' cannot be a member of tenant: beside dt") as raised:
+        rc.Grid(days, rc.Static(["acme", member], key="tenant"))
+    assert raised.value.remedy
+    cells = rc.Grid(days, rc.Dynamic(key="tenant"))
+    with pytest.raises(PartitionError, match="reads as a time"):
+        cells.with_members(lambda _side: {"acme": 0, member: 1})
+
+
+def test_members_that_only_look_like_times_are_members():
+    names = ["2001", "1001", "2022-11-03", "2023-W46", "20231103", "7"]
+    static = rc.Static(names, key="tenant")
+    assert rc.Grid(rc.Daily("2023-11-01", "2023-11-07", key="dt"), static).members.members == tuple(names)
+    assert rc.Static(["2023", "2024"], key="season").members == ("2023", "2024")

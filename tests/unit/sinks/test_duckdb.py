@@ -631,3 +631,15 @@ def test_a_column_that_would_hold_two_partitions_as_one_is_refused(sink, deliver
         deliver(sink, {"v": [2]}, "07", "store")
     sink.close()
     assert deliver.sql("SELECT v, store FROM delays") == [(1, 7)]
+
+
+def test_a_member_that_looks_like_a_date_is_text_and_the_next_one_fits(sink, deliver, tmp_path):
+    file = tmp_path / "rows.parquet"
+    pl.DataFrame({"n": [1]}).write_parquet(file)
+    for token, tenant in enumerate(("2013-01-02", "Ét"), start=1):
+        partition = f"{DAY}/{tenant}"
+        given = Delivery("delays", "dt/tenant", partition, f"run-{token}", token, "", (str(file),), member_key="tenant")
+        sink.deliver(given)
+    sink.close()
+    found = deliver.sql("SELECT typeof(dt), typeof(tenant), tenant FROM delays ORDER BY 3")
+    assert found == [("DATE", "VARCHAR", "2013-01-02"), ("DATE", "VARCHAR", "Ét")]

@@ -212,6 +212,15 @@ def test_a_partition_s_name_is_a_value(warehouse: Warehouse, partition: str):
     assert warehouse.rows("member, n") == [(partition, 2)]
 
 
+def test_a_member_that_looks_like_a_date_is_text_and_the_next_one_fits(warehouse: Warehouse):
+    sink = warehouse.sink(key=["dt", "tenant", "n"])
+    for tenant in ("2013-01-02", "Ét"):
+        given = warehouse.delivery({"n": [1]}, f"{DAY}/{tenant}", "dt/tenant")
+        sink.deliver(replace(given, member_key="tenant"))
+    found = warehouse.sql("SELECT pg_typeof(dt)::text, pg_typeof(tenant)::text, tenant FROM facts ORDER BY 3")
+    assert found == [("date", "text", "2013-01-02"), ("date", "text", "Ét")]
+
+
 def test_a_grid_has_two_columns(warehouse: Warehouse):
     sink = warehouse.sink(key=["dt", "tenant", "n"], mode="upsert")
     for tenant in ("acme", "zeta"):
