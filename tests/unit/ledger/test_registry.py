@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import random
+from datetime import UTC, datetime
+from functools import partial
+
 import pytest
 
+import recoup as rc
 from recoup.ledger import planes
 from recoup.ledger.facts import Claim, NodeId, Waiver
 from recoup.ledger.leases import ControllerLease
-from recoup.ledger.registry import record_expected, record_presence, register_node
+from recoup.ledger.registry import record_expected, record_presence, register_members, register_node
 from recoup.ledger.verify import stored_planes
 from recoup.ledger.writer import Ledger
 from recoup.model.errors import PipelineError
@@ -158,3 +163,30 @@ def test_what_nobody_asked_about_is_as_it_was(ledger):
         record_presence(tx, feed, THREE, PartitionSet.of([1, 3]), {}, {})
         record_presence(tx, feed, PartitionSet.of([3, 4]), PartitionSet.of([4]), {}, {})
         assert list(tx.plane(feed, planes.PUBLISHED)) == [1, 4]
+
+
+# --- members
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_members_that_arrive_in_any_order_keep_their_cells(ledger, seed):
+    """However many come at once, and however often: a cell keeps its ordinal, and an ordinal its cell."""
+    chance = random.Random(seed)
+    grid = rc.Grid(rc.Daily("2013-01-01", "2013-01-03"), rc.Dynamic(key="tenant"))
+    day = "2013-01-02"
+    met: dict[str, int] = {}
+
+    def asked(known, _):
+        return known
+
+    for _ in range(12):
+        some = list(dict.fromkeys(f"m{chance.randrange(20)}" for _ in range(chance.randint(1, 6))))
+        with ledger.transaction() as tx:
+            ids = register_members(tx, "tenant", some)
+        bound = grid.with_members(partial(asked, ids))
+        met |= {name: bound.ordinal(f"{day}/{name}") for name in some if name not in met}
+
+        assert {name: bound.ordinal(f"{day}/{name}") for name in met} == met
+        assert {bound.name(ordinal): ordinal for ordinal in met.values()} == {f"{day}/{m}": o for m, o in met.items()}
+        assert len(bound.universe(datetime(2025, 6, 1, tzinfo=UTC))) == 3 * len(met)
+    assert len(met) > 10

@@ -1,10 +1,11 @@
 """Grids and weeks, and members that arrive: each against a few lines of plain Python."""
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from itertools import product
+from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 import recoup as rc
@@ -12,6 +13,7 @@ from recoup.model.errors import PartitionError
 from recoup.model.partition import PartitionSet
 from recoup.model.relation import Enclosing, Every, Newest, Same, Span, Within, check_relation, children, parents
 from recoup.model.touching import touching
+from tests.unit.model.test_partitioning import ZONES
 
 NOW = datetime(2025, 6, 1, tzinfo=UTC)
 DAYS = rc.Daily("2023-11-01", "2023-12-15", key="dt")
@@ -129,6 +131,46 @@ def test_what_reads_cells():
     assert reads(Within(), DAYS, GRID, "2023-11-03") == {f"2023-11-03/{name}" for name in NAMES}
     assert reads(Within(), TENANTS, GRID, "acme") == keys(product(range(45), ["acme"]))
     assert reads(Every(), GRID, GRID, "2023-11-03/acme") == keys(product(range(45), ["acme"]))
+
+
+def local_hours(zone, first, last):
+    """The keys of all hours of these local days, from nothing but the zone: an hour that comes again is `_2`."""
+    found: dict[str, None] = {}
+    at = datetime.combine(first, time(), UTC) - timedelta(days=2)
+    at -= timedelta(minutes=at.astimezone(ZoneInfo(zone)).minute)  # where local hours begin at half past
+    while at < datetime.combine(last, time(), UTC) + timedelta(days=3):
+        local = at.astimezone(ZoneInfo(zone))
+        key = f"{local:%Y-%m-%dT%H}"
+        if first <= local.date() <= last:
+            found[f"{key}_2" if key in found else key] = None
+        at += timedelta(hours=1)
+    return found
+
+
+@given(st.sampled_from(ZONES), st.dates(date(1950, 2, 1), date(2100, 11, 30)), st.sampled_from(NAMES))
+@example("Pacific/Apia", date(2011, 12, 29), "acme")
+@example("America/New_York", date(2013, 11, 3), "in/out")
+@example("Australia/Sydney", date(2013, 10, 6), "globex")
+@example("America/Sao_Paulo", date(2018, 11, 3), "acme")
+@example("America/Sao_Paulo", date(2018, 2, 17), "acme")
+@example("Africa/Cairo", date(2014, 5, 15), "acme")
+def test_a_grid_of_hours_in_any_zone(zone, first, name):
+    last = first + timedelta(days=2)
+    assume(zone != "Pacific/Apia" or date(2011, 12, 30) not in (first, last))
+    hourly = rc.Grid(rc.Hourly(first.isoformat(), last.isoformat(), key="hour", tz=zone), TENANTS)
+    daily = rc.Grid(rc.Daily(first.isoformat(), last.isoformat(), key="dt", tz=zone), TENANTS)
+    hours = local_hours(zone, first, last)
+    now = datetime(2101, 1, 1, tzinfo=UTC)
+
+    assert named(hourly, hourly.universe(now)) == {f"{hour}/{member}" for hour in hours for member in NAMES}
+    of_day = {f"{hour}/{name}" for hour in hours if hour.startswith(first.isoformat())}
+    cell = daily.ordinal(f"{first}/{name}")
+    assert named(hourly, parents(Within(), daily, hourly, cell)) == of_day
+    for key in of_day:
+        ordinal = hourly.ordinal(key)
+        assert hourly.name(ordinal) == key
+        assert children(Within(), daily, hourly, ordinal) == range(cell, cell + 1)
+        assert parents(Enclosing(), hourly, daily, ordinal) == range(cell, cell + 1)
 
 
 PAIRS = [
@@ -251,9 +293,9 @@ def test_a_listing_decides_who_is_expected():
 # ---------------------------------------------------------------------------------------------------------- weeks
 
 
-@given(st.dates(date(1900, 1, 1), date(2999, 12, 20)))
-def test_a_week_is_that_of_the_iso_calendar(any_day):
-    weeks = rc.Weekly("1900-01-01", "2999-12-20")
+@given(st.sampled_from(ZONES), st.dates(date(1900, 1, 1), date(2999, 12, 20)))
+def test_a_week_is_that_of_the_iso_calendar(zone, any_day):
+    weeks = rc.Weekly("1900-01-01", "2999-12-20", tz=zone)
     ordinal = weeks.of_day(any_day)
     year, week, _ = any_day.isocalendar()
 
@@ -261,6 +303,13 @@ def test_a_week_is_that_of_the_iso_calendar(any_day):
     assert weeks.ordinal(weeks.name(ordinal)) == ordinal
     assert weeks.value(ordinal) == date.fromisocalendar(year, week, 1)
     assert weeks.days_of(ordinal)[0] <= any_day <= weeks.days_of(ordinal)[1]
+
+
+@given(st.sampled_from(ZONES), st.datetimes(datetime(1900, 1, 3), datetime(2100, 12, 30), timezones=st.just(UTC)))
+def test_an_instant_lies_in_the_week_of_its_local_day(zone, instant):
+    weeks = rc.Weekly("1900-01-01", "2100-12-31", tz=zone)
+    year, week, _ = instant.astimezone(ZoneInfo(zone)).isocalendar()
+    assert weeks.name(weeks.at(instant)) == f"{year}-W{week:02}"
 
 
 def test_a_day_a_month_or_a_year_stands_for_its_weeks():
