@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import chain
+from collections.abc import Iterable, Mapping
 from typing import TypeVar, assert_never
 
 from recoup.engine.awaited import awaited
@@ -33,18 +32,18 @@ from recoup.engine.events import (
     Unready,
 )
 from recoup.engine.gates import Gate
+from recoup.engine.inputs import Inputs
 from recoup.engine.retrying import retry_after, wait_before_retry
 from recoup.engine.throttle import Throttles
-from recoup.engine.work import Extent, Flags, Status, Work, grains_of, hulls, mark
+from recoup.engine.work import Status, Work, grains_of, mark
 from recoup.model.failure import FailureKind
 from recoup.model.graph import Graph, Node, NodeKind
 from recoup.model.partition import PartitionSet
 from recoup.model.policy import Retry as Policy
 from recoup.model.pool import Pool
-from recoup.model.relation import Edge, Same, Span, children, parents
+from recoup.model.relation import Same
 from recoup.plan.plan import Plan, Verb
 from recoup.plan.request import Order
-from recoup.plan.shortfall import same_shortfall, shortfall
 from recoup.plan.snapshot import Snapshot
 
 LANE_AHEAD = 16
@@ -83,16 +82,13 @@ class Machine:
             Work(node, plan.of(node.index) | self._awaited[node.index], self._grains[node.index])
             for node in graph.nodes
         ]
-        self._there: list[Flags] = []
-        self._counted: list[Flags] = []
-        self._expected: list[Flags] = []
-        self._before: list[PartitionSet] = []
+        self._inputs = Inputs(graph, self._work, plan, snapshot)
         self._open: dict[tuple[int, int], int] = {}
         self._peers: dict[int, list[int]] = {}
         for node in graph.nodes:
             if node.is_made:
                 self._peers.setdefault(self._grains[node.index], []).append(node.index)
-        self._load(plan, snapshot)
+        self._load(plan)
 
     # --- what the runner asks
 
@@ -246,7 +242,7 @@ class Machine:
 
     # --- loading
 
-    def _load(self, plan: Plan, snapshot: Snapshot) -> None:
+    def _load(self, plan: Plan) -> None:
         for node in self.graph.nodes:
             for group in plan.groups:
                 if group.node == node.index and group.verb is Verb.RUN:
@@ -257,36 +253,10 @@ class Machine:
                 self._work[node.index].set(ordinal, Status.ELSEWHERE)
                 self._elsewhere.add((node.index, ordinal))
         for node in self.graph.nodes:
-            state, ordinals = snapshot.states[node.index], plan.of(node.index)
-            reach = Extent(self._reach(node, state.published | state.expected))
-            before = state.published & ordinals
-            if node.kind is NodeKind.DELIVERY:  # a table that follows already
-                before = before & state.same_code - state.stale
-            self._before.append(before)
-            self._there.append(Flags(state.published - ordinals, reach))
-            # What left the calendar is still there, but counts in no share.
-            self._counted.append(Flags(state.published & state.expected - ordinals, reach))
-            self._expected.append(Flags(state.expected, reach))
-            self.counts.total += len(ordinals)
-        for node in self.graph.nodes:
+            self.counts.total += len(plan.of(node.index))
             self._count_waits(node, plan.of(node.index))
         for heap in self._ready.values():
             heapq.heapify(heap)
-
-    def _reach(self, node: Node, known: PartitionSet) -> Iterator[range]:
-        """The ordinals of this node that anything in the plan may look at: its readers, and its run's other steps."""
-        grain, limits = self._grains[node.index], Extent(hulls(known))
-        for work in self._work:
-            if work.grain == grain:
-                yield from work.extent.spans
-        for reader, edge in self.graph.readers[node.index]:
-            for span in self._work[reader].extent.spans:
-                first, last = self._span(edge, reader, span.start), self._span(edge, reader, span.stop - 1)
-                if first.step == 1:
-                    yield from limits.inside(range(first.start, last.stop))
-                else:  # one of each row
-                    for begin, end in zip(first, last, strict=True):
-                        yield from limits.inside(range(begin, end + 1))
 
     def _count_waits(self, node: Node, ordinals: PartitionSet) -> None:
         """How many inputs of each action are in the plan too, and have not settled."""
@@ -298,7 +268,7 @@ class Machine:
             if only_same:
                 waits = sum(1 for edge in inner if self._work[edge.parent].get(ordinal))
             else:
-                waits = sum(self._unsettled(edge, node, ordinal) for edge in inner)
+                waits = sum(self._inputs.unsettled(edge, node, ordinal) for edge in inner)
             key = (work.grain, ordinal)
             self._open[key] = self._open.get(key, 0) + 1
             if waits:
@@ -306,26 +276,6 @@ class Machine:
             else:
                 work.set(ordinal, Status.READY)
                 heap.append(self._key(node.index, ordinal))
-
-    def _unsettled(self, edge: Edge, node: Node, ordinal: int) -> int:
-        if edge.is_whole:
-            return 1  # for all of the parent's together, however many there are
-        span = self._span(edge, node.index, ordinal)
-        if self._reads_nothing(edge, span):
-            span = range(ordinal, ordinal + 1)
-        return self._work[edge.parent].count(span)
-
-    def _span(self, edge: Edge, node: int, ordinal: int) -> range:
-        return parents(
-            edge.relation, self.graph.nodes[node].partitions, self.graph.nodes[edge.parent].partitions, ordinal
-        )
-
-    def _reads_nothing(self, edge: Edge, span: range) -> bool:
-        """The lookback of a range's first partition is empty, and complete.
-
-        It waits for the parent's own partition all the same: so its empty frame has the columns that others have.
-        """
-        return isinstance(edge.relation, Span) and not self._expected[edge.parent].count(span)
 
     # --- settling
 
@@ -338,16 +288,15 @@ class Machine:
             self._work[at].set(which, end)
             self._work[at].unsettled -= 1
             if end is Status.SUCCEEDED:
-                self._there[at].add(which)
-                self._counted[at].add(which)
+                self._inputs.add(at, which)
             if which not in self._awaited[at]:
                 self._close(at, which, instructions)
             for reader, edge in self.graph.readers[at]:
-                for child in self._waiting_children(reader, edge, at, which):
-                    reason = self._shortfall(reader, child) or self._breakers.refusal(reader)
+                for child in self._inputs.last_waits(reader, edge, at, which):
+                    reason = self._inputs.shortfall(reader, child) or self._breakers.refusal(reader)
                     if reason is None:
                         self._make_ready(reader, child)
-                    elif self._keeps(reader, child):
+                    elif self._inputs.keeps(reader, child):
                         self.counts.total -= 1
                         todo.append((reader, child, Status.SUCCEEDED))
                     else:
@@ -355,62 +304,6 @@ class Machine:
                         instructions.append(Block(reader, child, reason))
                         todo.append((reader, child, Status.BLOCKED))
         return instructions
-
-    def _keeps(self, node: int, ordinal: int) -> bool:
-        """A table holds what its step published before, and the step made nothing new: there is nothing to deliver."""
-        parent = self.graph.nodes[node].edges[0].parent
-        return self._work[node].delivery and ordinal in self._before[node] and ordinal in self._before[parent]
-
-    def _waiting_children(self, reader: int, edge: Edge, at: int, ordinal: int) -> Sequence[int]:
-        """The actions for which this was the last thing that they waited for."""
-        work = self._work[reader]
-        if not work.waiting:
-            return ()
-        last_waits = []
-        for child in self._children(edge, reader, at, ordinal):
-            waits = work.waiting.get(child)
-            if waits is None:
-                continue
-            if waits == 1:
-                del work.waiting[child]
-                last_waits.append(child)
-            else:
-                work.waiting[child] = waits - 1
-        return last_waits
-
-    def _children(self, edge: Edge, reader: int, at: int, ordinal: int) -> Iterable[int]:
-        work, partitions = self._work[reader], self.graph.nodes
-        if edge.is_whole:
-            return () if self._work[at].unsettled else tuple(work.waiting)
-        readers = children(edge.relation, partitions[reader].partitions, partitions[at].partitions, ordinal)
-        own_too = isinstance(edge.relation, Span) and ordinal not in readers
-        if own_too and self._reads_nothing(edge, self._span(edge, reader, ordinal)):
-            return (ordinal, *readers)
-        return readers if len(readers) == 1 else chain.from_iterable(work.extent.inside(readers))
-
-    def _shortfall(self, node: int, ordinal: int) -> str | None:
-        """Whether an input is not enough: a share only counts once all of it has settled."""
-        if self._work[node].delivery:
-            parent = self.graph.nodes[node].edges[0].parent
-            status = self._work[parent].get(ordinal)
-            return None if status in (Status.ABSENT, Status.SUCCEEDED) else self._lacking(parent, ordinal)
-        for edge in self.graph.nodes[node].edges:
-            parent_node, span = self.graph.nodes[edge.parent], self._span(edge, node, ordinal)
-            if edge.is_single:
-                if edge.complete > 0 and not self._there[edge.parent][span.start]:
-                    return self._lacking(edge.parent, span.start)
-                continue
-            there, expected = self._counted[edge.parent], self._expected[edge.parent]
-            need, have = expected.count(span), there.count(span)
-            if have < edge.needed(need):
-                return shortfall(edge, parent_node, expected.lacking(span, there), have, need)
-        return None
-
-    def _lacking(self, parent: int, ordinal: int) -> str:
-        """Why an input's own partition is not enough: it may show what it did before, which is out of date."""
-        if ordinal in self._before[parent]:
-            return f"{self.graph.nodes[parent].name} was not made anew, and what it shows is out of date"
-        return same_shortfall(self.graph.nodes[parent])
 
     def _failed(self, event: Failed) -> list[Instruction]:
         """Try again if that is safe and allowed, else it has settled; refused credentials end the whole job."""
@@ -492,7 +385,7 @@ class Machine:
         del self._open[key]
         self._begun.discard(key)
         peers = self._peers[grain]
-        if all(self._there[peer][ordinal] or not self._expected[peer][ordinal] for peer in peers):
+        if all(self._inputs.is_done(peer, ordinal) for peer in peers):
             instructions.append(CloseRun(node, ordinal))
 
     # --- queues
