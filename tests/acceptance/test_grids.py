@@ -59,6 +59,8 @@ def test_members_arrive_and_are_planned_for_from_then_on(shop):
     first = shop.recoup("run", "shop")
     assert first.returncode == 1, first.stderr
     assert "totals  2023-11-01…2023-11-07 (7)  nothing of sales is there yet" in first.stdout
+    assert "2 members arrived (acme, globex): 44 more to run" in first.stdout
+    assert first.stdout.endswith("next: recoup run shop\n") or first.stderr.endswith("next: recoup run shop\n")
     assert shop.answer("status", "shop")["complete"] is False  # two tenants have come, and nothing of theirs is there
 
     second = shop.recoup("run", "shop")

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from recoup.app.arrivals import Arrivals, arrivals
 from recoup.app.asof import as_of
 from recoup.app.coming import with_coming
 from recoup.app.plugins import open_executor
@@ -61,6 +62,8 @@ class RunReport:
     summary: dict[str, Any]
     halted: Failure | None = None
     """The failure for which everything else was not even tried."""
+    arrived: Arrivals | None = None
+    """Members that came while it ran."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +120,7 @@ def run(
             with ledger.transaction() as tx:
                 mark_manifests(tx, loaded.name, there)
                 lease.end(tx)
-            return report
+            return replace(report, arrived=arrivals(workspace, ledger, planned)) if report.backfill_id else report
         finally:
             lease.close()
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from recoup.app.arrivals import member_sides
 from recoup.app.bound import bound
 from recoup.app.workspace import Workspace
 from recoup.ledger.registry import register_members
@@ -28,7 +29,7 @@ def members(workspace: Workspace, pipeline: str) -> list[MemberSet]:
     """Each set that the pipeline's partitions name, as the ledger knows it."""
     with workspace.reader() as reader:
         graph = bound(workspace, reader, pipeline).graph
-    return [MemberSet(side.key, side.kind, _arrives(side), side.members) for side in _sides(graph)]
+    return [MemberSet(side.key, side.kind, _arrives(side), side.members) for side in member_sides(graph)]
 
 
 def add_members(workspace: Workspace, pipeline: str, names: Sequence[str], key: str | None) -> MemberSet:
@@ -45,7 +46,7 @@ def add_members(workspace: Workspace, pipeline: str, names: Sequence[str], key: 
 
 
 def _open_side(graph: Graph, pipeline: str, key: str | None) -> Members:
-    sides = [side for side in _sides(graph) if key in (None, side.key)]
+    sides = [side for side in member_sides(graph) if key in (None, side.key)]
     open_ones = [side for side in sides if isinstance(side, Dynamic) and side.listing is None]
     if len(open_ones) == 1:
         return open_ones[0]
@@ -54,15 +55,6 @@ def _open_side(graph: Graph, pipeline: str, key: str | None) -> Members:
         raise UsageError(message, f"say which with --key: {', '.join(side.key for side in open_ones)}")
     told = "; ".join(f"those of {side.key} are {_arrives(side)}" for side in sides) or "it has none"
     raise UsageError(f"nobody can be added to the members of {pipeline!r}: {told}", "declare rc.Dynamic(key=…)")
-
-
-def _sides(graph: Graph) -> Iterator[Members]:
-    seen: set[str] = set()
-    for partitions in [graph.anchor, *(node.partitions for node in graph.nodes)]:
-        side = partitions.member_side
-        if isinstance(side, Members) and side.key not in seen:
-            seen.add(side.key)
-            yield side
 
 
 def _arrives(side: Members) -> str:

@@ -95,6 +95,8 @@ def _next(report: RunReport, name: str) -> str:
         return f"recoup backfill resume {report.backfill_id}"
     if report.counts.failed:
         return typed("why", name)
+    if report.arrived and report.arrived.to_run:
+        return run_words(report.planned.plan.request, name)
     if report.state == "incomplete":
         return typed("status", name, flags=["--only", "blocked"])
     request = report.planned.plan.request

@@ -7,6 +7,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any, Final
 
+from recoup.app.arrivals import Arrivals
 from recoup.app.backfilling import RunReport
 from recoup.cli.tally import BlockGroup, FailureGroup, Tally
 from recoup.cli.text import Cell, Row, View, clean, counted, duration, name_cell, number, ranges
@@ -15,6 +16,7 @@ from recoup.model.partition import PartitionSet
 
 CAUSES_SHOWN: Final = 10
 REASONS_SHOWN: Final = 3
+MEMBERS_SHOWN: Final = 5
 _OUTCOMES: Final = {"published": "good", "blocked": "warn", "missing": "warn"}
 _WORDS: Final = {
     "done": "done",
@@ -38,6 +40,7 @@ def report_json(report: RunReport, tally: Tally) -> dict[str, Any]:
             "blocked": tally.blocked,
             "done_before": report.planned.plan.done,
         },
+        "arrived": _arrived_json(report.arrived),
         "halted": report.halted.kind if report.halted else None,
         "incomplete": tally.incomplete_json(),
     }
@@ -60,6 +63,20 @@ def report_lines(report: RunReport, tally: Tally, view: View) -> Iterator[str]:
         if log := next((group.log for group in failures if group.log), None):
             yield f"  log of the first: {from_here(log)}"
     yield from _block_lines(list(tally.block_groups()), view)
+    if report.arrived:
+        yield view.paint("warn", _arrived_text(report.arrived))
+
+
+def _arrived_json(arrived: Arrivals | None) -> dict[str, Any] | None:
+    return None if arrived is None else {"members": list(arrived.members), "to_run": arrived.to_run}
+
+
+def _arrived_text(arrived: Arrivals) -> str:
+    """`2 members arrived (acme, globex): 35 more to run`."""
+    names = [clean(member) for member in arrived.members[:MEMBERS_SHOWN]]
+    names += ["…"] if len(arrived.members) > MEMBERS_SHOWN else []
+    who = f"{counted(len(arrived.members), 'member')} arrived ({', '.join(names)})"
+    return f"{who}: {number(arrived.to_run)} more to run" if arrived.to_run else who
 
 
 def _headline(report: RunReport, tally: Tally) -> str:
