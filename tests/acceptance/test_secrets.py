@@ -37,6 +37,19 @@ def test_neither_log_nor_ledger_nor_lake_nor_answer_holds_it(project, executor):
         assert "ValueError: driver said: no such user bob/***" in said
 
 
+@pytest.mark.parametrize("executor", ["processes", "threads"])
+def test_a_password_of_a_connection_is_one_whatever_its_variable_is_called(project, executor):
+    connections = '[connections]\nwh = "postgresql://${WHO}:${MYVAR}@db.example/x"\n'
+    project.declare("p", PIPELINE.replace("WAREHOUSE_PASSWORD", "MYVAR"), f'executor = "{executor}"\n{connections}')
+    project.environ |= {"MYVAR": SECRET, "WHO": "such user"}
+
+    run = project.recoup("run", "p", "--json")
+
+    assert "no such user bob/***" in run.stdout
+    assert SECRET not in run.stdout + project.recoup("runs", "p", "--json").stdout
+    assert not [name for name, data in project.tree().items() if SECRET.encode() in data and name != "calls.log"]
+
+
 def test_a_bug_report_and_a_refusal_do_not_hold_it(project):
     project.environ["WAREHOUSE_PASSWORD"] = SECRET
     result = project.recoup("status", SECRET)

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from urllib.parse import quote
 
 from recoup.app.configuration.layers import connection_variable
-from recoup.app.configuration.variables import filled
+from recoup.app.configuration.variables import filled, mentioned_at
 from recoup.app.settings import Settings
 from recoup.model.errors import ConfigError
 
 _USER_AND_PASSWORD = re.compile(r"(?<=://)[^/@]*(?=@)")
+_NAMED_SECRET = re.compile(r"(?i)[?&;\s]?\w*(?:pass|pwd|secret|token|key|credential)\w*=[^?&;\s]*$")
 
 
 def connection_url(settings: Settings, name: str, environ: Mapping[str, str] | None = None) -> str:
@@ -32,6 +33,19 @@ def connection_url(settings: Settings, name: str, environ: Mapping[str, str] | N
         return filled(url, plain, which)
     parts = (url[: own.start()], plain), (own[0], encoded), (url[own.end() :], plain)
     return "".join(filled(text, value, which) for text, value in parts)
+
+
+def secret_variables(settings: Settings) -> Iterator[str]:
+    """Those whose values are secret by where they stand, whatever they are called.
+
+    As a connection's password, or as all of it; not as its user, host or database, which messages must name.
+    """
+    for url in settings.connections.values():
+        own = _USER_AND_PASSWORD.search(url)
+        for variable, at in mentioned_at(url):
+            is_password = own is not None and own.start() <= at < own.end() and ":" in url[own.start() : at]
+            if is_password or url == f"${{{variable}}}" or _NAMED_SECRET.search(url[:at]):
+                yield variable
 
 
 def _values(

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from recoup.app.clock import SystemClock
+from recoup.app.connections import secret_variables
 from recoup.app.loading import load_pipeline, resolve
 from recoup.app.lost_ledger import REMEDY, refuse_lost
 from recoup.app.outside import Outside
@@ -25,6 +26,7 @@ from recoup.ledger.reader import LedgerReader
 from recoup.ledger.writer import Ledger
 from recoup.model.errors import LakeOwnedError, PipelineError
 from recoup.model.pipeline import Pipeline
+from recoup.model.redact import SECRETS_LISTED
 from recoup.plan.request import Request
 from recoup.ports import Clock, ObjectStore
 
@@ -38,8 +40,11 @@ class Workspace:
 
     @classmethod
     def here(cls, config: Path | None = None, environment: str | None = None) -> Workspace:
-        """The project around the current folder."""
-        return cls(load_settings(config, environment=environment))
+        """The project around the current folder; from now on this process and its workers hide its secrets."""
+        workspace = cls(load_settings(config, environment=environment))
+        listed = os.environ.get(SECRETS_LISTED, "").split(",")
+        os.environ[SECRETS_LISTED] = ",".join(sorted({*listed, *secret_variables(workspace.settings)} - {""}))
+        return workspace
 
     @property
     def who(self) -> str:

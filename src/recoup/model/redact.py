@@ -1,7 +1,8 @@
 """Text without passwords, keys and tokens: done before anything is cut, stored, shown or sent.
 
 A secret is known by its looks (`password=…`, a password in a URL, a header, a token of a known form), or because it is
-the value of a variable of the environment whose name says so. This room reads no environment: whoever has one gives it.
+the value of a variable of the environment whose name says so, or which `SECRETS_LISTED` lists. This room reads no
+environment: whoever has one gives it.
 """
 
 from __future__ import annotations
@@ -14,6 +15,11 @@ from urllib.parse import quote, quote_plus, unquote
 Redact = Callable[[str], str]
 
 HIDDEN = "***"
+SECRETS_LISTED = "RECOUP_HIDDEN_VARIABLES"
+"""A variable with the names, between commas, of those that hold a secret though their names do not say so.
+
+It stands in the environment because workers have that before they have read anything else.
+"""
 SHORTEST_SECRET = 6
 """Shorter values (`1`, `true`, `root`) stand in too many texts that have nothing to do with them."""
 
@@ -68,7 +74,10 @@ def _spellings(environment: Mapping[str, str]) -> Iterator[str]:
 
 
 def _secrets(environment: Mapping[str, str]) -> Iterator[str]:
+    listed = environment.get(SECRETS_LISTED, "").split(",")
     for name, value in environment.items():
+        if name in listed:
+            yield value
         if _SECRET_NAME.search(name) and not _NO_SECRET_NAME.search(name):
             yield value
         yield from _URL_PASSWORD.findall(value)

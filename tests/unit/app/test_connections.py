@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from recoup.app.connections import connection_url
+from recoup.app.connections import connection_url, secret_variables
 from recoup.app.settings import Settings
 from recoup.model.errors import ConfigError, ExitCode
 
@@ -66,3 +66,19 @@ def test_an_unknown_connection(name: str) -> None:
     assert "RECOUP_CONNECTIONS_" in told.value.remedy
     assert "hush" not in told.value.message + told.value.remedy
     assert len(told.value.message + told.value.remedy) < 500
+
+
+@pytest.mark.parametrize(
+    ("url", "secret"),
+    [
+        ("postgresql://${WHO}:${WORD}@${HOST}:${PORT}/${DB}", ["WORD"]),
+        ("postgresql://${WHO}@host/db", []),
+        ("postgresql://me:pre-${ONE}${TWO}@host/db", ["ONE", "TWO"]),
+        ("postgresql://host/db?user=${WHO}&password=${WORD}&sslmode=${MODE}", ["WORD"]),
+        ("host=${HOST} password=${WORD} dbname=${DB}", ["WORD"]),
+        ("${EVERYTHING}", ["EVERYTHING"]),
+        ("postgresql://me:$${WORD}@host/db", []),
+    ],
+)
+def test_a_variable_is_secret_by_where_it_stands(url, secret):
+    assert list(secret_variables(settings(wh=url))) == secret

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 from recoup.model.errors import ConfigError
@@ -47,5 +47,9 @@ def expanded(value: Any, variables: Mapping[str, str], where: str) -> Any:  # no
 
 def mentions(value: object, name: str) -> bool:
     """Whether a text is made with this variable."""
-    found = _REFERENCE.finditer(value) if isinstance(value, str) else ()
-    return any(not match[1] and match[2] == name for match in found)
+    return isinstance(value, str) and any(mentioned == name for mentioned, _ in mentioned_at(value))
+
+
+def mentioned_at(text: str) -> Iterator[tuple[str, int]]:
+    """The variables that a text is made with, and where each of them stands."""
+    return ((match[2], match.start()) for match in _REFERENCE.finditer(text) if not match[1])
