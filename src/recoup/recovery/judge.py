@@ -125,6 +125,8 @@ def _overriding(of: _Judged) -> Verdict | None:
 
 def _by_code(of: _Judged) -> Verdict | None:
     verdict = codes.by_code(of.cause, of.package)
+    if verdict and verdict.kind is Kind.NETWORK and of.word and of.word.kind is Kind.AUTH:
+        return _worded(of.word)  # drivers say "no connection" of a refused password, too
     if verdict or not isinstance(of.cause.facts.get("code"), str):
         if (
             verdict

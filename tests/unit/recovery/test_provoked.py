@@ -1,8 +1,10 @@
 """Failures of real libraries, as they were caught: each is of the kind that its label says.
 
-`provoked.jsonl` was written before the rules that read words were settled. `held_out.jsonl` was written after they were
-frozen: 155 of its 165 were right then, and none that must not be tried again was taken for one that may. Since then
-the rules have learned from it.
+`provoked.jsonl` was written before the rules that read words were settled. `held_out.jsonl` was written after they
+were frozen: 155 of its 165 were right then, and none that must not be tried again was taken for one that may. The
+rules learned from it, and were frozen again: of `held_out_again.jsonl`, wordings written down from memory and chosen
+to mislead, 62 of 67 were right then, and three that must not be tried again were taken for some that may. The rules
+have learned from these, too.
 """
 
 import json
@@ -16,7 +18,7 @@ from recoup.recovery.reported import from_json
 HERE = Path(__file__).parent
 CASES = [
     pytest.param(body, id=f"{file}-{body['id']}-{body['kind']}")
-    for file in ("provoked", "held_out")
+    for file in ("provoked", "held_out", "held_out_again")
     for body in map(json.loads, (HERE / f"{file}.jsonl").read_text().splitlines())
 ]
 

@@ -67,6 +67,7 @@ GENERAL: Final[tuple[Block, ...]] = (
         upstream connect error | upstream request timeout | no healthy upstream | upstream prematurely closed
         """,
     ),
+    (Kind.LOGIC, "assertion error | assertionerror"),  # whatever it compares
     (
         Kind.BLOCKED,
         """
@@ -114,7 +115,7 @@ GENERAL: Final[tuple[Block, ...]] = (
         another git process | another job | address already in use | already in use | already allocated |
         port is already | already running | in use by | is being used by | being accessed by other users |
         resource busy | device or resource busy | text file busy | resource temporarily unavailable | state lock |
-        lease … held | lease … active | there is currently a lease | superseded | unable_to_lock_row |
+        lease … held | lease … active | there is currently a lease | unable_to_lock_row |
         already in progress | stale file handle
         """,
     ),
@@ -216,6 +217,7 @@ GENERAL: Final[tuple[Block, ...]] = (
     (
         Kind.AUTH,
         """
+        invalid_auth | requested access to the resource is denied |
         invalid credential* | invalid … credential* | incorrect … credential* | bad credentials |
         wrong credentials | credential* … expired | credentials … invalid | expired … credential* |
         credential* … rejected | credentials … revoked | authentication failed | authentication failure |
