@@ -84,8 +84,14 @@ def test_members_by_hand(shop):
         assert (refused.returncode, why in refused.stderr) == (2, True), refused.stderr
     listed = shop.answer("members", "ls", "shop")["sets"]
     assert listed == [{"key": "tenant", "kind": "dynamic", "arrive": "added", "members": ["initech", "acme"]}]
+    assert shop.answer("members", "add", "shop", "acne")["members"] == ["initech", "acme", "acne"]
+    assert shop.answer("members", "remove", "shop", "acne")["members"] == ["initech", "acme"]
     run = shop.recoup("run", "shop", "acme", "--include-upstream")
     assert run.returncode == 0, run.stdout + run.stderr
+    stays = shop.recoup("members", "remove", "shop", "acme")
+    assert (stays.returncode, "'acme' of tenant stays: sales has published partitions" in stays.stderr) == (4, True)
+    assert shop.recoup("members", "remove", "shop", "acne").returncode == 2
+    assert shop.recoup("ledger", "verify").returncode == 0
     assert {call.partition.partition("/")[2] for call in shop.calls()} == {"acme"}
 
 

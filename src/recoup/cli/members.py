@@ -1,4 +1,4 @@
-"""`recoup members`: who is in a pipeline's sets of members, and how somebody new comes in."""
+"""`recoup members`: who is in a pipeline's sets of members, and how somebody comes in or goes."""
 
 from __future__ import annotations
 
@@ -45,6 +45,25 @@ def add(
     found = membership.add_members(common.workspace(), pipeline, members, key)
     return Answer(
         "members add",
+        {"pipeline": pipeline, **_json(found)},
+        lambda view: _lines([found], view),
+        next=common.again(typed("plan", pipeline)),
+    )
+
+
+@app.command(usage="recoup members remove PIPELINE MEMBER [--key KEY] [OPTIONS]")
+def remove(
+    pipeline: Pipeline,
+    member: Annotated[str, Parameter(help="Its name.")],
+    /,
+    *,
+    key: Annotated[str | None, Parameter(help="Which set, where the pipeline has several.")] = None,
+    common: Common = _USUAL,
+) -> Answer:
+    """Remove a member that was typed wrongly; refused when anything of it was ever tried."""
+    found = membership.remove_member(common.workspace(), pipeline, member, key)
+    return Answer(
+        "members remove",
         {"pipeline": pipeline, **_json(found)},
         lambda view: _lines([found], view),
         next=common.again(typed("plan", pipeline)),

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from recoup.ledger import planes
 from recoup.ledger.facts import NodeId
 from recoup.ledger.transaction import Transaction
 from recoup.ledger.writer import Ledger
-from recoup.model.errors import PipelineError
+from recoup.model.errors import PartitionError, PipelineError, RefusedError
+from recoup.model.keys import quoted
 from recoup.model.member_names import check_members
-from recoup.model.partition import PartitionSet
+from recoup.model.partition import ROW_BITS, PartitionSet
 
 NOBODY = ""
 """Whose a dataset is that somebody reads and no pipeline has made yet."""
@@ -86,10 +87,48 @@ def register_members(tx: Transaction, key: str, members: Iterable[str]) -> dict[
     All datasets whose partitions have this key share them, so that one pipeline can read another one's cells.
     """
     known = dict(tx.execute("SELECT member, id FROM members WHERE scope = ? ORDER BY id", (key,)).fetchall())
-    for member in check_members(members, known):
-        known[member] = len(known)
-        tx.execute("INSERT INTO members VALUES (?, ?, ?)", (key, member, known[member]))
+    if new := check_members(members, known):
+        given = "SELECT id FROM members WHERE scope = :key UNION ALL SELECT id FROM former_members WHERE scope = :key"
+        highest = tx.execute(f"SELECT coalesce(max(id), -1) FROM ({given})", {"key": key}).fetchone()[0]  # noqa: S608 - as above
+        for number, member in enumerate(new, start=highest + 1):
+            known[member] = number
+            tx.execute("INSERT INTO members VALUES (?, ?, ?)", (key, member, number))
     return known
+
+
+def remove_member(tx: Transaction, key: str, member: str) -> None:
+    """Take out a member of which there is nothing; its id stays its own for good. PartitionError when there is."""
+    row = tx.execute("SELECT id FROM members WHERE scope = ? AND member = ?", (key, member)).fetchone()
+    if row is None:
+        raise PartitionError(f"{quoted(member)} is no member of {key}", "`recoup members ls` names those that are")
+    places = list(_places(tx, key, row[0]))
+    for node, name, span in places:
+        if what := _known_of(tx, node, span):
+            message = f"{quoted(member)} of {key} stays: {name} has {what} of it"
+            raise RefusedError(message, "what was made keeps its member; waive the partitions that nobody wants")
+    for node, _, span in places:
+        tx.forget_ordinals(node, span)
+    tx.execute("INSERT INTO former_members VALUES (?, ?, ?)", (key, row[0], member))
+    tx.execute("DELETE FROM members WHERE scope = ? AND member = ?", (key, member))
+
+
+def _places(tx: Transaction, key: str, member: int) -> Iterator[tuple[NodeId, str, range]]:
+    """The datasets whose partitions name the member, and which of them are the member's."""
+    for node, name, text in tx.execute("SELECT node, name, partitioning FROM nodes").fetchall():
+        identity = json.loads(text)
+        if identity.get("members", {}).get("key") == key:
+            yield node, name, range(member << ROW_BITS, member + 1 << ROW_BITS)
+        elif identity["key"] == key:
+            yield node, name, range(member, member + 1)
+
+
+def _known_of(tx: Transaction, node: NodeId, span: range) -> str:
+    """What there is that names these partitions; empty for nothing."""
+    for table, what in (("publications", "published partitions"), ("attempts", "attempts"), ("waivers", "waived gaps")):
+        asked = f"SELECT 1 FROM {table} WHERE node = ? AND ordinal BETWEEN ? AND ? LIMIT 1"  # noqa: S608 - named above
+        if tx.execute(asked, (node, span.start, span.stop - 1)).fetchone():
+            return what
+    return ""
 
 
 def record_expected(

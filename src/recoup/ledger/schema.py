@@ -27,6 +27,11 @@ CREATE TABLE members (
 ) STRICT, WITHOUT ROWID;
 CREATE UNIQUE INDEX member_ids ON members (scope, id);
 
+-- Members that were removed: nobody else is ever given their ids.
+CREATE TABLE former_members (
+    scope TEXT NOT NULL, id INTEGER NOT NULL, member TEXT NOT NULL, PRIMARY KEY (scope, id)
+) STRICT, WITHOUT ROWID;
+
 -- Facts as bitmaps, 4,096 ordinals a chunk: published, stale, was-stale, running, blocked, expected, tried, pointed,
 -- waived, failed:<kind>, code:<version>.
 CREATE TABLE planes (
@@ -180,6 +185,9 @@ MIGRATIONS: Mapping[int, str] = {
         WHERE instr(scope, '/') > 0;
     DELETE FROM members WHERE instr(scope, '/') > 0;
     CREATE UNIQUE INDEX member_ids ON members (scope, id);
+    CREATE TABLE former_members (
+        scope TEXT NOT NULL, id INTEGER NOT NULL, member TEXT NOT NULL, PRIMARY KEY (scope, id)
+    ) STRICT, WITHOUT ROWID;
     CREATE TABLE reads (
         node INTEGER NOT NULL, ordinal INTEGER NOT NULL, token INTEGER NOT NULL, PRIMARY KEY (node, ordinal, token)
     ) STRICT, WITHOUT ROWID;

@@ -283,6 +283,16 @@ class Transaction(Seen):
         for table in ("observations", "blocks", "calendar_changes"):
             self._db.execute(f"DELETE FROM {table} WHERE node = ?", (node,))  # noqa: S608 - the names stand above
 
+    def forget_ordinals(self, node: NodeId, span: range) -> None:
+        """Drop what is known of partitions that nobody has ever tried to make."""
+        for plane in tuple(self._planes.names(node)):
+            whole = self.plane(node, plane)
+            if part := whole.within(span):
+                self.set_plane(node, plane, {n: int.from_bytes(c, "little") for n, c in (whole - part).chunks()})
+        for table in ("observations", "blocks", "calendar_changes"):
+            asked = f"DELETE FROM {table} WHERE node = ? AND ordinal BETWEEN ? AND ?"  # noqa: S608 - as above
+            self._db.execute(asked, (node, span.start, span.stop - 1))
+
     def flush(self) -> None:
         """Write what was gathered in memory; called once, before the commit."""
         self._planes.flush()

@@ -14,7 +14,7 @@ NEWER = (
     "CREATE UNIQUE INDEX member_ids",
     "CREATE INDEX causes",
     *(f"CREATE TABLE {table} (" for table in ("durations", "controls", "starts", "shares")),
-    *(f"CREATE TABLE {table} (" for table in ("waivers", "reads", "calendar_changes", "pauses")),
+    *(f"CREATE TABLE {table} (" for table in ("waivers", "reads", "calendar_changes", "pauses", "former_members")),
 )
 
 

@@ -10,13 +10,13 @@ import pytest
 
 import recoup as rc
 from recoup.ledger import planes
-from recoup.ledger.facts import Claim, NodeId, Waiver
+from recoup.ledger.facts import Blocked, Claim, NodeId, Waiver
 from recoup.ledger.leases import ControllerLease
-from recoup.ledger.registry import record_expected, record_presence, register_members, register_node
+from recoup.ledger.registry import record_expected, record_presence, register_members, register_node, remove_member
 from recoup.ledger.verify import stored_planes
 from recoup.ledger.writer import Ledger
-from recoup.model.errors import PipelineError
-from recoup.model.partition import PartitionSet
+from recoup.model.errors import PartitionError, PipelineError, RefusedError
+from recoup.model.partition import ROW_BITS, PartitionSet
 from recoup.testing.clock import FakeClock
 
 DAILY = {"kind": "daily", "key": "dt", "tz": "UTC"}
@@ -190,3 +190,38 @@ def test_members_that_arrive_in_any_order_keep_their_cells(ledger, seed):
         assert {bound.name(ordinal): ordinal for ordinal in met.values()} == {f"{day}/{m}": o for m, o in met.items()}
         assert len(bound.universe(datetime(2025, 6, 1, tzinfo=UTC))) == 3 * len(met)
     assert len(met) > 10
+
+
+GRID = {"kind": "grid", "key": "dt/tenant", "time": DAILY, "members": {"kind": "dynamic", "key": "tenant"}}
+
+
+def cell(member, day=1):
+    return member << ROW_BITS | day
+
+
+def test_a_member_that_was_removed_leaves_nothing_but_its_id(ledger):
+    node = register(ledger, partitioning=GRID)
+    with ledger.transaction() as tx:
+        assert register_members(tx, "tenant", ["acme", "acne"]) == {"acme": 0, "acne": 1}
+        record_expected(tx, "days", node, PartitionSet.of([cell(0), cell(1)]), nobody)
+        tx.block([Blocked(node, cell(0), "feed is not there"), Blocked(node, cell(1), "feed is not there")], None)
+    with ledger.transaction() as tx:
+        remove_member(tx, "tenant", "acne")
+        assert register_members(tx, "tenant", ["globex", "acne"]) == {"acme": 0, "globex": 2, "acne": 3}
+    only = PartitionSet.of([cell(0)])
+    assert stored_planes(ledger.db)[0] == {node: {planes.EXPECTED: only, planes.BLOCKED: only}}
+    assert ledger.db.execute("SELECT ordinal FROM blocks").fetchall() == [(cell(0),)]
+
+
+def test_a_member_of_whom_anything_was_tried_stays(ledger):
+    node = register(ledger, partitioning={"kind": "dynamic", "key": "tenant"})
+    with ledger.transaction() as tx:
+        register_members(tx, "tenant", ["acme", "globex"])
+    attempt(ledger, node)  # of the ordinal 1
+    with ledger.transaction() as tx:
+        with pytest.raises(RefusedError, match="'globex' of tenant stays: clean has attempts of it"):
+            remove_member(tx, "tenant", "globex")
+        with pytest.raises(PartitionError, match="'nobody' is no member of tenant"):
+            remove_member(tx, "tenant", "nobody")
+        remove_member(tx, "tenant", "acme")
+        assert register_members(tx, "tenant", ()) == {"globex": 1}
