@@ -179,3 +179,110 @@ def test_why_names_the_retry(phase3):
     broken(phase3, "network", "players")
     phase3.recoup("run", "phase3")
     assert phase3.answer("why", "phase3")["next"] == f"recoup retry phase3 {DAY} --step players"
+
+
+# --- one date, and the same run or a new one
+
+
+@pytest.mark.runbook("B-18")
+def test_one_date_of_all_five_by_one_command(phase3):
+    """The end is included, so the same day twice is one date; and what failed of it takes one command too."""
+    broken(phase3, "network", "games", "players", "teams", "shots", "odds")
+    assert phase3.recoup("run", "phase3", "--start", DAY, "--end", DAY).returncode == 1
+    five = sorted((step, DAY) for step in ("games", "players", "teams", "shots", "odds"))
+    assert sorted(ran(phase3)) == five
+    mended(phase3)
+    assert phase3.recoup("retry", "phase3", DAY).returncode == 0
+    assert sorted(ran(phase3)) == five
+    assert phase3.recoup("run", "phase3", "--start", DAY, "--end", DAY).returncode == 0
+    assert ran(phase3) == []
+
+
+SLATE = """
+import polars as pl
+
+slate = rc.Pipeline("slate", partitions=rc.Daily("2023-11-15", "2023-11-15", key="game_date"), retry=rc.Retry(1))
+ERRORS = {"network": ConnectionRefusedError("nobody answers"), "memory": MemoryError("too much")}
+
+
+@slate.step
+def features(ctx):
+    with noted(ctx):
+        return pl.DataFrame({"player": ["a", "b"]})
+
+
+@slate.step(version=(told("version") or ["1"])[0])
+def scores(ctx, features: pl.LazyFrame):
+    with noted(ctx):
+        for kind in told("broken"):
+            raise ERRORS[kind]
+        return features
+"""
+
+
+@pytest.fixture
+def slate(project):
+    project.declare("slate", SLATE, 'executor = "inline"')
+    return project
+
+
+def failed_run(project, kind):
+    """The id of the day's run, in which only `scores` has failed."""
+    project.write("broken", kind)
+    assert project.recoup("run", "slate").returncode == 1
+    ((run_id,),) = project.ledger("SELECT run_id FROM runs")
+    ran(project)
+    project.write("broken", "")
+    return run_id
+
+
+def files_of(project, run_id):
+    """All that lies in the folders of a run, data and manifests."""
+    return {path: body for path, body in project.tree("lake").items() if f"/run={run_id}/" in path}
+
+
+@pytest.mark.runbook("D-16")
+def test_tried_again_in_place_it_is_the_same_run_and_the_same_folder(slate):
+    run_id = failed_run(slate, "network")
+    before = files_of(slate, run_id)
+    assert slate.recoup("retry", "slate", DAY).returncode == 0
+
+    assert ran(slate) == [("scores", DAY)]
+    assert slate.ledger("SELECT DISTINCT run_id FROM runs") == [(run_id,)]
+    numbers = "SELECT name, number, state FROM attempts JOIN nodes USING (node) ORDER BY token"
+    assert slate.ledger(numbers) == [
+        ("features", 1, "succeeded"), ("scores", 1, "failed"), ("scores", 2, "succeeded"),
+    ]  # fmt: skip
+    after = files_of(slate, run_id)
+    manifest = f"manifests/scores/game_date={DAY}/run={run_id}/manifest.json"
+    assert [path for path, body in before.items() if after[path] != body] == [manifest]
+    (added,) = [path for path in after.keys() - before.keys() if path.endswith(".parquet")]
+    assert added.startswith(f"scores/game_date={DAY}/run={run_id}/")
+
+
+@pytest.mark.runbook("D-17", spelling="recoup retry slate 2023-11-15, of a step that ran out of memory")
+def test_a_new_run_leaves_the_failed_one_as_it_was(slate):
+    failed = failed_run(slate, "memory")
+    before = files_of(slate, failed)
+    assert f"manifests/scores/game_date={DAY}/run={failed}/manifest.json" in before
+    assert slate.recoup("retry", "slate", DAY).returncode == 0
+
+    ((new,),) = slate.ledger("SELECT run_id FROM runs WHERE run_id <> ?", failed)
+    assert files_of(slate, failed) == before
+    assert f"manifests/scores/game_date={DAY}/run={new}/manifest.json" in files_of(slate, new)
+    (scores,) = slate.answer("publish", "ls", "slate.scores")["publications"]
+    assert scores["run_id"] == new
+
+
+@pytest.mark.runbook("D-17", spelling="recoup run slate --only stale")
+def test_what_is_made_anew_is_a_new_run_and_the_published_one_stays(slate):
+    assert slate.recoup("run", "slate").returncode == 0
+    ((first,),) = slate.ledger("SELECT run_id FROM runs")
+    before = files_of(slate, first)
+    slate.write("version", "2")
+    slate.write("broken", "network")
+    assert slate.recoup("run", "slate", "--only", "stale").returncode == 1
+    slate.write("broken", "")
+    assert slate.recoup("run", "slate", "--only", "stale,failed").returncode == 0
+    assert slate.ledger("SELECT count(DISTINCT run_id) FROM runs") == [(2,)]
+    assert files_of(slate, first) == before

@@ -133,7 +133,7 @@ def in_lanes(points: list[int], nurseries: Nurseries, folder: Path, attempt: Att
         return [problem for problems in lanes.map(one, points) for problem in problems]
 
 
-@pytest.mark.runbook("D-15")
+@pytest.mark.runbook("D-10", "D-15", "D-30")
 def test_the_controller_dies_at_a_write(scenario, nurseries, tmp_path, capsys):
     points = scenario.sample()
     tell(capsys, scenario, points)
