@@ -115,7 +115,7 @@ def _parts(status: StepStatus) -> Iterator[Part]:
 
 def _unexpected_parts(step: StepInsight) -> Iterator[Part]:
     if left := step.unexpected - step.departed:
-        yield Part(step, "unexpected", "unexpected", left, "no longer on the calendar; counts nowhere")
+        yield Part(step, "unexpected", "unexpected", left, "no longer expected; counts nowhere")
     if step.departed:
         text = "its member is not there any more; counts nowhere"
         yield Part(step, "unexpected", "unexpected", step.departed, text)

@@ -96,7 +96,7 @@ GROUPS: Final[tuple[tuple[str, tuple[Command, ...]], ...]] = (
         "Care",
         (
             Command("publish", "recoup.cli.publish:app", "ls, show, diff, rollback, accept: what readers see"),
-            Command("lake", "recoup.cli.lake:app", "gc, view, adopt: the data at rest, and what was there before"),
+            Command("lake", "recoup.cli.lake:app", "gc, view, verify, adopt: the data at rest"),
             Command("ledger", "recoup.cli.ledger:app", "path, verify, rebuild, backup, export, migrate, adopt"),
         ),
     ),
