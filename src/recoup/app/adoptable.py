@@ -25,6 +25,7 @@ from recoup.ports import ObjectStore
 READERS = 4
 _NAMED = 3
 _WILD = "*?[{"
+_RUNS = "run=*"
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +145,9 @@ def _in_folders(store: ObjectStore, pattern: PathPattern) -> dict[str, OldFile]:
             continue
         told = os.stat(place)  # noqa: PTH116 - as above
         found[path] = OldFile(_own_path(store, place), told.st_size, told.st_mtime)
+    if not found:
+        for path in pattern.below(_RUNS).globbed():
+            _own_path(store, os.path.realpath(path))
     return found
 
 
@@ -163,6 +167,9 @@ def _in_bucket(store: ObjectStore, pattern: PathPattern) -> dict[str, OldFile]:
     for uri in pattern.fits(listed):
         info = listed[uri]
         found[uri] = OldFile(_own_path(store, uri), info.size_bytes, info.modified_at.timestamp())
+    if not found:
+        for uri in pattern.below(_RUNS).fits(listed):
+            _own_path(store, uri)
     return found
 
 

@@ -86,7 +86,7 @@ def _found(table: Table, prepared: Prepared, node: Node, name: str) -> _Found:
         except PartitionError:
             ordinals = range(0)
         if len(ordinals) != 1:
-            strangers.append(f"{value} ({count:,} rows)")
+            strangers.append(f"{'NULL' if value is None else value} ({count:,} {'row' if count == 1 else 'rows'})")
             continue
         found = slices.setdefault(ordinals.start, Slice(value, value, 0))
         found.last, found.rows = value, found.rows + count

@@ -35,6 +35,10 @@ class PathPattern:
         """The paths that an absolute pattern finds, whatever stands in the place of the partition."""
         return glob.iglob(self._anywhere, recursive=True)  # noqa: PTH207 - Path.glob refuses absolute ones
 
+    def below(self, folder: str) -> PathPattern:
+        """The files in such folders beside those that it finds."""
+        return PathPattern(f"{self.text.rpartition('/')[0]}/{folder}/*", self.partitioning)
+
     def fits(self, paths: Iterable[str]) -> Iterator[str]:
         """Those of the paths that `globbed` would find."""
         found = re.compile(_regex(self._anywhere))

@@ -318,6 +318,8 @@ def test_what_recoup_owns_already_is_refused(project, tmp_path_factory):
     project.run(steps=("raw",))
     with pytest.raises(RefusedError, match="the lake's own folders"):
         adopt_files(project.workspace, "days", "clean", f"{project.root}/lake/raw/dt={{partition}}/*/*.parquet")
+    with pytest.raises(RefusedError, match="recoup owns it already"):
+        adopt_files(project.workspace, "days", "clean", f"{project.root}/lake/raw/dt={{partition}}/*.parquet")
     other = type(project).make(tmp_path_factory.mktemp("other"))
     other.run(steps=("raw",))
     theirs = f"{other.root}/lake/raw/dt={{partition}}/run=*/*.parquet"

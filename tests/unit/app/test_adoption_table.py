@@ -39,7 +39,7 @@ def test_rows_become_files_of_ours_and_a_run_makes_the_rest(warehouse):
     done = adopt_table(warehouse.workspace, "days", "raw", "warehouse:box", "dt", yes=True)
 
     assert (done.count, done.rows, done.unexpected) == (4, 10, ("2024-02-01",))
-    assert sorted(done.strangers) == ["None (1 rows)", "never (1 rows)"]
+    assert sorted(done.strangers) == ["NULL (1 row)", "never (1 row)"]
     config = warehouse.root / "recoup.toml"
     assert rc.read("raw", FIRST[2], config=config).collect()["x"].to_list() == [0, 1, 2]
     assert show(warehouse.workspace, "raw", FIRST[2]).generations[0].reason == "adopted"
