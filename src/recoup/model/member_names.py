@@ -31,7 +31,7 @@ def check_members(members: Iterable[str], known: Iterable[str] = ()) -> tuple[st
 def _new(members: Iterable[str], seen: dict[str, str], there: frozenset[str]) -> Iterator[str]:
     for member in members:
         if reason := _objection(member):
-            raise PartitionError(f"{quoted(member)} cannot be a member: {reason}")
+            raise PartitionError(f"{quoted(member)} cannot be a member: {reason}", "give it another name")
         other = seen.setdefault(member.casefold(), member)
         if other != member:
             message = f"the members {quoted(other)} and {quoted(member)} differ only in case"

@@ -32,7 +32,11 @@ def classify(error: BaseException, place: str = "", redact: Redact = redact, rul
     failure = of_evidence(capture(error), redact, rules, place)
     if not isinstance(error, RecoupError) or not error.remedy:
         return failure
-    return replace(failure, evidence={**failure.evidence, "remedy": redact(error.remedy)})
+    remedy = redact(error.remedy)
+    told = replace(failure, evidence={**failure.evidence, "remedy": remedy})
+    # What only a person can put right: who raised it knows the statement to type, the kind does not.
+    by_hand = not failure.own_advice and failure.kind in (FailureKind.CONTRACT, FailureKind.PERMISSION)
+    return replace(told, own_advice=remedy) if by_hand else told
 
 
 def of_evidence(evidence: Evidence, redact: Redact, rules: Sequence[Rule] = (), place: str = "") -> Failure:

@@ -5,7 +5,14 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from recoup.model.errors import ConfigError, IdentityRefusedError, QueryError, RecoupError, UnreachableError
+from recoup.model.errors import (
+    ConfigError,
+    GrantMissingError,
+    IdentityRefusedError,
+    QueryError,
+    RecoupError,
+    UnreachableError,
+)
 from recoup.model.redact import redact
 
 _TEXT_LIMIT: Final = 300
@@ -13,6 +20,8 @@ _TEXT_LIMIT: Final = 300
 _PASSING: Final = ("08", "53", "57", "40")
 # MariaDB's own numbers for a connection that is gone, a lock that was not had and a limit that ran out.
 _PASSING_NUMBERS: Final = frozenset({1040, 1205, 1213, 1927, 1969, 2006, 2013, 2055, 3024})
+_NO_GRANT: Final = "42501"
+_NO_GRANT_NUMBERS: Final = frozenset({1044, 1142, 1143, 1370})
 _AUTH: Final = re.compile(r"(?i)authentication failed|no password supplied|access denied for user")
 _AS_URL: Final = "write it as postgresql://user:password@host:5432/database, a @ in the password as %40"
 
@@ -54,6 +63,8 @@ def failed_question(error: Exception, name: str) -> RecoupError:
     message = f"the connection {name!r} got no answer: {_said(original)}"
     if getattr(error, "connection_invalidated", False) or _passes(original):
         return UnreachableError(message, "see that the database answers, then run the same command again")
+    if _lacks_grant(original):
+        return GrantMissingError(message, "GRANT SELECT on it, and USAGE on its schema, to the connection's user")
     says_why = QueryError if getattr(original, "sqlstate", None) else ConfigError
     return says_why(message, "mend the text of the SQL, or make in the database what it names")
 
@@ -62,6 +73,11 @@ def _passes(original: BaseException) -> bool:
     state = getattr(original, "sqlstate", None) or ""
     number = original.args[0] if original.args else None
     return state.startswith(_PASSING) or number in _PASSING_NUMBERS
+
+
+def _lacks_grant(original: BaseException) -> bool:
+    number = original.args[0] if original.args else None
+    return getattr(original, "sqlstate", None) == _NO_GRANT or number in _NO_GRANT_NUMBERS
 
 
 def _said(original: BaseException) -> str:

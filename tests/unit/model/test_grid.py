@@ -258,8 +258,9 @@ def test_grids_that_cannot_be(one, other, told):
 
 @pytest.mark.parametrize("member", ["../x", "", "x" * 10_000, "a/../b", "a\\..\\b", ".", "a\0b"])
 def test_members_that_cannot_be(member):
-    with pytest.raises(PartitionError, match="cannot be a member"):
+    with pytest.raises(PartitionError, match="cannot be a member") as raised:
         rc.Static(["acme", member])
+    assert raised.value.remedy == "give it another name"
 
 
 def test_members_that_differ_in_case_only():

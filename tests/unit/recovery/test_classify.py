@@ -11,7 +11,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from recoup.model.errors import CorruptError, DiskFullError, PipelineError, StepReturnError
+from recoup.model.errors import CorruptError, DiskFullError, GrantMissingError, PipelineError, StepReturnError
 from recoup.model.failure import ADVICE, RETRYABLE, Failure, FailureKind
 from recoup.recovery.classify import MESSAGE_LIMIT, classify, fingerprint, lost, timed_out
 
@@ -421,3 +421,8 @@ def test_too_many_open_files_is_no_matter_of_room():
     assert failure.kind is Kind.DISK
     assert "ulimit -n" in failure.advice
     assert "room" not in failure.advice
+
+
+def test_who_knows_the_statement_to_type_says_it_instead_of_the_kind():
+    failure = classify(GrantMissingError("out.t lacks a grant: permission denied", "`recoup doctor` names the GRANT"))
+    assert (failure.kind, failure.advice) == (FailureKind.PERMISSION, "`recoup doctor` names the GRANT")

@@ -10,7 +10,14 @@ from zoneinfo import ZoneInfo
 import polars as pl
 import pytest
 
-from recoup.model.errors import ConfigError, ExitCode, IdentityRefusedError, RecoupError, UnreachableError
+from recoup.model.errors import (
+    ConfigError,
+    ExitCode,
+    GrantMissingError,
+    IdentityRefusedError,
+    RecoupError,
+    UnreachableError,
+)
 from recoup.sources.sql import SqlDatabase
 from tests import servers
 
@@ -183,6 +190,17 @@ def test_a_server_that_ends_the_connection_is_out_of_reach_and_asked_anew_the_ne
     with pytest.raises(UnreachableError, match="'warehouse' got no answer: terminating connection"):
         database.rows("SELECT pg_terminate_backend(pg_backend_pid())", {})
     assert database.rows("SELECT 1", {}) == [(1,)]
+
+
+@on_postgresql
+def test_a_grant_that_is_missing_is_named_and_not_the_text_of_the_sql(url):
+    servers.say(url, "CREATE TABLE box (points INTEGER)")
+    # A role that every server has, and that may read no table of ours.
+    database = SqlDatabase(f"{url}?options=-c%20role%3Dpg_signal_backend", "warehouse")
+    with pytest.raises(GrantMissingError, match="permission denied for table box") as raised:
+        database.rows("SELECT points FROM box", {})
+    assert "GRANT SELECT" in raised.value.remedy
+    database.close()
 
 
 @on_postgresql
