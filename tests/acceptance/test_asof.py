@@ -1,5 +1,6 @@
 """What a run may know, who it was, and what is written down beside the data."""
 
+import json
 import re
 import time
 from datetime import UTC, datetime
@@ -108,6 +109,36 @@ def test_each_step_of_a_run_leaves_its_manifest(projections):
     assert {(body["run_id"], body["run_as_of"]) for body in again} == {(bad[0]["run_id"], bad[0]["run_as_of"])}
     assert len(again) == 6
     assert projections.summary()["verdict"] == "complete"
+
+
+@pytest.mark.runbook("D-13", spelling="recoup status projections 2024-01-01; recoup lake verify")
+def test_manifests_of_the_expected_steps_and_one_that_was_deleted(projections):
+    projections.write("bad", "sim@2024-01-02")
+    projections.recoup("run", "projections", "--start", "2024-01-01", "--end", "2024-01-02")
+    whole, half = (projections.answer("status", "projections", day) for day in ("2024-01-01", "2024-01-02"))
+    assert {step["step"] for step in whole["steps"] if step["completed"]} == STEPS
+    assert (whole["complete"], whole["incomplete"]) == (True, [])
+    absent = {part["step"]: part["state"] for part in half["incomplete"]}
+    assert absent == {"sim": "failed", "ownership": "blocked", "finalize": "blocked"}
+    succeeded = {
+        body["dataset"]
+        for body in projections.manifests()
+        if (body["partition"], body["outcome"]) == ("2024-01-02", "success")
+    }
+    assert succeeded == STEPS - absent.keys()
+
+    assert projections.recoup("lake", "verify").returncode == 0
+    (manifest,) = projections.folder.glob("lake/manifests/rates/game_date=2024-01-01/run=*/manifest.json")
+    kept = json.loads(manifest.read_text())
+    manifest.unlink()
+    noticed = projections.recoup("lake", "verify")
+    assert noticed.returncode == 1
+    assert any("rates" in line and "2024-01-01" in line and "manifest" in line for line in noticed.stdout.splitlines())
+    assert projections.recoup("lake", "verify", "--repair").returncode == 0
+    again = json.loads(manifest.read_text())
+    assert {name: again[name] for name in ("run_id", "inputs", "outputs", "outcome")} == {
+        name: kept[name] for name in ("run_id", "inputs", "outputs", "outcome")
+    }
 
 
 def test_the_end_of_the_partition_and_a_moment_of_ones_own(projections):

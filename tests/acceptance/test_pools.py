@@ -1,6 +1,7 @@
 """Budgets that outlive a controller: slots, rates and delays, shared by all who work on one ledger."""
 
 import signal
+import time
 
 import pytest
 
@@ -36,6 +37,27 @@ def test_a_rate_holds_through_kill_9(project, until, stop):
     began = [call.at for call in project.calls()]
     for window in (0.05, 0.5, 1, 3):
         assert most(began, window) <= 20 * (window + 0.02) + 1 + WORKERS
+
+
+@pytest.mark.soak
+@pytest.mark.runbook("B-59")
+def test_a_rate_holds_for_a_minute_with_kill_9_in_its_middle(project, until, stop, capsys):
+    """Killed twice, once while it has just begun again: nobody makes up for what was not started meanwhile."""
+    project.declare("games", ASKED, f'max_parallel = {WORKERS}\npools.api = {{rate = "20/s"}}')
+    for seconds, how in ((30, signal.SIGKILL), (1, signal.SIGKILL), (30, signal.SIGTERM)):
+        before = len(project.calls())
+        running = project.start("run", "games")
+        until(lambda before=before: len(project.calls()) > before, running)
+        time.sleep(seconds)
+        stop(running, how)
+
+    began = [call.at for call in project.calls()]
+    shown = {window: most(began, window) for window in (0.05, 0.5, 1, 5, 30, 60)}
+    with capsys.disabled():
+        print(f"\n{len(began)} starts in {began[-1] - began[0]:.1f} s; most in a window of so many seconds: {shown}")
+    assert began[-1] - began[0] > 60
+    assert len(began) > 600, "a machine that cannot keep up shows nothing"
+    assert all(count <= 20 * (window + 0.02) + 1 + WORKERS for window, count in shown.items())
 
 
 def test_a_delay_counts_from_what_another_controller_started(project, until, stop):
