@@ -22,6 +22,8 @@ from recoup.recovery.verdict import Verdict
 MESSAGE_LIMIT = 2000
 CAUSE_LIMIT = 500
 CAUSES_KEPT = 6
+_BY_HAND: Final = (FailureKind.CONTRACT, FailureKind.QUALITY, FailureKind.PERMISSION)
+"""What only a person can put right."""
 _KEPT: Final = ("exit_code", "http_status", "retry_after_seconds", "sqlstate", "code", "grpc")
 _CHANGING = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|\w*\d\w*|'[^']*'|\"[^\"]*\"")
 _COLUMNS = re.compile(r"(?i)columns?[^\[\n]{0,60}\[([^\]\n]{1,1000})\]")
@@ -34,8 +36,8 @@ def classify(error: BaseException, place: str = "", redact: Redact = redact, rul
         return failure
     remedy = redact(error.remedy)
     told = replace(failure, evidence={**failure.evidence, "remedy": remedy})
-    # What only a person can put right: who raised it knows the statement to type, the kind does not.
-    by_hand = not failure.own_advice and failure.kind in (FailureKind.CONTRACT, FailureKind.PERMISSION)
+    # Who raised it knows the statement to type, the kind does not.
+    by_hand = not failure.own_advice and failure.kind in _BY_HAND
     return replace(told, own_advice=remedy) if by_hand else told
 
 

@@ -19,7 +19,7 @@ import psycopg
 import pytest
 
 from recoup.model import errors
-from recoup.model.failure import FailureKind
+from recoup.model.failure import FailureKind, RetryClass
 from recoup.model.pipeline import SinkSpec
 from recoup.model.sinks.declared import RowsRefusedError
 from recoup.model.sinks.postgres import Postgres
@@ -36,7 +36,7 @@ def refused(work: Callable[[], object]) -> RowsRefusedError:
         work()
     assert told.value.remedy
     assert "\n" not in told.value.message
-    assert classify(told.value).kind is FailureKind.CONTRACT
+    assert classify(told.value).retry_class is RetryClass.NOT_BLINDLY  # which kind, the server's own code says
     return told.value
 
 
