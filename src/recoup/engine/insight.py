@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import reduce
 from operator import or_
 
+from recoup.engine.lifted import Lifted
 from recoup.model.graph import Graph, Node, NodeKind
 from recoup.model.grid import Grid
 from recoup.model.partition import EMPTY, PartitionSet
@@ -114,6 +115,7 @@ def insight(
 ) -> Insight:
     """How all steps stand, or those named with their deliveries; `reasons` are of the blocked, by the node's index."""
     looked_at, known = window or Window(), reasons or {}
+    snapshot = _as_it_is_now(graph, snapshot, known)
     found = tuple(
         _step(node, graph, snapshot, looked_at.of(node, graph.anchor, snapshot.now), known.get(node.index, ()))
         for node in _chosen(graph, steps)
@@ -128,6 +130,18 @@ def insight(
     for step in found:
         lacking |= _dates(step.node, graph, step.expected - step.complete, snapshot.now)
     return Insight(graph.pipeline, graph.anchor, dates, dates - lacking, found)
+
+
+def _as_it_is_now(graph: Graph, snapshot: Snapshot, reasons: Mapping[int, Sequence[Reason]]) -> Snapshot:
+    """Without the blocks whose reason holds no longer; what is left of them is missing."""
+    states, lifted = list(snapshot.states), Lifted(graph, snapshot)
+    for index, of_node in reasons.items():
+        node = graph.nodes[index]
+        for reason in of_node:
+            blocked = reason.partitions & states[index].blocked
+            if gone := lifted.of(node, reason.text, blocked):
+                states[index] = replace(states[index], blocked=states[index].blocked - gone)
+    return replace(snapshot, states=tuple(states))
 
 
 def _chosen(graph: Graph, steps: Sequence[str]) -> Iterator[Node]:

@@ -17,7 +17,7 @@ from recoup.model.keys import encoded_member
 from recoup.model.manifest import InputRead, input_version
 from recoup.model.partition import PartitionSet
 from recoup.model.relation import Edge, Newest, parents
-from recoup.plan.shortfall import shortfall
+from recoup.plan.shortfall import TOO_LATE, shortfall
 from recoup.plan.snapshot import Snapshot
 from recoup.ports import Clock, Task
 
@@ -183,7 +183,7 @@ class TaskMaker:
             return None
         lacking = expected - PartitionSet.of(p.publication.ordinal for p in found)
         reason = shortfall(edge, parent, lacking, len(found), need)
-        return f"{reason} (what is there was made later than run_as_of)"
+        return f"{reason} {TOO_LATE}"
 
 
 def _name(parent: Node, found: Published) -> str:

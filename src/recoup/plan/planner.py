@@ -14,7 +14,7 @@ from recoup.plan.edges import read_by, readers_of
 from recoup.plan.plan import Group, Plan, Verb
 from recoup.plan.request import Only, Request
 from recoup.plan.scope import Scope
-from recoup.plan.shortfall import same_shortfall, shortfall
+from recoup.plan.shortfall import same_shortfall, shortfall, waived_shortfall
 from recoup.plan.snapshot import NodeState, Snapshot
 
 
@@ -159,7 +159,7 @@ class _Planning:
             if edge.is_single:
                 if edge.complete > 0:
                     lacking = wanted - self._whose_own(edge, node, parent, there)
-                    blocks.add(f"{parent.name} is waived", lacking & self._whose_own(edge, node, parent, state.waived))
+                    blocks.add(waived_shortfall(parent), lacking & self._whose_own(edge, node, parent, state.waived))
                     blocks.add(same_shortfall(parent), lacking)
             else:
                 self._count(node, edge, parent, there, wanted - blocks.everything, blocks)

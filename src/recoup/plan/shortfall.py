@@ -10,6 +10,8 @@ from recoup.model.pipeline import Source
 from recoup.model.relation import Edge, Newest
 
 NAMED_RANGES = 3
+TOO_LATE = "(what is there was made later than run_as_of)"
+"""How a shortfall ends of what is there, but was not known yet."""
 
 
 def shortfall(edge: Edge, parent: Node, lacking: PartitionSet, there: int, expected: int) -> str:
@@ -31,6 +33,18 @@ def same_shortfall(parent: Node) -> str:
             return f"{parent.name} has no such partition"
         case _:
             return f"{parent.name} has 0 rows of it"
+
+
+def waived_shortfall(parent: Node) -> str:
+    """The reason of those whose input will never be there."""
+    return f"{parent.name} is waived"
+
+
+def is_shortfall(reason: str, parent: Node) -> bool:
+    """Whether a reason is one of the sentences above about this parent, and nothing more."""
+    begins = (f"{parent.name}: ", f"{parent.name} {_lacks(parent)} ", f"nothing of {parent.name} is there yet")
+    whole = (same_shortfall(parent), f"no partition of {parent.name} is there")
+    return reason in whole or (reason.startswith(begins) and not reason.endswith(TOO_LATE))
 
 
 def _lacks(parent: Node) -> str:

@@ -69,6 +69,43 @@ def test_of_what_is_not_expected_any_more_a_member_that_left_is_told_apart_from_
     assert found.departed == globex
 
 
+def test_a_block_ends_when_what_it_lacked_is_there():
+    blocked = state(DAYS - days(1, 2, 3), blocked=days(1, 2, 3))
+    why = {1: [Reason("raw is not there", days(1, 2)), Reason("not tried: 8 attempts in a row failed alike", days(3))]}
+    still = look(chain(), reasons=why, raw=state(DAYS - days(1)), clean=blocked).steps[1]
+    assert (still.blocked, still.missing) == (days(1, 3), days(2))
+    assert [(reason.text[:9], reason.partitions) for reason in still.reasons] == [
+        ("raw is no", days(1)),
+        ("not tried", days(3)),
+    ]
+
+
+def test_a_block_ends_when_the_gap_behind_it_is_waived_or_no_longer_so():
+    pipeline = rc.Pipeline("flights", partitions=JANUARY)
+
+    @pipeline.step
+    def raw(ctx): ...
+
+    @pipeline.step
+    def mean(ctx, raw=rc.trailing(raw, days=2)): ...
+
+    @pipeline.step
+    def clean(ctx, raw): ...
+
+    lacking = state(DAYS - days(9), expected=DAYS - days(9), waived=days(9))
+    mean_now = state(DAYS - days(9, 10), blocked=days(9, 10))
+    clean_now = state(DAYS - days(8, 9), blocked=days(8, 9))
+    short = "raw: 1 of 2 there, 2 needed; missing 2024-01-09"
+    late = f"{short} (what is there was made later than run_as_of)"
+    why = {
+        1: [Reason(short, days(10)), Reason(late, days(9))],
+        2: [Reason("raw is waived", days(8, 9))],
+    }
+    found = look(Graph.of(pipeline), reasons=why, raw=lacking, mean=mean_now, clean=clean_now)
+    assert (found.steps[1].missing, found.steps[1].blocked) == (days(10), days(9))
+    assert (found.steps[2].missing, found.steps[2].blocked) == (days(8), days(9))
+
+
 def test_the_share_is_never_rounded_up():
     found = look(chain(), clean=state(DAYS - days(1)))
     assert found.pct_complete == 96.77
@@ -84,6 +121,7 @@ def test_nothing_expected_is_complete():
 def test_every_partition_that_is_not_complete_stands_in_one_place():
     clean = look(
         chain(),
+        raw=state(DAYS - days(6, 8, 30)),
         clean=state(
             days(1, 2, 3, 4),
             running=days(4, 5),
