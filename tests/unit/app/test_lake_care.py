@@ -14,6 +14,7 @@ from recoup.app.rollback import rollback
 from recoup.app.workspace import Workspace
 from recoup.lake.gc import Garbage, GarbagePlan, Rules
 from recoup.ledger.restore import TOKENS_BETWEEN
+from recoup.ledger.writer import Ledger
 from recoup.model.errors import LakeOwnedError, RefusedError, UsageError
 from recoup.plan.request import Request
 from recoup.testing.clock import FakeClock
@@ -153,7 +154,11 @@ def test_the_other_ledger_is_kept_out_after_that(project, tmp_path):
     object.__setattr__(other.settings, "ledger", tmp_path / "other" / "ledger.db")
     with pytest.raises(LakeOwnedError):
         run(other, Request("days"), "days", RunOptions())
+    assert not other.settings.ledger.exists(), "no empty ledger is made for a lake that has one"
 
+    Ledger(other.settings.ledger, other.clock).close()
+    with pytest.raises(LakeOwnedError):
+        run(other, Request("days"), "days", RunOptions())
     assert adopt(other).epoch == 2
 
     with pytest.raises(LakeOwnedError):
