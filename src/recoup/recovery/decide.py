@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from recoup.model.errors import CorruptError
 from recoup.model.evidence import Cause, Evidence
 from recoup.model.failure import RETRYABLE, FailureKind
 from recoup.model.rule import Rule
@@ -11,6 +12,8 @@ from recoup.recovery.judge import judge
 from recoup.recovery.told import wrapped
 from recoup.recovery.verdict import UNKNOWN, Basis, Verdict
 
+# Raised where bytes could not be read, whatever the library that tried it calls that.
+_CORRUPT = f"{CorruptError.__module__}.{CorruptError.__qualname__}"
 _WEAK = frozenset({Basis.BUG})
 # What an envelope often hides: a wrapper that names the budget or the memory knows more than the status below it.
 _ENVELOPES = frozenset({FailureKind.THROTTLED, FailureKind.AUTH, FailureKind.SERVICE, FailureKind.LOST})
@@ -40,6 +43,9 @@ def _of(evidence: Evidence) -> Verdict:
 
 
 def _of_strand(strand: Sequence[Cause]) -> Verdict | None:
+    found_corrupt = next((cause for cause in strand if cause.classes[:1] == (_CORRUPT,)), None)
+    if found_corrupt:
+        return judge(found_corrupt)
     verdicts = [
         verdict
         for cause in reversed(strand)

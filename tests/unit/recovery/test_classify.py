@@ -426,3 +426,9 @@ def test_too_many_open_files_is_no_matter_of_room():
 def test_who_knows_the_statement_to_type_says_it_instead_of_the_kind():
     failure = classify(GrantMissingError("out.t lacks a grant: permission denied", "`recoup doctor` names the GRANT"))
     assert (failure.kind, failure.advice) == (FailureKind.PERMISSION, "`recoup doctor` names the GRANT")
+
+
+def test_bytes_that_could_not_be_read_are_corrupt_whatever_the_library_calls_it():
+    error = CorruptError("a file on its way to out.t cannot be read", "make it again")
+    error.__cause__ = TypeError("too small to be a Parquet file")
+    assert classify(error).kind is FailureKind.CORRUPT
