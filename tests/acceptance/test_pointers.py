@@ -68,13 +68,12 @@ def test_a_pointer_does_not_move_before_all_has_passed(heads, trouble, steps):
 # Reads as fast as it can, until it is told to stop; each new thing that it saw, in order.
 READER = f"""
 from pathlib import Path
-seen, reads = [], 0
+seen, reads = [], Path("reads").open("a")
 while not Path("stop").exists():
     rows = rc.read("promote", "{DAY}").collect()
     found = [rows["version"].unique().to_list(), len(rows)]
     seen += [found] * (seen[-1:] != [found])
-    reads += 1
-    Path("reads").write_text(str(reads))
+    print(".", end="", file=reads, flush=True)
 print(json.dumps(seen))
 """
 
@@ -82,7 +81,8 @@ print(json.dumps(seen))
 @pytest.mark.runbook("D-30", spelling="recoup run heads --only stale; the head is what the step's current.json names")
 def test_a_reader_in_a_tight_loop_sees_the_old_or_the_new_through_kill_9(heads, until, stop):
     reader = heads.start(module=("-c", f"import json\nimport recoup as rc\n{READER}"))
-    until((heads.folder / "reads").exists, reader)
+    reads = heads.folder / "reads"
+    until(lambda: reads.exists() and reads.stat().st_size, reader)
     chance, codes = random.Random(30), []
     for version in range(2, 8):
         heads.write("version", str(version))
@@ -93,8 +93,8 @@ def test_a_reader_in_a_tight_loop_sees_the_old_or_the_new_through_kill_9(heads, 
         codes.append(stop(running, signal.SIGKILL)[0])
     assert -signal.SIGKILL in codes
     assert heads.recoup(*AGAIN).returncode == 0
-    at = int((heads.folder / "reads").read_text())
-    until(lambda: int((heads.folder / "reads").read_text() or at) > at + 1, reader)
+    at = reads.stat().st_size
+    until(lambda: reads.stat().st_size > at + 1, reader)
     heads.write("stop", "")
     out, errors = reader.communicate(timeout=30)
     assert reader.returncode == 0, errors
