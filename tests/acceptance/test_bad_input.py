@@ -156,6 +156,14 @@ def test_a_lake_of_another_ledger(shop):
     assert "adopt" in shop.recoup("doctor", RECOUP_LEDGER="other/ledger.db").stdout
 
 
+def test_a_ledger_that_was_killed_while_it_was_made(shop):
+    """A file without tables: the same command makes them."""
+    (shop.folder / ".recoup").mkdir()
+    with closing(sqlite3.connect(shop.folder / ".recoup" / "ledger.db")) as db:
+        db.execute("PRAGMA journal_mode = wal")
+    assert shop.recoup("run", "shop").returncode == DONE
+
+
 def test_a_ledger_of_a_newer_schema(shop):
     shop.recoup("run", "shop", "2024-01-01")
     with sqlite3.connect(shop.folder / ".recoup" / "ledger.db") as db:

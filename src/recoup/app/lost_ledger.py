@@ -22,7 +22,7 @@ def refuse_lost(settings: Settings) -> None:
         with LedgerReader(place) as reader:
             if not reader.is_empty:
                 return
-            ours = reader.meta("ledger_id")
+            ours = reader.meta("ledger_id") if reader.is_made else None
     owner = _owner(settings.lake)
     if owner is None or owner.ledger_id == ours:
         return

@@ -82,7 +82,12 @@ class LedgerReader:
     @property
     def is_empty(self) -> bool:
         """Whether nothing was ever tried with it: there is nothing in it to lose."""
-        return not self.query("SELECT 1 FROM attempts LIMIT 1")
+        return not (self.is_made and self.query("SELECT 1 FROM attempts LIMIT 1"))
+
+    @property
+    def is_made(self) -> bool:
+        """Whether it has its tables: who was killed while it was made leaves a file without any."""
+        return bool(self.query("PRAGMA user_version")[0][0])
 
     def nodes(self, pipeline: str | None = None) -> dict[str, NodeRow]:
         """The datasets by name."""
