@@ -20,8 +20,12 @@ def player_game_summary(ctx):
 """
 DAYS = [f"2023-11-{number}" for number in range(10, 16)]
 
-# The shell leads the session of its terminal: when that goes, all that it started is hung up on.
-LOGIN = "import os, sys; os.login_tty(0); os.execvp('sh', ['sh', '-c', *sys.argv[1:]])"
+# The shell leads the session of its terminal: when that goes, all that it started is hung up on; unless whoever runs
+# these tests has told us not to listen.
+LOGIN = (
+    "import os, signal, sys; signal.signal(signal.SIGHUP, signal.SIG_DFL); os.login_tty(0);"
+    " os.execvp('sh', ['sh', '-c', *sys.argv[1:]])"
+)
 COMMAND = '{} "$0" -m recoup run phase3 > backfill.log 2>&1 < /dev/null & echo $! > pid; wait'
 
 
