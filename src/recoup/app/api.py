@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from recoup.app.backfilling import RunReport
     from recoup.app.prepare import Planned
     from recoup.app.standing import Status
-    from recoup.engine.runner import Progress
+    from recoup.engine.stopping import Progress
 
 Config = str | os.PathLike[str] | None
 

@@ -24,8 +24,9 @@ from recoup.engine.lost_manifests import mark_manifests, rewrite_lost_manifests
 from recoup.engine.machine import Machine
 from recoup.engine.publisher import Publisher
 from recoup.engine.reconcile import reconcile
-from recoup.engine.runner import Progress, Runner, Stopping
+from recoup.engine.runner import Runner
 from recoup.engine.runs import RunBook
+from recoup.engine.stopping import Progress, Stopping
 from recoup.engine.tasks import TaskMaker
 from recoup.lake.layout import summary as summary_path
 from recoup.ledger.backfills import open_backfill, set_controls, set_state, take_up, wish_of

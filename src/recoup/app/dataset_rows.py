@@ -10,7 +10,7 @@ from recoup.app.lake_facts import LakePartition, Output, output_of, partitions_o
 from recoup.engine.runs import grain_of
 from recoup.ledger.facts import NodeId
 from recoup.ledger.restore import RestoredAttempt, RestoredPublication, Restoring
-from recoup.ledger.transaction import named_reads
+from recoup.ledger.shown import named_reads
 from recoup.model.errors import PartitionError
 from recoup.model.failure import FailureKind
 from recoup.model.graph import Graph, Node, NodeKind

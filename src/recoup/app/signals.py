@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
 
-from recoup.engine.runner import Stopping
+from recoup.engine.stopping import Stopping
 
 
 @dataclass

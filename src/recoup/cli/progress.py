@@ -15,7 +15,7 @@ from recoup.cli.plan_text import plan_json, totals
 from recoup.cli.tally import News, Tally
 from recoup.cli.text import clean, counted, cut, duration, number, width_of
 from recoup.cli.ticker import ticking
-from recoup.engine.runner import Progress
+from recoup.engine.stopping import Progress
 from recoup.ports import Clock
 
 CAUSES_TOLD: Final = 5

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from recoup.app.prepare import Planned
 from recoup.engine.events import Counts
-from recoup.engine.runner import Progress
+from recoup.engine.stopping import Progress
 from recoup.model.failure import Failure, FailureKind
 from recoup.model.graph import Node
 from recoup.model.partition import PartitionSet

@@ -56,7 +56,7 @@ class Budgets:
     _workers: Holding = field(init=False)
 
     def __post_init__(self) -> None:
-        for name, gate in self.machine.gates.items():
+        for name, gate in self.machine.queues.gates.items():
             if name in self.machine.lanes:
                 self._holdings[f"lane {name}"] = shares.lane(self._nothing(f"lane {name}", 1), self.machine, name)
             elif gate.slots < math.inf:
@@ -97,7 +97,7 @@ class Budgets:
             if name in gates:  # the ledger's clock is the wall's, the machine's is not
                 gates[name].remember(last_at - tx.now + now, next_at - tx.now + now, now)
                 self._noted[name] = gates[name].last_at
-        names = {self._pause_name(pool): pool for pool in ("", *self.machine.gates)}
+        names = {self._pause_name(pool): pool for pool in ("", *self.machine.queues.gates)}
         for paused in pauses(tx):
             if paused.pool in names:
                 self.machine.pause(names[paused.pool], paused.until - tx.now + now)
@@ -128,13 +128,13 @@ class Budgets:
                 holding.share = share
             self.contested |= bool(others)
             if name.startswith("pool "):
-                self.machine.gates[name.removeprefix("pool ")].share = shares.part(share, others, tx.now)
+                self.machine.queues.gates[name.removeprefix("pool ")].share = shares.part(share, others, tx.now)
 
     def _nothing(self, name: str, slots: int) -> Share:
         return Share(name, self.controller, self.priority, slots, 0, 0, 0.0)
 
     def _paced(self) -> dict[str, Gate]:
         """By the name that the ledger knows them by."""
-        gates = {f"pool {name}": gate for name, gate in self.machine.gates.items()}
-        gates[f"backfill {self.backfill_id}"] = self.machine.spacing
+        gates = {f"pool {name}": gate for name, gate in self.machine.queues.gates.items()}
+        gates[f"backfill {self.backfill_id}"] = self.machine.queues.spacing
         return {name: gate for name, gate in gates.items() if gate.paced}

@@ -6,10 +6,8 @@ completion does not grow with the plan.
 
 from __future__ import annotations
 
-import heapq
-import math
 from collections.abc import Iterable, Mapping
-from typing import TypeVar, assert_never
+from typing import assert_never
 
 from recoup.engine.awaited import awaited
 from recoup.engine.breaker import Breakers, Follows
@@ -31,10 +29,9 @@ from recoup.engine.events import (
     Taken,
     Unready,
 )
-from recoup.engine.gates import Gate
 from recoup.engine.inputs import Inputs
+from recoup.engine.queues import Queues
 from recoup.engine.retrying import retry_after, wait_before_retry
-from recoup.engine.throttle import Throttles
 from recoup.engine.work import Status, Work, grains_of, mark
 from recoup.model.failure import FailureKind
 from recoup.model.graph import Graph, Node, NodeKind
@@ -49,9 +46,6 @@ from recoup.plan.snapshot import Snapshot
 LANE_AHEAD = 16
 """How many deliveries are claimed for a lane that carries them out one by one: it keeps busy, and little is claimed."""
 _LANE = Pool(slots=LANE_AHEAD)
-_EVERY_PARTITION = Pool(delay=0)
-_Queued = TypeVar("_Queued", tuple[int, int, int], tuple[float, int, int])
-"""A rank or a moment, a node, an ordinal."""
 
 
 class Machine:
@@ -65,16 +59,8 @@ class Machine:
             node.sink.lane for node in graph.nodes if node.sink and node.kind is NodeKind.DELIVERY and node.sink.lane
         }
         self.lanes = frozenset(lanes)
-        self.gates = {name: Gate(pool) for name, pool in {**pools, **dict.fromkeys(lanes, _LANE)}.items()}
-        self.spacing = Gate(_EVERY_PARTITION)
-        self.newest_first = plan.request.order is Order.NEWEST
         self._grains = grains_of(graph)
-        self._ready: dict[tuple[str, bool], list[tuple[int, int, int]]] = {}
-        self._begun: set[tuple[int, int]] = set()
-        self._beginning: set[tuple[int, int]] = set()
-        self._delayed: list[tuple[float, int, int]] = []
         self._breakers = Breakers()
-        self._throttles = Throttles()
         self._elsewhere: set[tuple[int, int]] = set()
         self._running = 0
         self._awaited = awaited(graph, plan, snapshot)
@@ -82,6 +68,8 @@ class Machine:
             Work(node, plan.of(node.index) | self._awaited[node.index], self._grains[node.index])
             for node in graph.nodes
         ]
+        pools = {**pools, **dict.fromkeys(lanes, _LANE)}
+        self.queues = Queues(graph, self._work, pools, newest_first=plan.request.order is Order.NEWEST)
         self._inputs = Inputs(graph, self._work, plan, snapshot)
         self._open: dict[tuple[int, int], int] = {}
         self._peers: dict[int, list[int]] = {}
@@ -107,19 +95,6 @@ class Machine:
         """Actions that another controller runs, to be looked at in the ledger."""
         return frozenset(self._elsewhere)
 
-    def ready(self, pool: str) -> int:
-        """How many wait for nothing but this pool and a worker."""
-        return sum(len(self._ready.get((pool, first), ())) for first in (True, False))
-
-    def startable(self) -> int:
-        """How many wait for nothing but a worker, a slot that is our due, and their time."""
-        count = 0
-        for pool in {pool for pool, _ in self._ready}:
-            gate = self.gates.get(pool)
-            free = math.inf if gate is None else gate.promised - gate.used
-            count += int(min(self.ready(pool), max(free, 0), self._throttles.room(pool)))
-        return count
-
     def awaits(self, node: int, ordinal: int) -> bool:
         """Whether another controller makes it, and we never will."""
         return ordinal in self._awaited[node]
@@ -128,30 +103,25 @@ class Machine:
         """When, after now, the next delayed retry comes back or the next start is permitted; monotonic."""
         if self.halted:
             return None
-        due = self._dues()
-        for queue, heap in self._ready.items():
-            gates = self._gates(queue, heap[0]) if heap else []
-            if gates and all(gate.has_slot for gate in gates):
-                due.append(max(gate.due() for gate in gates))
+        due = [*self._dues(), *self.queues.gate_dues()]
         return min((moment for moment in due if moment > now), default=None)
 
     def _dues(self) -> list[float]:
-        """When something that waits for a time alone is ready: a retry, a probe, a pool."""
-        retries = self._delayed[0][:1] if self._delayed else ()
-        return [*retries, *self._breakers.dues(), *self._throttles.dues()]
+        """When something that waits for a time alone is ready: a retry, a pool, a probe."""
+        return [*self.queues.dues(), *self._breakers.dues()]
 
     def pause(self, pool: str, until: float) -> None:
         """Start nothing of this pool before then; monotonic."""
-        self._throttles.pause(pool, until)
+        self.queues.throttles.pause(pool, until)
 
     def can_take(self, now: float, idle: int = 1) -> bool:
         """Whether `take` would give something, if there is room."""
         if self.halted:
             return False
-        best = self._best(now)
+        best = self.queues.best(now)
         if best is None:
             return any(due <= now for due in self._dues())
-        return idle > 0 or not self._paced(best)
+        return idle > 0 or not self.queues.paced(best)
 
     def take(self, room: int, now: float, idle: int | None = None) -> list[Start]:
         """The next actions to start, at most `room`, as their pools let them; `began` follows.
@@ -162,34 +132,16 @@ class Machine:
         if self.halted:
             return []
         self._wake(now)
-        for gate in (self.spacing, *self.gates.values()):
-            gate.pending = 0
-        starts: list[Start] = []
-        at_once = room if idle is None else idle
-        while len(starts) < room and (best := self._best(now)) is not None:
-            if self._paced(best):
-                if not at_once:
-                    break
-                at_once -= 1
-            starts.append(self._start(best))
+        starts = []
+        for node, ordinal in self.queues.take(room, now, room if idle is None else idle):
+            self._work[node].set(ordinal, Status.RUNNING)
+            self._running += 1
+            starts.append(Start(node, ordinal, self._work[node].reason(ordinal)))
         return starts
 
     def began(self, starts: Iterable[Start], now: float) -> None:
         """Which of those that were taken have really been claimed; only they count against a rate or a delay."""
-        for start in starts:
-            key = (self._work[start.node].grain, start.ordinal)
-            if (gate := self.gates.get(self._work[start.node].pool)) is not None:
-                gate.spend(now)
-            if key in self._beginning:
-                self._beginning.discard(key)
-                self.spacing.spend(now)
-        self._begun -= self._beginning
-        self._beginning.clear()
-
-    def is_paced(self, node: int) -> bool:
-        """Whether starts of this node are counted, so that they must not wait in a queue."""
-        gate = self.gates.get(self._work[node].pool)
-        return self.spacing.paced or (gate is not None and gate.paced)
+        self.queues.began(((start.node, start.ordinal) for start in starts), now)
 
     def handle(self, event: Event) -> list[Instruction]:
         """What follows from one event."""
@@ -229,10 +181,10 @@ class Machine:
         """Fewer at once where the other side asks for it, and slowly more again."""
         place = (event.node, event.ordinal)
         if isinstance(event, Succeeded):
-            self._throttles.succeed(place)
+            self.queues.throttles.succeed(place)
         elif isinstance(event, Failed) and event.failure.kind is FailureKind.THROTTLED:
-            self._throttles.refuse(place)
-        self._throttles.end(place)
+            self.queues.throttles.refuse(place)
+        self.queues.throttles.end(place)
 
     def _arrived(self, event: Event) -> list[Instruction]:
         """What we waited for is there, or nobody makes it any more: it was not in the plan, so it is in no count."""
@@ -255,15 +207,13 @@ class Machine:
         for node in self.graph.nodes:
             self.counts.total += len(plan.of(node.index))
             self._count_waits(node, plan.of(node.index))
-        for heap in self._ready.values():
-            heapq.heapify(heap)
 
     def _count_waits(self, node: Node, ordinals: PartitionSet) -> None:
         """How many inputs of each action are in the plan too, and have not settled."""
         work = self._work[node.index]
         inner = [edge for edge in node.edges if self._work[edge.parent].unsettled]
         only_same = all(isinstance(edge.relation, Same) for edge in inner)
-        heap = self._ready.setdefault((work.pool, True), [])
+        ready = []
         for ordinal in ordinals:
             if only_same:
                 waits = sum(1 for edge in inner if self._work[edge.parent].get(ordinal))
@@ -275,7 +225,8 @@ class Machine:
                 work.waiting[ordinal] = waits
             else:
                 work.set(ordinal, Status.READY)
-                heap.append(self._key(node.index, ordinal))
+                ready.append(ordinal)
+        self.queues.load(node.index, ready)
 
     # --- settling
 
@@ -319,7 +270,7 @@ class Machine:
                 told.append(Pause(event.node, event.ordinal, work.pool, wait, event.failure))
         if wait is not None and not self._breakers.refusal(event.node):
             self._work[event.node].set(event.ordinal, Status.DELAYED)
-            heapq.heappush(self._delayed, (event.now + wait, event.node, event.ordinal))
+            self.queues.delay(event.now + wait, event.node, event.ordinal)
             return [Retry(event.node, event.ordinal, wait), *told]
         self.counts.failed += 1
         settled = [*self._settle(event.node, event.ordinal, Status.FAILED), *told]
@@ -343,8 +294,7 @@ class Machine:
         breaker.due = event.now + wait
         if follows is Follows.PROBE:
             return []
-        for heap in self._ready.values():
-            breaker.parked.extend(_taken_out(heap, event.node))
+        breaker.parked.extend(self.queues.take_out_ready(event.node))
         return [Broken(event.node, event.ordinal, event.failure, wait)]
 
     def _free(self, node: int) -> None:
@@ -356,7 +306,7 @@ class Machine:
         breaker = self._breakers.of(node)
         waiting = [ordinal for _, _, ordinal in breaker.parked]
         breaker.parked.clear()
-        waiting += [ordinal for _, _, ordinal in _taken_out(self._delayed, node)]
+        waiting += self.queues.take_out_delayed(node)
         told: list[Instruction] = []
         for ordinal in sorted(waiting):
             if ordinal in breaker.failed:
@@ -383,86 +333,28 @@ class Machine:
         if self._open[key]:
             return
         del self._open[key]
-        self._begun.discard(key)
+        self.queues.close(grain, ordinal)
         peers = self._peers[grain]
         if all(self._inputs.is_done(peer, ordinal) for peer in peers):
             instructions.append(CloseRun(node, ordinal))
 
     # --- queues
 
-    def _key(self, node: int, ordinal: int) -> tuple[int, int, int]:
-        """By partition first, so that one is finished before the next one is begun; then along the graph."""
-        rank = self.graph.nodes[node].partitions.rank(ordinal)
-        return (-rank if self.newest_first else rank, node, ordinal)
-
     def _make_ready(self, node: int, ordinal: int) -> None:
-        work = self._work[node]
-        work.set(ordinal, Status.READY)
-        action, first = self._key(node, ordinal), (work.grain, ordinal) not in self._begun
+        self._work[node].set(ordinal, Status.READY)
+        action = self.queues.key(node, ordinal)
         if not self._breakers.park(action):
-            heapq.heappush(self._ready.setdefault((work.pool, first), []), action)
-
-    def _start(self, queue: tuple[str, bool]) -> Start:
-        """Take the first action of this queue; its partition has begun with it."""
-        for gate in self._gates(queue, self._ready[queue][0]):
-            gate.pending += 1
-        _, node, ordinal = heapq.heappop(self._ready[queue])
-        work = self._work[node]
-        if work.pool in self.gates:
-            self.gates[work.pool].used += 1
-        key = (work.grain, ordinal)
-        if key not in self._begun:
-            self._begun.add(key)
-            self._beginning.add(key)
-        self._work[node].set(ordinal, Status.RUNNING)
-        self._throttles.start((node, ordinal), work.pool)
-        self._running += 1
-        return Start(node, ordinal, work.reason(ordinal))
-
-    def _best(self, now: float) -> tuple[str, bool] | None:
-        """The queue whose next action comes first, among those that may start."""
-        best: tuple[str, bool] | None = None
-        for queue, heap in self._ready.items():
-            if not heap or (best is not None and heap[0] > self._ready[best][0]):
-                continue
-            if not self._throttles.lets(queue[0]):
-                continue
-            if all(gate.lets(now) for gate in self._gates(queue, heap[0])):
-                best = queue
-        return best
-
-    def _gates(self, queue: tuple[str, bool], action: tuple[int, int, int]) -> list[Gate]:
-        """What the next action of this queue must pass: its pool, and the backfill's own if it begins a partition."""
-        pool, first = queue
-        gates = [self.gates[pool]] if pool in self.gates else []
-        if first and self.spacing.paced and (self._work[action[1]].grain, action[2]) not in self._begun:
-            gates.append(self.spacing)
-        return gates
-
-    def _paced(self, queue: tuple[str, bool]) -> bool:
-        return any(gate.paced for gate in self._gates(queue, self._ready[queue][0]))
+            self.queues.push(action)
 
     def _leave(self, node: int, ordinal: int) -> None:
         """It no longer runs, here or elsewhere."""
-        work = self._work[node]
-        if work.get(ordinal) == Status.RUNNING:
+        if self._work[node].get(ordinal) == Status.RUNNING:
             self._running -= 1
-            if work.pool in self.gates:
-                self.gates[work.pool].used -= 1
+            self.queues.leave(node)
         self._elsewhere.discard((node, ordinal))
 
     def _wake(self, now: float) -> None:
-        self._throttles.wake(now)
-        while self._delayed and self._delayed[0][0] <= now:
-            _, node, ordinal = heapq.heappop(self._delayed)
+        for node, ordinal in self.queues.woken(now):
             self._make_ready(node, ordinal)
         for _, node, ordinal in self._breakers.wake(now):
             self._make_ready(node, ordinal)
-
-
-def _taken_out(heap: list[_Queued], node: int) -> list[_Queued]:
-    """All of a node in their order, which then are in the heap no more."""
-    taken = sorted(action for action in heap if action[1] == node)
-    heap[:] = [action for action in heap if action[1] != node]
-    heapq.heapify(heap)
-    return taken

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 
 from recoup.engine import events
 from recoup.engine.budgets import STARVED_SECONDS, Budgets
-from recoup.engine.events import Block, Broken, CloseRun, Counts, Halt, Instruction, Pause, Start
+from recoup.engine.claims import Claims
+from recoup.engine.events import Block, Broken, CloseRun, Counts, Halt, Instruction, Pause
 from recoup.engine.inflight import Inflight, intent_of, manifest_of
 from recoup.engine.machine import Machine
 from recoup.engine.neighbours import Neighbours
@@ -21,23 +22,20 @@ from recoup.engine.publisher import Publisher, PublishOutcome
 from recoup.engine.reconcile import reconcile
 from recoup.engine.remembered import remembered
 from recoup.engine.runs import RunBook
+from recoup.engine.stopping import Progress, Stopping
 from recoup.engine.tasks import TaskMaker
 from recoup.ledger import planes
 from recoup.ledger.backfills import IN_FORCE, set_state, wish_of
 from recoup.ledger.facts import (
     Blocked,
-    Claim,
-    Claimed,
     Controls,
     Failed,
     Measured,
     NodeId,
     Publication,
-    RunRow,
     Succeeded,
 )
 from recoup.ledger.leases import ControllerLease
-from recoup.ledger.reader import intents
 from recoup.ledger.registry import register_members
 from recoup.ledger.transaction import Transaction
 from recoup.ledger.writer import Ledger
@@ -54,39 +52,6 @@ LOOK_SECONDS = 0.2
 NEIGHBOUR_SECONDS = 1.0
 """How often it looks whether those that share its slots are still alive."""
 MANIFESTS_AT_ONCE = 256
-
-
-@dataclass
-class Stopping:
-    """Set by signal handlers and by wishes; the loop looks at it each turn."""
-
-    drain: bool = False
-    at_once: bool = False
-    paused: bool = False
-    cancelled: bool = False
-    halted: Failure | None = None
-    """Why nothing more may be started at all: every other attempt would fail alike."""
-    wake: Callable[[], None] = lambda: None
-    """Ends the loop's wait; for signal handlers, so that nobody waits until the loop looks by itself."""
-
-    @property
-    def claims(self) -> bool:
-        """Whether new work may be taken."""
-        return not (self.drain or self.at_once or self.paused or self.cancelled or self.halted)
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """What an observer is told after a turn in which something happened."""
-
-    counts: Counts
-    running: int
-    paused: bool
-    failures: tuple[Failed, ...] = ()
-    blocked: tuple[Block, ...] = ()
-    retries: tuple[events.Retry, ...] = ()
-    waiting: bool = False
-    """Others hold all the slots that it could go on with, so nothing of it runs."""
 
 
 @dataclass(slots=True)
@@ -131,6 +96,17 @@ class Runner:
 
     def __post_init__(self) -> None:
         self._neighbours = Neighbours(self.lease.controller, self.graph, self.node_ids, self.code_versions, self.others)
+        self._claims = Claims(
+            self.graph,
+            self.node_ids,
+            self.code_versions,
+            self.machine,
+            self._neighbours,
+            self.tasks,
+            self.runs,
+            self.lease.controller,
+            self.backfill,
+        )
         self._ledger_id, self._epoch = self.ledger.ledger_id, self.ledger.epoch
 
     def run(self, blocked: Iterable[Blocked]) -> Counts:
@@ -259,63 +235,17 @@ class Runner:
         tx.intend([publication for _, publication in turn.intents])
 
     def _claim(self, tx: Transaction, turn: _Turn, now: float) -> list[Inflight]:
-        """Take what is ready; what another controller runs is awaited, what cannot be pinned is blocked."""
+        """Take what is ready, as far as there is room."""
         self.budgets.load(tx, now, claims=self.stopping.claims)
         room = self.executor.room() if self.stopping.claims else 0
         starts = self.machine.take(room, now, self.executor.idle()) if room > 0 else []
         if not starts:
             return []
-        unsettled = {(p.node, p.ordinal) for p in intents(tx)}
-        claims = []
-        for start in starts:
-            node_id, code = self.node_ids[start.node], self.code_versions[start.node]
-            failed = self._neighbours.failed(tx, start.node, start.ordinal)
-            if self._neighbours.made(tx, start):
-                turn.instructions += self.machine.handle(events.Succeeded(start.node, start.ordinal))
-            elif failed:
-                turn.instructions += self.machine.handle(events.FailedElsewhere(start.node, start.ordinal))
-            elif failed is False or (node_id, start.ordinal) in unsettled:  # or its pointer may have moved: ask first
-                turn.instructions += self.machine.handle(events.Taken(start.node, start.ordinal))
-            else:
-                run = self._run_for(tx, start)
-                claims.append((start, Claim(node_id, start.ordinal, run, start.reason, code)))
-        claimed = tx.claim([claim for _, claim in claims], self.lease.controller, self.backfill)
-        ours = {(c.claim.node, c.claim.ordinal): c for c in claimed}
-        started = []
-        for start, claim in claims:
-            mine = ours.get((claim.node, claim.ordinal))
-            if mine is None:
-                turn.instructions += self.machine.handle(events.Taken(start.node, start.ordinal))
-            elif inflight := self._pin(tx, turn, mine, start.node):
-                started.append((start, inflight))
-        self.machine.began([start for start, _ in started], now)
+        taking = self._claims.take(tx, starts, now)
+        turn.instructions += taking.instructions
+        self._inflight.update((inflight.token, inflight) for inflight in taking.started)
         self.budgets.save(tx, now)
-        # What has a rate goes to the workers that are idle, before anything is queued there.
-        started.sort(key=lambda pair: not self.machine.is_paced(pair[0].node))
-        return [inflight for _, inflight in started]
-
-    def _run_for(self, tx: Transaction, start: Start) -> RunRow:
-        """The partition's open run; a new one when that has shown this step already, for a run is never shown twice."""
-        node, node_id = self.graph.nodes[start.node], self.node_ids[start.node]
-        run = self.runs.open(tx, node, start.ordinal)
-        if tx.plane_has(node_id, planes.POINTED, start.ordinal):
-            shown = (
-                "SELECT 1 FROM publications WHERE node = ? AND ordinal = ? AND run = ?"
-                " AND state NOT IN ('intent', 'void')"
-            )
-            if tx.execute(shown, (node_id, start.ordinal, run.run)).fetchone():
-                tx.close_runs(self.runs.close([(node, start.ordinal)]))
-                return self.runs.open(tx, node, start.ordinal)
-        return run
-
-    def _pin(self, tx: Transaction, turn: _Turn, claimed: Claimed, node: int) -> Inflight | None:
-        pinned = self.tasks.pin(tx, claimed, self.graph.nodes[node])
-        if isinstance(pinned, Inflight):
-            self._inflight[pinned.token] = pinned
-            return pinned
-        tx.release([(claimed.token, claimed.claim.node, claimed.claim.ordinal)])
-        turn.instructions += self.machine.handle(events.Unready(node, claimed.claim.ordinal, pinned))
-        return None
+        return taking.started
 
     def _carry_out(self, tx: Transaction, turn: _Turn) -> None:
         blocks = [i for i in turn.instructions if isinstance(i, Block)]
@@ -422,7 +352,7 @@ class Runner:
     def _apply(self, controls: Controls) -> None:
         """How it is to be carried out from now on."""
         self.controls = controls
-        self.machine.spacing.delay = controls.delay_seconds or 0.0
+        self.machine.queues.spacing.delay = controls.delay_seconds or 0.0
         self.budgets.set(controls)
 
     def _give_back(self) -> None:

@@ -46,35 +46,35 @@ class Holding:
 
 def workers(share: Share, machine: Machine, executor: Executor, at_most: Callable[[], int]) -> Holding:
     """The workers of this computer: so many attempts run at once, whoever runs them."""
-    could_use = lambda: machine.running + machine.startable()  # noqa: E731 - a name for the next line
+    could_use = lambda: machine.running + machine.queues.startable()  # noqa: E731 - a name for the next line
     return Holding(share, at_most, executor.busy, could_use, lambda slots, _: executor.resize(slots))
 
 
 def pool(share: Share, machine: Machine, name: str) -> Holding:
     """The slots of a pool."""
-    gate = machine.gates[name]
+    gate = machine.queues.gates[name]
 
     def hold_to(slots: int, due: int) -> None:
         gate.slots, gate.promised = slots, due
 
-    could_use = lambda: gate.used + machine.ready(name)  # noqa: E731 - a name for the next line
+    could_use = lambda: gate.used + machine.queues.ready(name)  # noqa: E731 - a name for the next line
     return Holding(share, lambda: share.slots, lambda: gate.used, could_use, hold_to)
 
 
 def lane(share: Share, machine: Machine, name: str) -> Holding:
     """An embedded database: one controller delivers at a time, and claims some deliveries ahead."""
-    gate = machine.gates[name]
+    gate = machine.queues.gates[name]
 
     def hold_to(slots: int, due: int) -> None:
         gate.slots, gate.promised = LANE_AHEAD * slots, LANE_AHEAD * due
 
-    could_use = lambda: gate.used + machine.ready(name)  # noqa: E731 - a name for the next line
+    could_use = lambda: gate.used + machine.queues.ready(name)  # noqa: E731 - a name for the next line
     return Holding(share, lambda: 1, lambda: min(gate.used, 1), could_use, hold_to)
 
 
 def rate(share: Share, machine: Machine, name: str) -> Holding:
     """A pool without slots: nothing is held, but others must know who wants some of its rate."""
-    return Holding(share, lambda: 1, lambda: 0, lambda: machine.ready(name), lambda _, __: None)
+    return Holding(share, lambda: 1, lambda: 0, lambda: machine.queues.ready(name), lambda _, __: None)
 
 
 def part(me: Share, others: Sequence[Share], now: float) -> float:

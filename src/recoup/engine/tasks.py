@@ -11,7 +11,8 @@ from recoup.engine.snapshots import over_by, unfit
 from recoup.lake.layout import is_staged
 from recoup.ledger import planes
 from recoup.ledger.facts import Claim, Claimed, NodeId, Published
-from recoup.ledger.transaction import Transaction, named_reads
+from recoup.ledger.shown import named_reads
+from recoup.ledger.transaction import Transaction
 from recoup.model.graph import Graph, Node, NodeKind
 from recoup.model.keys import encoded_member
 from recoup.model.manifest import InputRead, input_version

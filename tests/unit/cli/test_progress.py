@@ -6,7 +6,7 @@ import pytest
 from recoup.cli.output import Output, _Stream
 from recoup.cli.progress import CAUSES_TOLD, Shown
 from recoup.engine.events import Counts, Retry
-from recoup.engine.runner import Progress
+from recoup.engine.stopping import Progress
 from tests.unit.cli.test_tally import ORDERS, failed, ordinal, progress
 
 

@@ -2,7 +2,7 @@ import pytest
 
 from recoup.cli.tally import Tally
 from recoup.engine.events import Block, Counts, Retry
-from recoup.engine.runner import Progress
+from recoup.engine.stopping import Progress
 from recoup.ledger.facts import Failed, Measured, NodeId, Token
 from recoup.model.failure import Failure, FailureKind
 from recoup.model.partition import PartitionSet

@@ -713,7 +713,7 @@ def test_what_has_a_rate_never_waits_in_a_queue():
     assert driven.take(room=12, idle=0) == []
     assert not driven.machine.can_take(0.0, idle=0)
     assert driven.take(room=12, idle=1) == [("asked", "01"), *(("free", f"0{day}") for day in range(1, 6))]
-    assert driven.machine.is_paced(0) != driven.machine.is_paced(1)
+    assert driven.machine.queues.is_paced(0) != driven.machine.queues.is_paced(1)
 
 
 def test_a_slot_and_a_rate_must_both_be_free():
@@ -728,7 +728,7 @@ def test_a_slot_and_a_rate_must_both_be_free():
 
 def test_a_delay_spaces_the_beginnings_of_partitions_and_nothing_else():
     driven = Paced(chain(), steps="raw clean", end="2013-01-03")
-    driven.machine.spacing.delay = 10.0
+    driven.machine.queues.spacing.delay = 10.0
 
     assert driven.take() == [("raw", "01")]
     driven.succeed("raw", "01")
@@ -736,13 +736,13 @@ def test_a_delay_spaces_the_beginnings_of_partitions_and_nothing_else():
     assert driven.machine.next_due(1.0) == 10.0
     assert driven.take(now=9.9) == []
     assert driven.take(now=10.0) == [("raw", "02")]
-    driven.machine.spacing.delay = 0.0
+    driven.machine.queues.spacing.delay = 0.0
     assert driven.take(now=10.1) == [("raw", "03")]
 
 
 def test_a_partition_that_others_made_costs_no_delay():
     driven = Paced(one())
-    driven.machine.spacing.delay = 10.0
+    driven.machine.queues.spacing.delay = 10.0
     driven.take(not_begun={("raw", "01")})
     driven.succeed("raw", "01")
 
