@@ -19,6 +19,9 @@ settings.register_profile(
 settings.register_profile("explore", settings.get_profile("fixed"), derandomize=False, max_examples=2_000)
 settings.load_profile(os.environ.get("RECOUP_HYPOTHESIS", "fixed"))
 
+# Tests start the command a thousand times: without byte code on disk each start would compile all of it anew.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 
 def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(runbook, "runbook")
