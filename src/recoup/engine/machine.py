@@ -46,6 +46,9 @@ from recoup.plan.snapshot import Snapshot
 LANE_AHEAD = 16
 """How many deliveries are claimed for a lane that carries them out one by one: it keeps busy, and little is claimed."""
 _LANE = Pool(slots=LANE_AHEAD)
+DELIVERIES_AT_ONCE = 8
+"""To one server, unless its pool says otherwise: with a thousand threads it would run out of connections."""
+_SERVER = Pool(slots=DELIVERIES_AT_ONCE)
 
 
 class Machine:
@@ -55,9 +58,9 @@ class Machine:
         self.graph = graph
         self.counts = Counts()
         self.halted = False  # nothing more is taken: every attempt would fail alike
-        lanes = {
-            node.sink.lane for node in graph.nodes if node.sink and node.kind is NodeKind.DELIVERY and node.sink.lane
-        }
+        sinks = [node.sink for node in graph.nodes if node.sink and node.kind is NodeKind.DELIVERY]
+        lanes = {sink.lane for sink in sinks if sink.lane}
+        servers = {sink.pool for sink in sinks if sink.pool}
         self.lanes = frozenset(lanes)
         self._grains = grains_of(graph)
         self._breakers = Breakers()
@@ -68,7 +71,7 @@ class Machine:
             Work(node, plan.of(node.index) | self._awaited[node.index], self._grains[node.index])
             for node in graph.nodes
         ]
-        pools = {**pools, **dict.fromkeys(lanes, _LANE)}
+        pools = {**dict.fromkeys(servers, _SERVER), **pools, **dict.fromkeys(lanes, _LANE)}
         self.queues = Queues(graph, self._work, pools, newest_first=plan.request.order is Order.NEWEST)
         self._inputs = Inputs(graph, self._work, plan, snapshot)
         self._open: dict[tuple[int, int], int] = {}

@@ -174,9 +174,9 @@ def _by_row(span: range) -> Iterator[range]:
 
 
 def _pool(node: Node) -> str:
-    """Whose slots an action takes: its step's pool, or the lane of an embedded database."""
+    """Whose slots an action takes: its step's pool, the lane of an embedded database, or a server's own pool."""
     if node.kind is NodeKind.DELIVERY:
-        return (node.sink.lane if node.sink else None) or ""
+        return (node.sink.lane or node.sink.pool if node.sink else None) or ""
     return (node.step.pool if node.step else None) or ""
 
 

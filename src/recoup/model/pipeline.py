@@ -42,6 +42,10 @@ class SinkSpec(Protocol):
     def lane(self) -> str | None:
         """Deliveries with the same lane are made one after the other (an embedded database); None: side by side."""
 
+    @property
+    def pool(self) -> str | None:
+        """Whose slots deliveries take where they are made side by side: a server's connections are not endless."""
+
     def check(self, key_names: str) -> None:
         """Refuse what cannot work for partitions of that key: a sink's own key contains it."""
 

@@ -39,7 +39,7 @@ class Driven:
 
     def handle(self, event, node, key, *more):
         found = self.world.graph.by_name[node]
-        ordinal = found.partitions.ordinal(f"2013-01-{key}" if found.partitions is DAYS else key)
+        ordinal = found.partitions.ordinal(f"2013-01-{key}" if len(key) == 2 else key)
         return [self.told(instruction) for instruction in self.machine.handle(event(found.index, ordinal, *more))]
 
     def told(self, instruction):
@@ -1016,3 +1016,13 @@ def test_a_pause_that_another_controller_has_noted_holds_here_too():
     assert driven.take(now=49.0) == []
     assert driven.machine.next_due(49.0) == 50.0
     assert len(driven.take(now=50.0)) == 31
+
+
+@pytest.mark.parametrize(("pools", "at_once"), [({}, 8), ({"warehouse": rc.Pool(2)}, 2)])
+def test_a_server_is_not_asked_for_endless_connections(pools, at_once):
+    sink = rc.Postgres("warehouse", table="week", key=["dt"])
+    driven = Driven(chain(MONTH, sink=sink).all_published("week@warehouse.week"), pools=pools)
+    delivering = driven.take(1_000)
+    assert [name for name, _ in delivering] == ["week@warehouse.week"] * at_once
+    driven.succeed(*delivering[0])
+    assert len(driven.take(1_000)) == 1

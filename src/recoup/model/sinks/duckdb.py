@@ -65,6 +65,10 @@ class DuckDB:
         return f"duckdb:{self.database}"
 
     @property
+    def pool(self) -> None:
+        """None: its lane is narrow enough."""
+
+    @property
     def schema_and_name(self) -> tuple[str, str]:
         """The table's two parts; `main` is DuckDB's own schema."""
         schema, _, name = self.table.rpartition(".")

@@ -53,14 +53,22 @@ class Postgres:
     @property
     def name(self) -> str:
         """What people call it: `warehouse.nba.player_summary`."""
-        url = _URL.fullmatch(self.connection)
-        place = (url["database"] or "postgres") if url else self.connection
         table = self.table.replace('"', "")
-        return _NOT_IN_A_NAME.sub("_", f"{place}.{table}")
+        return _NOT_IN_A_NAME.sub("_", f"{self._place}.{table}")
 
     @property
     def lane(self) -> None:
         """None: PostgreSQL takes several partitions side by side."""
+
+    @property
+    def pool(self) -> str:
+        """The connection's name: what else the pipelines do there may take its slots too."""
+        return self._place
+
+    @property
+    def _place(self) -> str:
+        url = _URL.fullmatch(self.connection)
+        return (url["database"] or "postgres") if url else self.connection
 
     @property
     def schema_and_name(self) -> tuple[str, str]:
