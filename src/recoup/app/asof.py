@@ -28,10 +28,18 @@ def as_of(mode: str, pipeline: Pipeline, request_made_at: float) -> AsOf:
 
 def parse_moment(text: str, problem: str, known: str) -> float:
     """Seconds since 1970 of an ISO time; one without a zone is UTC."""
+    moment = moment_of(text)
+    if moment is None:
+        raise UsageError(problem, f"choose from {known}, or give an ISO time such as 2024-01-15T10:30:00Z")
+    return moment
+
+
+def moment_of(text: str) -> float | None:
+    """The same; None when it is no time."""
     try:
         moment = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise UsageError(problem, f"choose from {known}, or give an ISO time such as 2024-01-15T10:30:00Z") from error
+    except ValueError:
+        return None
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 

@@ -1,9 +1,9 @@
 """Taking publications back: first what would go and what would come, then partition by partition, as a run would.
 
-`rollback(workspace, target, partitions, start=…, end=…, to=…, yes=…) -> RollbackReport`; without `yes` nothing is
-changed. Each move is an attempt of its own: claimed, intended, its pointer swapped, recorded; so tokens only grow, and
-what was killed half-way is settled like any other run. The same command then does the rest: it finds the rollback that
-was begun and not ended, and leaves alone what that one has moved already.
+`rollback(workspace, target, partitions, start=…, end=…, to=…, backfill=…, yes=…) -> RollbackReport`; without `yes`
+nothing is changed. Each move is an attempt of its own: claimed, intended, its pointer swapped, recorded; so tokens only
+grow, and what was killed half-way is settled like any other run. The same command then does the rest: it finds the
+rollback that was begun and not ended, and leaves alone what that one has moved already.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from recoup.app.asof import moment_of
+from recoup.app.backfills import find, pipeline_of
 from recoup.app.bound import Bound, bound
 from recoup.app.redelivery import Redelivery
 from recoup.app.rollback_memory import begin, begun, end
@@ -22,13 +24,13 @@ from recoup.engine.inflight import intent_of
 from recoup.engine.reconcile import reconcile
 from recoup.engine.remembered import remembered
 from recoup.lake.pointers import Superseded, publish
-from recoup.ledger.facts import Claim, Claimed, Publication, RunRow, Token
+from recoup.ledger.facts import BackfillRow, Claim, Claimed, Publication, RunRow, Token
 from recoup.ledger.leases import ControllerLease
 from recoup.ledger.reader import LedgerReader
 from recoup.ledger.staleness import ROLLBACK
 from recoup.ledger.transaction import Transaction
 from recoup.ledger.writer import Ledger
-from recoup.model.errors import ConflictError, ExitCode, RefusedError
+from recoup.model.errors import ConflictError, ExitCode, RefusedError, UsageError
 from recoup.model.graph import Node, NodeKind
 from recoup.model.partition import PartitionSet
 from recoup.model.pipeline import Pipeline
@@ -40,8 +42,9 @@ MOVES_AT_ONCE = 64
 
 @dataclass(frozen=True, slots=True)
 class RollbackReport:
-    """What would be moved, or (`done`) was; `undelivered` says in sentences which tables could not follow."""
+    """What of a pipeline would be moved, or (`done`) was; `undelivered` tells which tables could not follow."""
 
+    pipeline: str
     plan: RollbackPlan
     done: bool
     moved: int = 0
@@ -56,15 +59,19 @@ class RollbackReport:
 
 def rollback(
     workspace: Workspace,
-    target: str | Pipeline,
+    target: str | Pipeline | None,
     partitions: Sequence[str] = (),
     *,
     start: str | None = None,
     end: str | None = None,
     to: str | None = None,
+    backfill: str | None = None,
     yes: bool = False,
 ) -> RollbackReport:
-    """Show again what the run before showed, or the run `to` (`"none"`: nothing).
+    """Show again what the run before showed, or the run or the time `to` (`"none"`: nothing).
+
+    With a `backfill` exactly what that one published and nobody has published again since goes back to what was before
+    it, nothing included; without a target it is its whole pipeline.
 
     Where no run was before, a partition that was named shows nothing; of a window, or of all, it stays as it is.
     Of a whole pipeline only what its newest run made goes. A command that was carried out already does nothing: to go
@@ -73,15 +80,17 @@ def rollback(
     RefusedError, before anything is changed, while one of the partitions runs or when the files of the earlier run
     are gone. Tables follow; what could not be delivered stays `undelivered` and is delivered by the next run.
     """
+    _refuse_the_future(workspace, to)
     with workspace.reader() as reader:
-        parsed = own_pipeline(workspace.settings, reader, target)
-    asked = Asked(parsed.dataset, tuple(partitions), start, end, to)
+        of = find(reader, backfill) if backfill is not None else None
+        parsed = own_pipeline(workspace.settings, reader, _target(workspace, target, of))
+    asked = Asked(parsed.dataset, tuple(partitions), start, end, to, of.backfill_id if of else None)
     if not yes:
         with workspace.reader() as reader:
             known = bound(workspace, reader, parsed.pipeline)
             half_way = begun(reader, known.pipeline.name, asked)
             chosen = plan_rollback(reader, workspace.store(), known, asked, half_way)
-            return RollbackReport(chosen, done=False)
+            return RollbackReport(_called(parsed.pipeline), chosen, done=False)
     with workspace.ledger() as ledger:
         store = workspace.own_store(ledger)
         lease = ControllerLease(ledger, workspace.who, workspace.settings.lease_seconds)
@@ -92,6 +101,24 @@ def rollback(
             return report
         finally:
             lease.close()
+
+
+def _target(workspace: Workspace, target: str | Pipeline | None, backfill: BackfillRow | None) -> str | Pipeline:
+    if target is not None:
+        return target
+    if backfill is None:
+        raise UsageError("what to roll back was not said", "name a pipeline or a step, or give --backfill ID")
+    return pipeline_of(workspace, backfill)
+
+
+def _called(pipeline: str | Pipeline) -> str:
+    return pipeline.name if isinstance(pipeline, Pipeline) else pipeline
+
+
+def _refuse_the_future(workspace: Workspace, to: str | None) -> None:
+    moment = None if to is None else moment_of(to)
+    if moment is not None and moment > workspace.clock.now().timestamp():
+        raise UsageError(f"--to {to} is in the future", "give a time that has been; one without a zone is UTC")
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +138,7 @@ class _RollingBack:
             raise RefusedError(message, chosen.remedy)
         rollback_id = chosen.begun
         if not rollback_id and not chosen.moves:
-            return RollbackReport(chosen, done=True)
+            return RollbackReport(_called(pipeline), chosen, done=True)
         if not rollback_id:
             with self.ledger.transaction() as tx:
                 self.lease.hold(tx)
@@ -126,7 +153,8 @@ class _RollingBack:
         with self.ledger.transaction() as tx:
             self.lease.hold(tx)
             end(tx, rollback_id)
-        return RollbackReport(chosen, True, len(chosen.moves), delivery.delivered, tuple(delivery.failures))
+        failures = tuple(delivery.failures)
+        return RollbackReport(_called(pipeline), chosen, True, len(chosen.moves), delivery.delivered, failures)
 
     def _moves_of(self, known: Bound, moves: Sequence[Move], rollback_id: str, delivery: Redelivery) -> None:
         for first in range(0, len(moves), MOVES_AT_ONCE):

@@ -1,12 +1,11 @@
-"""What a rollback is made of: the words of the command, the moves that it decides on, and which run came before."""
+"""What a rollback is made of: the words of the command, and the moves that it decides on."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from recoup.ledger.facts import Published
-from recoup.ledger.staleness import ROLLBACK
 from recoup.model.partition import EMPTY, PartitionSet
 
 NONE = "none"
@@ -15,17 +14,22 @@ NONE = "none"
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """The words of the command: one dataset or all, which partitions, and to which run: the one before, if None."""
+    """The words of the command: one dataset or all, which partitions, and to which run or time; None: the run before.
+
+    With the id of a `backfill`: what that one published, back to what was before it.
+    """
 
     dataset: str | None
     partitions: tuple[str, ...]
     start: str | None
     end: str | None
     to: str | None
+    backfill: str | None = None
 
     def words(self) -> list[object]:
         """Fit for JSON."""
-        return [self.dataset, list(self.partitions), self.start, self.end, self.to]
+        usual: list[object] = [self.dataset, list(self.partitions), self.start, self.end, self.to]
+        return usual if self.backfill is None else [*usual, self.backfill]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +50,26 @@ class Move:
 
 
 @dataclass(frozen=True, slots=True)
+class TableChange:
+    """What follows in one table: partitions that are delivered again, the rows that go and the rows that come."""
+
+    partitions: int
+    rows_go: int
+    rows_come: int
+
+    def __add__(self, other: TableChange) -> TableChange:
+        """Both together."""
+        return TableChange(
+            self.partitions + other.partitions, self.rows_go + other.rows_go, self.rows_come + other.rows_come
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class RollbackPlan:
     """All moves, upstream first. `begun` is the id of a rollback that is gone on with; `refused` says why not, if so.
 
-    `tables` names the deliveries that will follow, with how many partitions of each; `done` holds, by node, what the
-    rollback that is gone on with has moved already.
+    `tables` names the deliveries that will follow; `done` holds, by node, what the rollback that is gone on with has
+    moved already.
     """
 
     moves: tuple[Move, ...]
@@ -58,7 +77,7 @@ class RollbackPlan:
     refused: tuple[str, ...]
     remedy: str
     notes: tuple[str, ...]
-    tables: dict[str, int]
+    tables: dict[str, TableChange]
     done: dict[int, PartitionSet] = field(default_factory=dict)
 
     def moved_before(self, node: int) -> PartitionSet:
@@ -88,25 +107,6 @@ def decided(moves: Iterable[Move]) -> dict[str, list[list[int | None]]]:
         after = move.after.publication.token if move.after else None
         found.setdefault(move.dataset, []).append([move.ordinal, move.before.publication.token, after])
     return found
-
-
-def run_before(history: Sequence[Published]) -> Published | None:
-    """What was shown before the run that is shown now, newest first; what was taken back counts as never shown.
-
-    >>> run_before([])
-    """
-    shown: list[Published] = []
-    for row in reversed(history):
-        if row.publication.reason.startswith(ROLLBACK):
-            # Back to where it stood when that run was shown; to nothing, when it took the partition away.
-            while shown and shown[-1].publication.run != row.publication.run:
-                shown.pop()
-        if row.publication.run is None:
-            shown.clear()
-        elif not shown or not row.publication.reason.startswith(ROLLBACK):
-            shown.append(row)
-    newest = shown[-1].publication.run if shown else None
-    return next((row for row in reversed(shown) if row.publication.run != newest), None)
 
 
 def _told(shown: Published | None) -> str:

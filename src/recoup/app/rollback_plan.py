@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
+from recoup.app.asof import moment_of
 from recoup.app.bound import Bound
 from recoup.app.datasets import select, undeclared
-from recoup.app.rollback_moves import NONE, Asked, Begun, Move, RollbackPlan, run_before
+from recoup.app.rollback_aims import Aims, Candidate, utc
+from recoup.app.rollback_backfill import Outputs, published_by
+from recoup.app.rollback_moves import Asked, Begun, Move, RollbackPlan, TableChange
 from recoup.lake.data_files import present
 from recoup.ledger import planes
 from recoup.ledger.facts import Published, Token
 from recoup.ledger.reader import LedgerReader
-from recoup.ledger.staleness import ROLLBACK
 from recoup.model.errors import PartitionError, UsageError
 from recoup.model.graph import Node, NodeKind
 from recoup.model.keys import quoted
@@ -30,28 +32,6 @@ def plan_rollback(
     return _Planning(reader, store, known, asked, begun).plan()
 
 
-@dataclass(frozen=True, slots=True)
-class _Candidate:
-    """One partition of one step with all that it ever showed, newest first."""
-
-    node: Node
-    history: Sequence[Published]
-
-    @property
-    def ordinal(self) -> int:
-        return self.history[0].publication.ordinal
-
-    @property
-    def current(self) -> Published:
-        return next(row for row in self.history if row.state == "current")
-
-    @property
-    def newest_made(self) -> Published:
-        """The newest output that a run made, whether it is shown or was taken back."""
-        made = (row for row in self.history if not row.publication.reason.startswith(ROLLBACK))
-        return next(made, self.history[-1])
-
-
 @dataclass
 class _Planning:
     reader: LedgerReader
@@ -62,60 +42,67 @@ class _Planning:
     notes: list[str] = field(default_factory=list)
     running: list[str] = field(default_factory=list)
     gone: list[str] = field(default_factory=list)
+    unknown: list[str] = field(default_factory=list)
     done: dict[int, PartitionSet] = field(default_factory=dict)
     asked_for: int = 0
 
     def plan(self) -> RollbackPlan:
         moves = self._rest(self.begun) if self.begun else self._fresh()
         moves = [move for move in moves if self._possible(move)]
-        if not moves and not self.begun and not (self.running or self.gone or self.notes):
+        refused = self.running + self.gone + self.unknown
+        if not moves and not self.begun and not (refused or self.notes):
             raise self._nothing()
-        remedy = "let it end, or cancel its backfill, then run the same command again"
-        if not self.running:
-            remedy = "what is collected cannot come back: make it again with `recoup run`, or go back to another run"
         return RollbackPlan(
             moves=tuple(moves),
             begun=self.begun.id if self.begun else "",
-            refused=tuple(self.running + self.gone),
-            remedy=remedy,
+            refused=tuple(refused),
+            remedy=self._remedy(),
             notes=tuple(self.notes),
             tables=self._tables(moves),
             done=self.done,
         )
 
     def _fresh(self) -> list[Move]:
-        candidates = [candidate for node in self._nodes() for candidate in self._candidates(node)]
+        asked = self.asked
+        aims = Aims(self.known, named=bool(asked.partitions))
+        published = self._published() if asked.backfill else None
+        candidates = [one for node in self._nodes() for one in self._candidates(node, published)]
         self.asked_for = len(candidates)
-        if self.asked.to is not None:
-            moves = (self._move_to(candidate, self.asked.to) for candidate in candidates)
-            return [move for move in moves if move is not None]
-        newest = _newest_runs(self.known, candidates, whole=self.asked.dataset is None)
-        moves_back: list[Move] = []
-        already: list[_Candidate] = []
-        first: list[_Candidate] = []
-        for candidate, run in zip(candidates, newest, strict=True):
-            if run is not None and candidate.current.publication.run == run:
-                before = run_before(candidate.history)
-                # Only who named a partition meant that one: of a window, most may have been made once and be right.
-                if before is None and not self.asked.partitions:
-                    first.append(candidate)
-                else:
-                    moves_back.append(self._move(candidate, before))
-            elif candidate.newest_made.publication.run == run:
-                already.append(candidate)
-        self._note(first, "no earlier run, so left alone; `--to none` takes them out of sight")
-        self._note(already, "the newest run has been taken back already; --to goes further")
-        return moves_back
+        if published is not None:
+            aims.backfill(candidates, published.tokens)
+        elif asked.to is None:
+            aims.run_before(candidates, whole=asked.dataset is None)
+        elif (moment := moment_of(asked.to)) is not None:
+            aims.time(candidates, moment)
+            self.notes += self._time_note(aims, moment) if candidates else []
+        else:
+            aims.run(candidates, asked.to)
+        self.notes += aims.notes
+        self.unknown += aims.refused
+        return aims.moves
 
-    def _note(self, candidates: Sequence[_Candidate], why: str) -> None:
-        """Say by step why some stay as they are."""
-        ordinals: dict[int, list[int]] = {}
-        for candidate in candidates:
-            ordinals.setdefault(candidate.node.index, []).append(candidate.ordinal)
-        for index, stay in ordinals.items():
-            node = self.known.graph.nodes[index]
-            ranges = ", ".join(node.partitions.ranges_text(PartitionSet.of(stay)))
-            self.notes.append(f"{node.name} {ranges}: {why}")
+    @staticmethod
+    def _time_note(aims: Aims, moment: float) -> list[str]:
+        """Which moment was understood: a time without a zone is UTC, whatever the clock on the wall says."""
+        if aims.moves:
+            return [f"as it was at {utc(moment)}"]
+        return [] if aims.refused else [f"what was asked for shows what it showed at {utc(moment)}"]
+
+    def _published(self) -> Outputs:
+        """What the backfill has published; UsageError when that is nothing."""
+        assert self.asked.backfill is not None
+        found = published_by(self.reader, self.asked.backfill)
+        if not found.tokens:
+            message = f"the backfill {self.asked.backfill} has published nothing"
+            raise UsageError(message, f"`recoup backfill show {self.asked.backfill}` tells what it did")
+        return found
+
+    def _remedy(self) -> str:
+        if self.running:
+            return "let it end, or cancel its backfill, then run the same command again"
+        if self.gone:
+            return "what is collected cannot come back: make it again with `recoup run`, or go back to another run"
+        return "`recoup publish show DATASET PARTITION` lists what it showed; `--to none` takes it out of sight"
 
     def _rest(self, begun: Begun) -> list[Move]:
         """What a rollback that was begun has left to do: what shows still what it showed then."""
@@ -147,14 +134,16 @@ class _Planning:
             raise UsageError(message, f"roll back {node.step.name if node.step else 'the step'} instead")
         return [node]
 
-    def _candidates(self, node: Node) -> Iterator[_Candidate]:
+    def _candidates(self, node: Node, published: Outputs | None) -> Iterator[Candidate]:
         """What shows, or showed, anything of what was asked for."""
         node_id = self.known.node_ids[node.index]
         there = self.reader.planes([node_id])[node_id].get(planes.POINTED, EMPTY)
+        if published is not None:
+            there &= published.of(node_id)
         for run in self._selected(node, there).ranges():
             for history in _by_ordinal(self.reader.histories(node_id, run)):
                 if any(row.state == "current" for row in history):
-                    yield _Candidate(node, history)
+                    yield Candidate(node, history)
 
     def _selected(self, node: Node, there: PartitionSet) -> PartitionSet:
         asked = self.asked
@@ -165,19 +154,6 @@ class _Planning:
                 raise
             self.notes.append(f"{node.name} stays as it is: its partitions are {node.partitions.grain}")
             return EMPTY
-
-    def _move_to(self, candidate: _Candidate, to: str) -> Move | None:
-        """To the newest output of that run, forward too; None where it shows that already, or never did."""
-        current = candidate.current.publication
-        after = next((row for row in candidate.history if row.run_id == to), None)
-        if (after is None and to != NONE) or (after and after.publication.run) == current.run:
-            return None
-        return self._move(candidate, after)
-
-    def _move(self, candidate: _Candidate, after: Published | None) -> Move:
-        node, current = candidate.node, candidate.current
-        ordinal = current.publication.ordinal
-        return Move(node.index, node.name, ordinal, node.partitions.name(ordinal), current, after)
 
     def _possible(self, move: Move) -> bool:
         where = f"{move.dataset} {move.partition}"
@@ -196,14 +172,20 @@ class _Planning:
         paths = [file.path for file in move.after.publication.files]
         return not set(paths) - present(self.store, paths)
 
-    def _tables(self, moves: Iterable[Move]) -> dict[str, int]:
-        counts: dict[str, int] = {}
+    def _tables(self, moves: Iterable[Move]) -> dict[str, TableChange]:
+        changes: dict[str, TableChange] = {}
         for move in moves:
             for reader, _ in self.known.graph.readers[move.node]:
                 node = self.known.graph.nodes[reader]
                 if node.kind is NodeKind.DELIVERY:
-                    counts[node.name] = counts.get(node.name, 0) + 1
-        return counts
+                    change = TableChange(1, self._held(node, move.ordinal), _rows(move.after))
+                    changes[node.name] = changes[node.name] + change if node.name in changes else change
+        return changes
+
+    def _held(self, delivery: Node, ordinal: int) -> int:
+        """The rows that a table has of a partition, by its last delivery."""
+        node_id = self.known.node_ids[delivery.index]
+        return sum(_rows(row) for row in self.reader.current(node_id, range(ordinal, ordinal + 1)))
 
     def _nothing(self) -> UsageError:
         what = self.asked.dataset or self.known.pipeline.name
@@ -214,25 +196,8 @@ class _Planning:
         return UsageError(message, f"`recoup publish ls {what}` shows what is")
 
 
-def _newest_runs(known: Bound, candidates: Sequence[_Candidate], *, whole: bool) -> list[int | None]:
-    """For each the run that is to be taken back: its newest one, and of a whole pipeline the newest of them all.
-
-    What that run did not touch stays as it is. Taken back is what was made, not what is shown: so a command that was
-    carried out already takes nothing back a second time.
-    """
-    newest: dict[tuple[str, int], Published] = {}
-    keys = [_run_key(known, candidate.node, candidate.ordinal, whole=whole) for candidate in candidates]
-    for key, candidate in zip(keys, candidates, strict=True):
-        made = candidate.newest_made
-        if key not in newest or newest[key].publication.token < made.publication.token:
-            newest[key] = made
-    return [newest[key].publication.run for key in keys]
-
-
-def _run_key(known: Bound, node: Node, ordinal: int, *, whole: bool) -> tuple[str, int]:
-    """Steps of one partitioning share their runs."""
-    grain = known.graph.nodes[node.index].partitions.identity()
-    return (str(sorted(grain.items())) if whole else node.name), ordinal
+def _rows(shown: Published | None) -> int:
+    return shown.publication.rows or 0 if shown else 0
 
 
 def _by_ordinal(rows: Iterable[Published]) -> Iterator[list[Published]]:

@@ -92,13 +92,31 @@ def diff(
 
 @app.command(usage="recoup publish rollback TARGET [PARTITION…] [OPTIONS]")
 def rollback(
-    target: Target,
+    target: Annotated[
+        str | None,
+        Parameter(
+            name="TARGET",
+            help="PIPELINE, PIPELINE.STEP, or a step alone; with --backfill it may be left out.",
+            completer=names.targets,
+        ),
+    ] = None,
     /,
     *partitions: Keys,
     start: Start = None,
     end: End = None,
     whole: Annotated[bool, Parameter(name="--all", negative=(), help="All partitions.")] = False,
-    to: Annotated[str | None, Parameter(metavar="RUN", help="Show this run again; else the one before.")] = None,
+    to: Annotated[
+        str | None,
+        Parameter(
+            metavar="RUN|TIME",
+            help="Show this run again, or what was shown at this ISO time (UTC without a zone), or none; else the run "
+            "before.",
+        ),
+    ] = None,
+    backfill: Annotated[
+        str | None,
+        Parameter(metavar="ID", help="What this backfill published, and nobody has published again since."),
+    ] = None,
     yes: Yes = False,
     common: Common = _USUAL,
 ) -> Answer:
@@ -106,19 +124,39 @@ def rollback(
 
     Killed half-way, the same command does the rest.
     """
-    if whole == bool(partitions or start or end):
-        message = "--all leaves none out" if whole else f"which partitions of {target} to roll back was not said"
-        raise UsageError(message, "name partitions, or --start and --end, or --all")
-    report = take_back(common.workspace(), target, partitions, start=start, end=end, to=to, yes=yes)
-    flags = [*_flag("--start", start), *_flag("--end", end), *_flag("--to", to), *(["--all"] if whole else []), "--yes"]
-    again = typed("publish rollback", target, *partitions, flags=flags)
+    _refuse_no_scope(target or "a backfill", bool(partitions or start or end), whole, backfill is not None)
+    if backfill is not None and to is not None:
+        raise UsageError("--backfill and --to were both given", "a backfill goes back to what was before it")
+    workspace = common.workspace()
+    report = take_back(workspace, target, partitions, start=start, end=end, to=to, backfill=backfill, yes=yes)
+    flags = [*_flag("--start", start), *_flag("--end", end), *_flag("--to", to), *_flag("--backfill", backfill)]
+    flags += ["--all", "--yes"] if whole else ["--yes"]
+    again = typed("publish rollback", *([target] if target else []), *partitions, flags=flags)
+    then = _then(workspace, report, target or report.pipeline)
     return Answer(
         "publish rollback",
         rollback_json(report),
         lambda view: rollback_lines(report, view),
-        next=common.again(again if report.plan.moves and not report.done else typed("publish ls", target)),
+        next=common.again(again if report.plan.moves and not report.done else then),
         exit_code=_code(report),
     )
+
+
+def _refuse_no_scope(target: str, window: bool, whole: bool, backfill: bool) -> None:  # noqa: FBT001 - what was given
+    """Exactly one way to say which partitions are meant."""
+    if window + whole + backfill == 1:
+        return
+    message = "partitions were said in two ways" if backfill else "--all leaves none out"
+    if not (window or whole or backfill):
+        message = f"which partitions of {target} to roll back was not said"
+    raise UsageError(message, "name partitions, or --start and --end, or --all, or --backfill ID")
+
+
+def _then(workspace: Workspace, report: RollbackReport, target: str) -> str:
+    """What was taken back is out of date until it is made again: after the fix."""
+    if report.moved and has_place(workspace.settings, report.pipeline):
+        return typed("plan", report.pipeline, flags=["--only", "missing,failed,stale"])
+    return typed("publish ls", target)
 
 
 @app.command(usage="recoup publish accept --code TARGET [PARTITION…] [OPTIONS]")

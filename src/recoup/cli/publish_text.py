@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any, Final
 
@@ -68,7 +69,7 @@ def rollback_json(report: RollbackReport) -> dict[str, Any]:
         "undelivered": list(report.undelivered),
         "refused": list(report.plan.refused),
         "notes": list(report.plan.notes),
-        "tables": dict(report.plan.tables),
+        "tables": {name: asdict(change) for name, change in report.plan.tables.items()},
         "moves": [
             {
                 "dataset": move.dataset,
@@ -91,8 +92,9 @@ def rollback_lines(report: RollbackReport, view: View) -> Iterator[str]:
         yield from view.columns([name_cell(dataset), move.partition, clean(move.sentence)] for move in shown)
         if len(shown) < len(moves):
             yield f"{dataset}  and {number(len(moves) - len(shown))} more"
-    for table, count in plan.tables.items():
-        yield f"{table}: {counted(count, 'partition')} delivered again"
+    for table, change in plan.tables.items():
+        rows = f"{counted(change.rows_go, 'row')} go, {counted(change.rows_come, 'row')} come"
+        yield f"{table}: {counted(change.partitions, 'partition')} delivered again, {rows}"
     yield from (clean(note) for note in plan.notes)
     if plan.refused:
         yield view.paint("bad", "this is refused:")

@@ -6,7 +6,8 @@ from recoup.app import rollback as module
 from recoup.app.ledger_care import verify
 from recoup.app.publications import ls, show
 from recoup.app.rollback import rollback
-from recoup.app.rollback_moves import run_before
+from recoup.app.rollback_history import run_before
+from recoup.app.rollback_moves import TableChange
 from recoup.app.status import status
 from recoup.lake import pointers
 from recoup.ledger.facts import Claim, NodeId, Publication, Published, RunRow, Token
@@ -115,7 +116,7 @@ def test_a_dry_run_says_what_goes_and_what_comes_and_changes_nothing(twice):
     assert [(m.partition, m.after and m.after.run_id) for m in report.plan.moves] == [
         (day, twice.first["clean", day].run_id) for day in ("2024-01-02", DAY)
     ]
-    assert report.plan.tables == {"clean@out.clean": 2}
+    assert report.plan.tables == {"clean@out.clean": TableChange(2, 6, 6)}
     assert not report.done
     assert ls(twice.workspace, "days") == before
 
