@@ -30,6 +30,7 @@ from recoup.engine.stopping import Progress, Stopping
 from recoup.engine.tasks import TaskMaker
 from recoup.lake.layout import summary as summary_path
 from recoup.ledger.backfills import open_backfill, set_controls, set_state, take_up, wish_of
+from recoup.ledger.cells import written
 from recoup.ledger.facts import BackfillRow, Blocked, Controls
 from recoup.ledger.leases import ControllerLease
 from recoup.ledger.reader import LedgerReader
@@ -77,6 +78,8 @@ class RunOptions:
     plan_file: Path | None = None
     delay_seconds: float | None = None
     priority: int | None = None
+    reason: str | None = None
+    """Why, for the history."""
 
     @property
     def controls(self) -> Controls:
@@ -261,7 +264,7 @@ class _Backfilling:
         with self.ledger.transaction() as tx:
             self.lease.renew(tx)
             if self.options.resume and (old := self._unfinished(request)):
-                take_up(tx, old.backfill, self.lease.controller, who)
+                take_up(tx, old.backfill, self.lease.controller, who, self._told())
                 self._set_controls(tx, old.backfill, old.controls)
                 return old.backfill, old.backfill_id, old.created_at
             chance = self.workspace.clock.token_bytes(2).hex()
@@ -276,13 +279,21 @@ class _Backfilling:
                 controller=self.lease.controller,
                 actions=self.planned.plan.actions,
                 who=who,
+                told=self._told(),
             )
             self._set_controls(tx, backfill, Controls())
             return backfill, backfill_id, tx.now
 
+    def _told(self) -> dict[str, Any]:
+        """What the history keeps of a beginning: who and why, by which process, and what it is about."""
+        prepared, chosen = self.planned.prepared, self.planned.plan
+        cells = written((prepared.node_ids[group.node], group.ordinals) for group in chosen.groups)
+        counts = {"actions": chosen.actions, "blocked": chosen.blocked, "done_before": chosen.done}
+        return {**self.workspace.acting(self.options.reason), "pid": os.getpid(), **counts, "cells": cells}
+
     def _set_controls(self, tx: Transaction, backfill: int, before: Controls) -> None:
         if (controls := before.changed_by(self.options.controls)) != before:
-            set_controls(tx, backfill, controls, self.workspace.who)
+            set_controls(tx, backfill, controls, self.workspace.acting())
 
     def _unfinished(self, request: Request) -> BackfillRow | None:
         reader = LedgerReader(self.ledger.path, self.ledger.db)

@@ -81,12 +81,13 @@ def show(workspace: Workspace, name: str) -> Detail:
         return Detail(row, states, blocked, causes, workspace.settings.max_parallel)
 
 
-def pause(workspace: Workspace, name: str) -> Wished:
+def pause(workspace: Workspace, name: str, reason: str | None = None) -> Wished:
     """No new claims; what runs ends."""
-    return _wish(workspace, name, "pause", lambda _, state: state == "paused", PATIENCE_SECONDS)
+    by = workspace.acting(reason)
+    return _wish(workspace, name, "pause", by, lambda _, state: state == "paused", PATIENCE_SECONDS)
 
 
-def resume(workspace: Workspace, name: str) -> Wished | None:
+def resume(workspace: Workspace, name: str, reason: str | None = None) -> Wished | None:
     """Go on with one that is paused; None when nobody runs it any more, so that it has to be run here."""
     with workspace.reader() as reader:
         row = find(reader, name)
@@ -96,23 +97,23 @@ def resume(workspace: Workspace, name: str) -> Wished | None:
         row = _now(workspace, tx, row)
         if row.state not in ACTIVE:
             return None
-        set_wish(tx, row.backfill, "", workspace.who)
+        set_wish(tx, row.backfill, "", workspace.acting(reason))
     return _awaited(workspace, row, lambda _, state: state != "paused", PATIENCE_SECONDS)
 
 
-def cancel(workspace: Workspace, name: str) -> Wished:
+def cancel(workspace: Workspace, name: str, reason: str | None = None) -> Wished:
     """What runs is ended, and nothing of it is published."""
     with workspace.reader() as reader:
         row = find(reader, name)
     with _written(workspace) as tx:
         row = _now(workspace, tx, row)
         if row.state not in ACTIVE:
-            return _cancelled_here(tx, row)
-        set_wish(tx, row.backfill, "cancel", workspace.who)
+            return _cancelled_here(tx, row, workspace.acting(reason))
+        set_wish(tx, row.backfill, "cancel", workspace.acting(reason))
     return _awaited(workspace, row, lambda _, state: state not in ACTIVE, CANCEL_PATIENCE_SECONDS)
 
 
-def adjust(workspace: Workspace, name: str, new: Controls) -> Wished:
+def adjust(workspace: Workspace, name: str, new: Controls, reason: str | None = None) -> Wished:
     """Say how it is to be carried out; one that runs takes it over at once, another one when it is resumed."""
     with workspace.reader() as reader:
         row = find(reader, name)
@@ -122,7 +123,7 @@ def adjust(workspace: Workspace, name: str, new: Controls) -> Wished:
             message = f"the backfill {row.backfill_id} is {row.state}: nothing of it will run"
             raise UsageError(message, "`recoup backfill ls` lists them all")
         row = replace(row, controls=row.controls.changed_by(new))
-        set_controls(tx, row.backfill, row.controls, workspace.who)
+        set_controls(tx, row.backfill, row.controls, workspace.acting(reason))
         (said,) = tx.execute("SELECT max(seq) FROM events").fetchone()
     if row.state not in ACTIVE:
         return Wished(row, row.state, answered=True)
@@ -191,7 +192,9 @@ def find(reader: LedgerReader, name: str) -> BackfillRow:
 # --- wishes
 
 
-def _wish(workspace: Workspace, name: str, wish: str, taken: Taken, patience_seconds: float) -> Wished:
+def _wish(
+    workspace: Workspace, name: str, wish: str, by: Mapping[str, str], taken: Taken, patience_seconds: float
+) -> Wished:
     with workspace.reader() as reader:
         row = find(reader, name)
     with _written(workspace) as tx:
@@ -199,7 +202,7 @@ def _wish(workspace: Workspace, name: str, wish: str, taken: Taken, patience_sec
         if row.state not in ACTIVE:
             message = f"the backfill {row.backfill_id} is {row.state}: nothing of it runs"
             raise UsageError(message, "`recoup backfill ls` lists them all")
-        set_wish(tx, row.backfill, wish, workspace.who)
+        set_wish(tx, row.backfill, wish, by)
     return _awaited(workspace, row, taken, patience_seconds)
 
 
@@ -216,11 +219,11 @@ def _now(workspace: Workspace, tx: Transaction, row: BackfillRow) -> BackfillRow
     return replace(row, state=state, wish=wish)
 
 
-def _cancelled_here(tx: Transaction, row: BackfillRow) -> Wished:
+def _cancelled_here(tx: Transaction, row: BackfillRow, by: Mapping[str, str]) -> Wished:
     if row.state != "interrupted":
         message = f"the backfill {row.backfill_id} is {row.state} already"
         raise UsageError(message, "`recoup backfill ls` lists those that can be cancelled")
-    set_state(tx, row.backfill, "cancelled", dict(row.summary or {}))
+    set_state(tx, row.backfill, "cancelled", dict(row.summary or {}), by)
     return Wished(row, "cancelled", answered=True)
 
 

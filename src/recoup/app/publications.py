@@ -19,6 +19,7 @@ from recoup.app.workspace import Workspace
 from recoup.lake.manifests import read_manifest
 from recoup.lake.pointers import read_pointer
 from recoup.ledger import planes
+from recoup.ledger.cells import written
 from recoup.ledger.facts import NodeId, Published
 from recoup.ledger.reader import LedgerReader
 from recoup.model.errors import CorruptError, UsageError
@@ -114,6 +115,7 @@ def accept(
     start: str | None = None,
     end: str | None = None,
     yes: bool = False,
+    reason: str | None = None,
 ) -> Accepted:
     """Bless what older code made as if today's had made it; without `yes`, only say what that would be.
 
@@ -130,7 +132,9 @@ def accept(
             older = _older(LedgerReader(ledger.path, ledger.db), steps, partitions, start, end)
             for one in older:
                 tx.accept_code(one.node_id, list(one.ordinals), one.version)
-            tx.event("code accepted", data={"who": workspace.who, "ranges": _ranges(older)})
+            cells = written((one.node_id, one.ordinals) for one in older)
+            about = {"pipeline": known.pipeline.name, "ranges": _ranges(older), "cells": cells}
+            tx.event("code accepted", data={**workspace.acting(reason), **about})
     return Accepted(_ranges(older), sum(len(one.ordinals) for one in older), done=yes)
 
 

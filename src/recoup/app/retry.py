@@ -14,6 +14,7 @@ from typing import Final
 from recoup.app.backfills import at_work
 from recoup.app.prepare import Prepared
 from recoup.app.workspace import Workspace
+from recoup.ledger.cells import written
 from recoup.ledger.facts import NodeId
 from recoup.ledger.reader import LedgerReader
 from recoup.model.errors import RefusedError, UsageError
@@ -71,8 +72,10 @@ def retry_request(
             asked.refuse_what_would_fail_again(failed)
         with ledger.transaction() as tx:
             tx.close_runs([one.run for one in failed if one.kind in NEEDS_A_NEW_RUN])
-            told = {"who": workspace.who, "partitions": list(partitions), "steps": list(steps)}
-            tx.event("retry", data={**told, "force": insisted.force, "reason": insisted.reason or ""})
+            told = {"pipeline": loaded.name, "partitions": list(partitions), "steps": list(steps)}
+            cells = written((asked.id_of(one.node), PartitionSet.of([one.ordinal])) for one in failed)
+            by = workspace.acting(insisted.reason)
+            tx.event("retry", data={"reason": "", **by, **told, "force": insisted.force, "cells": cells})
         return request
 
 
@@ -103,7 +106,7 @@ class _Asked:
         for key in self.request.partitions:
             own = self._of(key)
             for node, ordinals in own:
-                if at := ordinals & running.get(self._id(node), EMPTY):
+                if at := ordinals & running.get(self.id_of(node), EMPTY):
                     message = f"{node.name} {node.partitions.name(at.first or 0)} is running"
                     raise RefusedError(message, "wait for its end, `recoup backfill ls` shows whose it is")
             if any(ordinals & self._state(node).any_failed for node, ordinals in own):
@@ -120,7 +123,7 @@ class _Asked:
         for node, ordinals in self._of(*self.request.partitions):
             for kind, own in self._state(node).failed.items():
                 for ordinal in own & ordinals:
-                    for run, code, claimed_at in self.reader.query(_LAST, (self._id(node), ordinal)):
+                    for run, code, claimed_at in self.reader.query(_LAST, (self.id_of(node), ordinal)):
                         yield _Failed(node, ordinal, FailureKind(kind), run, code, claimed_at)
 
     def refuse_what_would_fail_again(self, failed: Sequence[_Failed]) -> None:
@@ -140,7 +143,7 @@ class _Asked:
         for edge in one.node.edges:
             parent = self.prepared.graph.nodes[edge.parent]
             span = parents(edge.relation, one.node.partitions, parent.partitions, one.ordinal)
-            of_it = (self._id(parent), span.start, span.stop, one.claimed_at)
+            of_it = (self.id_of(parent), span.start, span.stop, one.claimed_at)
             if span and self.reader.query(_NEWER, (*of_it, *of_it)):
                 return True
         return False
@@ -167,7 +170,8 @@ class _Asked:
                 found[node] = found.get(node, EMPTY) | PartitionSet.of([ordinal])
         return found
 
-    def _id(self, node: Node) -> NodeId:
+    def id_of(self, node: Node) -> NodeId:
+        """In the ledger."""
         return self.prepared.node_ids[node.index]
 
     def _state(self, node: Node) -> NodeState:

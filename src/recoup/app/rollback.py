@@ -8,7 +8,7 @@ rollback that was begun and not ended, and leaves alone what that one has moved 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from recoup.app.asof import moment_of
@@ -24,6 +24,7 @@ from recoup.engine.inflight import intent_of
 from recoup.engine.reconcile import reconcile
 from recoup.engine.remembered import remembered
 from recoup.lake.pointers import Superseded, publish
+from recoup.ledger.cells import written
 from recoup.ledger.facts import BackfillRow, Claim, Claimed, Publication, RunRow, Token
 from recoup.ledger.leases import ControllerLease
 from recoup.ledger.reader import LedgerReader
@@ -67,6 +68,7 @@ def rollback(
     to: str | None = None,
     backfill: str | None = None,
     yes: bool = False,
+    reason: str | None = None,
 ) -> RollbackReport:
     """Show again what the run before showed, or the run or the time `to` (`"none"`: nothing).
 
@@ -95,7 +97,9 @@ def rollback(
         store = workspace.own_store(ledger)
         lease = ControllerLease(ledger, workspace.who, workspace.settings.lease_seconds)
         try:
-            report = _RollingBack(workspace, ledger, store, lease).carry_out(parsed.pipeline, asked)
+            report = _RollingBack(workspace, ledger, store, lease, workspace.acting(reason)).carry_out(
+                parsed.pipeline, asked
+            )
             with ledger.transaction() as tx:
                 lease.end(tx)
             return report
@@ -127,6 +131,7 @@ class _RollingBack:
     ledger: Ledger
     store: ObjectStore
     lease: ControllerLease
+    by: Mapping[str, str]
 
     def carry_out(self, pipeline: str | Pipeline, asked: Asked) -> RollbackReport:
         reader = LedgerReader(self.ledger.path, self.ledger.db)
@@ -142,8 +147,8 @@ class _RollingBack:
         if not rollback_id:
             with self.ledger.transaction() as tx:
                 self.lease.hold(tx)
-                clock, who = self.workspace.clock, self.workspace.who
-                rollback_id = begin(tx, clock, who, known.pipeline.name, asked, chosen)
+                cells = written((known.node_ids[move.node], PartitionSet.of([move.ordinal])) for move in chosen.moves)
+                rollback_id = begin(tx, self.workspace.clock, self.by, known.pipeline.name, asked, chosen, cells)
         delivery = Redelivery(self.ledger, self.store, self.lease, known, self.workspace.settings, rollback_id)
         for node in known.graph.nodes:
             if node.kind is NodeKind.STEP:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 
 from recoup.app.rollback_moves import Asked, Begun, RollbackPlan, decided
 from recoup.ledger.reader import LedgerReader
@@ -15,11 +16,19 @@ _BEGUN = "rollback begun"
 _ENDED = "rollback ended"
 
 
-def begin(tx: Transaction, clock: Clock, who: str, pipeline: str, asked: Asked, chosen: RollbackPlan) -> str:
+def begin(
+    tx: Transaction,
+    clock: Clock,
+    by: Mapping[str, str],
+    pipeline: str,
+    asked: Asked,
+    chosen: RollbackPlan,
+    cells: Mapping[str, object],
+) -> str:
     """Note what was decided, before anything moves; the rollback's id."""
     rollback_id = f"{ROLLBACK}-{clock.now():%Y%m%d}-{clock.token_bytes(3).hex()}"
-    data = {"id": rollback_id, "asked": _digest(pipeline, asked), "who": who, "moves": decided(chosen.moves)}
-    tx.event(_BEGUN, data=data)
+    decision = {"id": rollback_id, "asked": _digest(pipeline, asked), "moves": decided(chosen.moves)}
+    tx.event(_BEGUN, data={**by, **decision, "pipeline": pipeline, "partitions": _named(chosen), "cells": cells})
     return rollback_id
 
 
@@ -39,6 +48,15 @@ def begun(reader: LedgerReader, pipeline: str, asked: Asked) -> Begun | None:
         elif data["id"] not in ended and data["asked"] == _digest(pipeline, asked):
             return Begun(data["id"], data["moves"])
     return None
+
+
+def _named(chosen: RollbackPlan) -> str:
+    """`sales 2024-01-01…2024-01-31 (31), week 2024-01-07`, as people read it."""
+    texts = []
+    for dataset, moves in chosen.by_dataset().items():
+        first, last = moves[0].partition, moves[-1].partition
+        texts.append(f"{dataset} {first}" if len(moves) == 1 else f"{dataset} {first}…{last} ({len(moves)})")
+    return ", ".join(texts)
 
 
 def _digest(pipeline: str, asked: Asked) -> str:

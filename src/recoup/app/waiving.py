@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from recoup.app.backfills import at_work
 from recoup.app.prepare import Prepared
@@ -16,6 +17,7 @@ from recoup.app.workspace import Workspace
 from recoup.engine.inflight import iso
 from recoup.engine.insight import Window
 from recoup.lake.waivers import AcceptedGaps, write_waivers
+from recoup.ledger.cells import written
 from recoup.ledger.facts import NodeId, Waiver
 from recoup.ledger.planes import PUBLISHED
 from recoup.ledger.reader import LedgerReader
@@ -52,7 +54,8 @@ class Waived:
 
 def waive(workspace: Workspace, pipeline: str | Pipeline, gaps: Gaps, reason: str | None) -> Waived:
     """Accept them; RefusedError while one of them is running, UsageError when nothing is missing there."""
-    text = " ".join((reason or "").split())
+    by = workspace.acting(reason)
+    text = by.get("reason", "")
     if not text:
         message = "a gap is accepted for a reason, and none was given"
         raise UsageError(message, 'say why: --reason "the source was never recorded that day"')
@@ -64,7 +67,7 @@ def waive(workspace: Workspace, pipeline: str | Pipeline, gaps: Gaps, reason: st
             for node, ordinals in chosen.items():
                 tx.waive([Waiver(known.id_of(node), o, text, workspace.who, tx.now) for o in ordinals])
             report = known.report(chosen, text)
-            tx.event("waived", data={"who": workspace.who, "reason": text, "steps": dict(report.steps)})
+            tx.event("waived", data={**by, **known.told(chosen, report)})
         _tell_lake(store, ledger, known)
         return report
 
@@ -83,7 +86,7 @@ def take_back(workspace: Workspace, pipeline: str | Pipeline, gaps: Gaps) -> Wai
                 for ordinal in ordinals:
                     tx.unwaive(known.id_of(node), ordinal)
             report = known.report(chosen, "")
-            tx.event("waiver taken back", data={"who": workspace.who, "steps": dict(report.steps)})
+            tx.event("waiver taken back", data={**workspace.acting(), **known.told(chosen, report)})
         _tell_lake(store, ledger, known)
         return report
 
@@ -140,6 +143,11 @@ class _Known:
                 published[node.name] = node.partitions.ranges_text(there)
         count = sum(map(len, chosen.values()))
         return Waived(self.prepared.graph.pipeline, texts, count, published, reason)
+
+    def told(self, chosen: Mapping[Node, PartitionSet], report: Waived) -> dict[str, Any]:
+        """For the history."""
+        cells = written((self.id_of(node), ordinals) for node, ordinals in chosen.items())
+        return {"pipeline": report.pipeline, "steps": dict(report.steps), "cells": cells}
 
     def _own(self) -> PartitionSet:
         """In the pipeline's own partitions."""

@@ -26,7 +26,7 @@ from recoup.ledger.reader import LedgerReader
 from recoup.ledger.writer import Ledger
 from recoup.model.errors import LakeOwnedError, PipelineError
 from recoup.model.pipeline import Pipeline
-from recoup.model.redact import SECRETS_LISTED
+from recoup.model.redact import SECRETS_LISTED, redactor
 from recoup.plan.request import Request
 from recoup.ports import Clock, ObjectStore
 
@@ -54,6 +54,11 @@ class Workspace:
         except (KeyError, OSError):  # a container's user without a name
             user = str(os.getuid())
         return f"{user}@{socket.gethostname()}"
+
+    def acting(self, reason: str | None = None) -> dict[str, str]:
+        """Who acts and why, as the history keeps it: on one line, and without secrets."""
+        text = " ".join((reason or "").split())
+        return {"who": self.who, "reason": redactor(os.environ)(text)} if text else {"who": self.who}
 
     def pipeline(self, name: str | Pipeline) -> tuple[Pipeline, str]:
         """A pipeline by name or place, with the place that workers import it from."""

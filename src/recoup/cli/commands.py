@@ -61,7 +61,7 @@ GROUPS: Final[tuple[tuple[str, tuple[Command, ...]], ...]] = (
                 "PIPELINE [PARTITION…] --reason TEXT [OPTIONS]",
             ),
             Command("members", "recoup.cli.members:app", "ls, add: the members that partitions name"),
-            Command("backfill", "recoup.cli.backfill:app", "ls, show, pause, resume, cancel, set"),
+            Command("backfill", "recoup.cli.backfill:app", "ls, show, log, note, pause, resume, cancel, set"),
         ),
     ),
     (

@@ -24,6 +24,7 @@ Start = Annotated[
     str | None, Parameter(metavar="KEY", help="First partition, or a day, month or year that it lies in.")
 ]
 End = Annotated[str | None, Parameter(metavar="KEY", help="Last partition; it is included.")]
+Reason = Annotated[str | None, Parameter(metavar="TEXT", help="Why, for the history; `recoup backfill log` shows it.")]
 Steps = Annotated[
     list[str] | None,
     Parameter(name="--step", metavar="NAME", help="Only this step; may be repeated.", completer=names.steps),

@@ -17,6 +17,7 @@ from recoup.cli import names
 from recoup.cli.options import Common, Scope
 from recoup.cli.output import Answer
 from recoup.cli.plan_text import kept_json, plan_json, plan_lines, plans_json, plans_lines, run_words
+from recoup.cli.saved import save
 from recoup.cli.typed import typed
 from recoup.model.errors import ExitCode, RecoupError, UsageError
 
@@ -49,7 +50,8 @@ def plan(
     planned = backfilling.plan(workspace, request, pipeline)
     left = kept(workspace, planned)
     if output is not None:
-        _save(output, json.dumps(planned.plan.to_json(planned.prepared.graph), indent=1, ensure_ascii=False))
+        text = json.dumps(planned.plan.to_json(planned.prepared.graph), indent=1, ensure_ascii=False)
+        save(output, text, "the plan")
     pending = planned.plan.actions > 0
     carry_out = run_words(request, pipeline)
     if output is not None:
@@ -89,12 +91,3 @@ def _overview(
         next=common.again(run_words(scope.request(pending[0], ()), pending[0], "plan") if pending else "recoup status"),
         exit_code=ExitCode.PENDING if check and pending else ExitCode.DONE,
     )
-
-
-def _save(path: Path, text: str) -> None:
-    try:
-        path.write_text(f"{text}\n", encoding="utf-8")
-    except OSError as error:
-        raise UsageError(
-            f"the plan cannot be written to {path}: {error.strerror}", "name another file with -o"
-        ) from error

@@ -14,7 +14,7 @@ from recoup.app.targets import own_pipeline
 from recoup.app.workspace import Workspace
 from recoup.cli import names
 from recoup.cli.difference_text import difference_json, difference_lines
-from recoup.cli.options import Common, End, Start
+from recoup.cli.options import Common, End, Reason, Start
 from recoup.cli.output import Answer
 from recoup.cli.publish_text import (
     accepted_lines,
@@ -118,6 +118,7 @@ def rollback(
         Parameter(metavar="ID", help="What this backfill published, and nobody has published again since."),
     ] = None,
     yes: Yes = False,
+    reason: Reason = None,
     common: Common = _USUAL,
 ) -> Answer:
     """Show again what the run before showed; tables follow. Nothing is deleted.
@@ -128,9 +129,11 @@ def rollback(
     if backfill is not None and to is not None:
         raise UsageError("--backfill and --to were both given", "a backfill goes back to what was before it")
     workspace = common.workspace()
-    report = take_back(workspace, target, partitions, start=start, end=end, to=to, backfill=backfill, yes=yes)
+    report = take_back(
+        workspace, target, partitions, start=start, end=end, to=to, backfill=backfill, yes=yes, reason=reason
+    )
     flags = [*_flag("--start", start), *_flag("--end", end), *_flag("--to", to), *_flag("--backfill", backfill)]
-    flags += ["--all", "--yes"] if whole else ["--yes"]
+    flags += [*(["--all"] if whole else []), *_flag("--reason", reason), "--yes"]
     again = typed("publish rollback", *([target] if target else []), *partitions, flags=flags)
     then = _then(workspace, report, target or report.pipeline)
     return Answer(
@@ -170,13 +173,14 @@ def accept(
         bool, Parameter(help="Accept the code that made it; the only thing there is to accept so far.")
     ] = True,
     yes: Yes = False,
+    reason: Reason = None,
     common: Common = _USUAL,
 ) -> Answer:
     """Bless what older code made, as if today's code had made it: it is stale no more."""
     del code
     workspace = common.workspace()
-    found = publications.accept(workspace, target, partitions, start=start, end=end, yes=yes)
-    flags = [*_flag("--start", start), *_flag("--end", end), "--yes"]
+    found = publications.accept(workspace, target, partitions, start=start, end=end, yes=yes, reason=reason)
+    flags = [*_flag("--start", start), *_flag("--end", end), *_flag("--reason", reason), "--yes"]
     pipeline = _pipeline(workspace, target)
     again = typed("publish accept --code", target, *partitions, flags=flags)
     return Answer(

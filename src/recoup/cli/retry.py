@@ -9,7 +9,7 @@ from cyclopts import Parameter
 from recoup.app.backfilling import RunOptions
 from recoup.app.retry import Insisted, retry_request
 from recoup.cli import names
-from recoup.cli.options import Common, Pace, Steps
+from recoup.cli.options import Common, Pace, Reason, Steps
 from recoup.cli.run import carry_out
 from recoup.model.errors import ExitCode
 
@@ -22,7 +22,7 @@ def retry(
     *partitions: Annotated[str, Parameter(help="Which partitions.")],
     step: Steps = None,
     force: Annotated[bool, Parameter(help="Though nothing has changed; with --reason.")] = False,
-    reason: Annotated[str | None, Parameter(metavar="TEXT", help="Why, for the history.")] = None,
+    reason: Reason = None,
     pace: Pace = _USUAL_PACE,
     executor: Annotated[
         Literal["processes", "threads", "inline"] | None, Parameter(help="Where steps run, as in `recoup run`.")
@@ -33,5 +33,5 @@ def retry(
     set_, insisted = pace.controls(), Insisted(force, reason)
     workspace = common.workspace()
     request = retry_request(workspace, pipeline, partitions, tuple(step or ()), insisted)
-    options = RunOptions(set_.max_parallel, executor, False, None, set_.delay_seconds, set_.priority)
+    options = RunOptions(set_.max_parallel, executor, False, None, set_.delay_seconds, set_.priority, reason)
     return carry_out(workspace, request, pipeline, options, common, "retry")

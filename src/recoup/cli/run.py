@@ -12,7 +12,7 @@ from recoup.app import backfilling
 from recoup.app.backfilling import RunOptions, RunReport
 from recoup.app.workspace import Workspace
 from recoup.cli import names, version
-from recoup.cli.options import Common, Pace, Scope, no_scope_with_a_plan
+from recoup.cli.options import Common, Pace, Reason, Scope, no_scope_with_a_plan
 from recoup.cli.output import Output, error_json
 from recoup.cli.plan_text import run_words
 from recoup.cli.progress import Shown
@@ -39,6 +39,7 @@ def run(
     ] = None,
     resume: Annotated[bool, Parameter(help="Go on with the newest unfinished backfill of the same request.")] = False,
     plan: Annotated[Path | None, Parameter(help="Run a saved plan, exactly as it is.")] = None,
+    reason: Reason = None,
     common: Common = _USUAL,
 ) -> int:
     """Run what is missing or failed; what is published is left alone. To resume is to run the same command again."""
@@ -52,7 +53,7 @@ def run(
         raise UsageError("no pipeline was named", f"recoup.toml has {there}; see `recoup run --help`")
     loaded, _ = workspace.pipeline(pipeline)
     request = Request(loaded.name) if plan is not None else scope.request(loaded.name, partitions)
-    options = RunOptions(set_.max_parallel, executor, resume, plan, set_.delay_seconds, set_.priority)
+    options = RunOptions(set_.max_parallel, executor, resume, plan, set_.delay_seconds, set_.priority, reason)
     return carry_out(workspace, request, pipeline, options, common)
 
 

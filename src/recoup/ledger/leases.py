@@ -92,8 +92,8 @@ class ControllerLease:
 def void_dead(tx: Transaction, ledger_path: Path, me: int) -> Left:
     """Release what dead or expired controllers were running; their intents stay open until the pointers are asked."""
     voided = 0
-    for controller, lease_until in tx.execute(
-        "SELECT controller, lease_until FROM controllers WHERE ended_at IS NULL AND controller <> ?", (me,)
+    for controller, lease_until, host, pid in tx.execute(
+        "SELECT controller, lease_until, host, pid FROM controllers WHERE ended_at IS NULL AND controller <> ?", (me,)
     ).fetchall():
         if lease_until >= tx.now and _alive(ledger_path, controller):
             continue
@@ -104,11 +104,13 @@ def void_dead(tx: Transaction, ledger_path: Path, me: int) -> Left:
         ).fetchall()
         tx.release([(Token(token), NodeId(node), ordinal) for token, node, ordinal in rows], state="lost")
         voided += len(rows)
-        tx.execute(
+        interrupted = tx.execute(
             "UPDATE backfills SET state = 'interrupted', ended_at = ?"
-            " WHERE controller = ? AND state IN ('running', 'paused')",
+            " WHERE controller = ? AND state IN ('running', 'paused') RETURNING backfill",
             (tx.now, controller),
-        )
+        ).fetchall()
+        for (backfill,) in interrupted:
+            tx.event("controller gone", backfill=backfill, data={"host": host, "pid": pid})
     return Left(voided, intents(tx))
 
 
