@@ -1,4 +1,4 @@
-"""`recoup backfill log`: what people did to a backfill and why, how far it was, and what went wrong, from the ledger."""
+"""`recoup backfill log`: what people did to a backfill and why, how far it was, what went wrong, from the ledger."""
 
 import getpass
 import re
