@@ -287,6 +287,42 @@ def project(projects: Callable[[str], Project]) -> Project:
     return projects("project")
 
 
+@dataclass
+class Here:
+    """The same command line in this process: a command costs next to nothing, and a test may hold the clock."""
+
+    project: Project
+    _capsys: pytest.CaptureFixture[str]
+
+    def recoup(self, *words: str) -> subprocess.CompletedProcess[str]:
+        from recoup.cli import main
+
+        code = main(list(words))
+        told = self._capsys.readouterr()
+        return subprocess.CompletedProcess(words, code, told.out, told.err)
+
+    def answer(self, *words: str) -> dict[str, Any]:
+        """What a command answers to a program; the closing line where there are more."""
+        result = self.recoup(*words, "--json")
+        assert result.stdout, result.stderr
+        answer: dict[str, Any] = json.loads(result.stdout.splitlines()[-1])
+        assert answer["exit_code"] == result.returncode
+        return answer
+
+
+@pytest.fixture
+def here(project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Here]:
+    """For steps that run inline, and pipelines whose code stays as it is: what was imported stays imported."""
+    monkeypatch.chdir(project.folder)
+    for name in list(os.environ):
+        if name.startswith(("RECOUP_", "AWS_")):
+            monkeypatch.delenv(name)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    sys.modules.pop("witness", None)
+    yield Here(project, capsys)
+    sys.modules.pop("witness", None)
+
+
 @pytest.fixture(scope="session")
 def season_template() -> Iterator[str]:
     """The URL of a database with two seasons in it."""

@@ -17,6 +17,7 @@ from recoup.app.plugins import open_sink
 from recoup.app.settings import Settings
 from recoup.app.shown_settings import shown
 from recoup.app.workspace import Workspace
+from recoup.engine.listeners import listeners
 from recoup.lake.disk import free_bytes
 from recoup.lake.manifests import read_manifest
 from recoup.lake.owner import read_owner
@@ -65,6 +66,7 @@ def doctor(workspace: Workspace, pipelines: Sequence[str] = ()) -> list[Check]:
     ]
     for name in pipelines or list(workspace.settings.pipelines):
         checks += _guarded(f"pipeline {name}", _pipeline(workspace, name))
+    checks += _guarded("ports", _ports(workspace))
     checks += _guarded("extras", _extras())
     hide = redactor(os.environ)  # servers and settings are quoted as they are
     return [replace(check, evidence=hide(check.evidence), remedy=hide(check.remedy)) for check in checks]
@@ -226,6 +228,27 @@ def _sink(name: str, spec: Mapping[str, object], settings: Settings) -> Iterator
         yield Check(f"sink {name}", "fail", complaint, "mend it before a run delivers to it")
     if not complaints:
         yield Check(f"sink {name}", "pass", "ready")
+
+
+def _ports(workspace: Workspace) -> Iterator[Check]:
+    """Those over which a step's last attempt failed, because somebody else had them."""
+    if not workspace.settings.ledger.exists():
+        return
+    with LedgerReader(workspace.settings.ledger) as reader:
+        ports = [port for (port,) in reader.query(_CONTESTED)]
+    for port in ports:
+        held = listeners(port)
+        evidence = f"held by {'; '.join(map(str, held))}" if held else "nobody listens there now, whom we can see"
+        remedy = "stop it, or give one of the two services another port" if held else ""
+        yield Check(f"port {port}", "fail" if held else "pass", evidence, remedy)
+
+
+_CONTESTED: Final = """
+SELECT DISTINCT json_extract(a.failure, '$.evidence.port') AS port FROM attempts a
+WHERE a.failure IS NOT NULL AND json_extract(a.failure, '$.evidence.port') IS NOT NULL
+  AND a.token = (SELECT max(token) FROM attempts WHERE node = a.node AND ordinal = a.ordinal)
+ORDER BY port
+"""
 
 
 def _extras() -> Iterator[Check]:

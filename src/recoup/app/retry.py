@@ -1,24 +1,27 @@
 """The verb retry: the failed steps of these partitions once more, where that is safe; refused whole, or not at all.
 
 `retry_request(…) -> Request` checks and notes it in the history; `app.backfilling.run` carries the request out. What
-failed because of its code or its inputs would fail again, so one of them must have changed. Of a grant, a credential, a
-setting or a full disk recoup cannot see whether it was mended: there the person who types it says so.
+failed because of its code or its inputs would fail again, so one of them must have changed; of a path that the system
+refused, its owner or its mode, or who we are. Whether a grant in a database, a credential, a setting or a full disk was
+mended nobody here can see: there the person who types it says so.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Any, Final
 
 from recoup.app.backfills import at_work
 from recoup.app.prepare import Prepared
 from recoup.app.workspace import Workspace
+from recoup.engine.surroundings import ownership
 from recoup.ledger.cells import written
 from recoup.ledger.facts import NodeId
 from recoup.ledger.reader import LedgerReader
 from recoup.model.errors import RefusedError, UsageError
-from recoup.model.failure import ADVICE, FailureKind
+from recoup.model.failure import ADVICE, Failure, FailureKind
 from recoup.model.graph import Node, NodeKind
 from recoup.model.partition import EMPTY, PartitionSet
 from recoup.model.relation import parents
@@ -32,7 +35,7 @@ FAILS_AGAIN: Final = frozenset(
 """Kinds that are only tried again when code or input has changed, or a person insists."""
 NEEDS_A_NEW_RUN: Final = frozenset({FailureKind.MEMORY})
 _LAST = """
-SELECT a.run, a.code_version, a.claimed_at FROM attempts a
+SELECT a.run, a.code_version, a.claimed_at, a.failure FROM attempts a
 WHERE node = ? AND ordinal = ? AND failure IS NOT NULL AND state IN ('failed', 'lost') ORDER BY token DESC LIMIT 1
 """
 _NEWER = """
@@ -89,6 +92,7 @@ class _Failed:
     run: int
     code_version: str
     claimed_at: float
+    evidence: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -123,18 +127,22 @@ class _Asked:
         for node, ordinals in self._of(*self.request.partitions):
             for kind, own in self._state(node).failed.items():
                 for ordinal in own & ordinals:
-                    for run, code, claimed_at in self.reader.query(_LAST, (self.id_of(node), ordinal)):
-                        yield _Failed(node, ordinal, FailureKind(kind), run, code, claimed_at)
+                    for run, code, claimed_at, text in self.reader.query(_LAST, (self.id_of(node), ordinal)):
+                        evidence = Failure.from_json(json.loads(text)).evidence
+                        yield _Failed(node, ordinal, FailureKind(kind), run, code, claimed_at, evidence)
 
     def refuse_what_would_fail_again(self, failed: Sequence[_Failed]) -> None:
-        """Code and inputs are what they were when it failed."""
-        same = [one for one in failed if one.kind in FAILS_AGAIN and not self._has_changed(one)]
+        """Code and inputs are what they were when it failed, or the path's owner and mode are."""
+        same = [one for one in failed if _would_fail_again(one) and not self._has_changed(one)]
         if not same:
             return
         first = same[0]
         name = f"{first.node.name} {first.node.partitions.name(first.ordinal)}"
         others = f" (and {len(same) - 1} more)" if len(same) > 1 else ""
-        message = f"{name}{others} failed ({first.kind}), and neither its code nor what it reads has changed since"
+        what = "its code nor what it reads has"
+        if first.kind is FailureKind.PERMISSION:
+            what = f"owner nor mode of {first.evidence['path']} nor who we run as have"
+        message = f"{name}{others} failed ({first.kind}), and neither {what} changed since"
         raise RefusedError(message, f"{ADVICE[first.kind]} Or insist: --force --reason TEXT")
 
     def _has_changed(self, one: _Failed) -> bool:
@@ -176,3 +184,11 @@ class _Asked:
 
     def _state(self, node: Node) -> NodeState:
         return self.prepared.snapshot.states[node.index]
+
+
+def _would_fail_again(one: _Failed) -> bool:
+    """Unless its code or its inputs have changed."""
+    if one.kind is not FailureKind.PERMISSION or "path" not in one.evidence:
+        return one.kind in FAILS_AGAIN
+    now = ownership(one.evidence["path"])
+    return now == {name: value for name, value in one.evidence.items() if name in now}

@@ -9,12 +9,13 @@ from dataclasses import dataclass, replace
 
 from recoup.app.backfills import at_work
 from recoup.app.bound import Bound, bound
+from recoup.app.circumstances import Circumstances, circumstances
 from recoup.app.loading import all_pipelines
+from recoup.app.seen_before import SeenBefore, seen_before
 from recoup.app.status import look, readable
 from recoup.app.workspace import Workspace
 from recoup.engine.causes import Cause, Current, causes
 from recoup.engine.insight import Insight, StepInsight, Window
-from recoup.ledger.facts import NodeId
 from recoup.ledger.reader import LedgerReader
 from recoup.model.errors import RecoupError, UsageError
 from recoup.model.failure import Failure, FailureKind
@@ -36,47 +37,41 @@ SELECT min(a.ended_at) FROM json_each(?) one JOIN attempts a ON a.node = ? AND a
 WHERE json_extract(a.failure, '$.fingerprint') = ? AND a.token > coalesce(
     (SELECT max(token) FROM attempts WHERE node = a.node AND ordinal = a.ordinal AND state = 'succeeded'), 0)
 """
-_FIXED = """
-SELECT f.node, r.partition, f.ended_at, s.ended_at, s.number, f.run = s.run, f.code_version = s.code_version, s.decision
-FROM attempts f JOIN attempts s ON s.token = (
-    SELECT min(token) FROM attempts
-    WHERE node = f.node AND ordinal = f.ordinal AND token > f.token AND state = 'succeeded')
-JOIN runs r ON r.run = f.run
-WHERE f.failure IS NOT NULL AND json_extract(f.failure, '$.fingerprint') = ?
-ORDER BY f.token DESC LIMIT 1
-"""
-
-
-@dataclass(frozen=True, slots=True)
-class SeenBefore:
-    """The last time that this cause came to an end."""
-
-    step: str
-    partition: str
-    at: float
-    fixed_at: float
-    fixed_by: str
 
 
 @dataclass(frozen=True, slots=True)
 class Wrong:
-    """One cause of one pipeline; `expected` by node says over which gaps a range may run."""
+    """One cause of one pipeline; `expected` by node says over which gaps a range may run.
+
+    `chosen` are its partitions in the window that was asked for, or all where it only reaches into it; `newest` is the
+    last of them that failed.
+    """
 
     pipeline: str
     cause: Cause
     graph: Graph
     expected: Mapping[int, PartitionSet]
-    seen: SeenBefore | None
+    chosen: Mapping[int, PartitionSet]
+    newest: Current
+    beside: Circumstances
+    seen: SeenBefore | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Why:
-    """What is wrong, newest first; `failed` and `blocked` count (step, partition) of all that was looked at."""
+    """What is wrong, newest first; `failed` and `blocked` count (step, partition) of all that was looked at.
+
+    `partition` is the one that was asked for; `open` are those that nobody has made yet, tried or not. It `is_close` when
+    a partition, a run or a group was asked for.
+    """
 
     wrong: tuple[Wrong, ...]
     pipelines: tuple[str, ...]
     missing: int
     errors: Mapping[str, RecoupError]
+    partition: str | None = None
+    open: int = 0
+    is_close: bool = False
 
     @property
     def failed(self) -> int:
@@ -84,11 +79,19 @@ class Why:
         kinds = ((wrong.cause.newest.failure.kind, wrong.cause.count) for wrong in self.wrong)
         return sum(count for kind, count in kinds if kind is not FailureKind.BLOCKED)
 
+    @property
+    def first(self) -> Wrong | None:
+        """Where it began: the cause whose step comes first along the graph."""
+        return min(self.wrong, key=lambda one: min(one.chosen, default=0), default=None)
 
-def why(workspace: Workspace, words: Sequence[str]) -> Why:
-    """What is wrong now with a pipeline, a partition, a run or a group; without words, with everything."""
+
+def why(workspace: Workspace, words: Sequence[str], *, today: bool = False) -> Why:
+    """What is wrong now with a pipeline, a partition, a run or a group; without words, with everything.
+
+    `today` stands for the partition that holds this moment, or the newest that is due by now.
+    """
     with readable(workspace) as reader:
-        asked = _Asked.of(workspace, reader, words)
+        asked = _Asked.of(workspace, reader, [*words, _today(workspace, words)] if today else words)
         found: list[_Looked] = []
         errors: dict[str, RecoupError] = {}
         for name in asked.pipelines:
@@ -103,10 +106,27 @@ def why(workspace: Workspace, words: Sequence[str]) -> Why:
         wrong = [one for looked in found for one in looked.wrong]
         if asked.group is not None:
             wrong = [one for one in wrong if one.cause.group.startswith(asked.group)]
-        wrong = [replace(one, seen=_seen(reader, one)) for one in wrong]
+        wrong = [replace(one, seen=seen_before(reader, one.cause)) for one in wrong]
         wrong.sort(key=lambda one: -one.cause.newest.at)
         names = tuple(looked.pipeline for looked in found)
-        return Why(tuple(wrong), names, sum(looked.missing for looked in found), errors)
+        missing, left = sum(looked.missing for looked in found), sum(looked.open for looked in found)
+        is_close = bool(asked.partition or asked.group)
+        return Why(tuple(wrong), names, missing, errors, asked.partition, left, is_close)
+
+
+def _today(workspace: Workspace, words: Sequence[str]) -> str:
+    """Of the one pipeline that was named, or that there is."""
+    named = words or tuple(all_pipelines(workspace.settings))
+    if len(named) != 1 or not _is_pipeline(workspace, named[0]):
+        raise UsageError("--today is asked of one pipeline", "name it, and no partition, run or group")
+    days = Graph.of(workspace.pipeline(named[0])[0]).anchor.time_side
+    if days is None:
+        raise UsageError(f"the partitions of {named[0]} have no time, so none is today's", "name one of them")
+    now = workspace.clock.now()
+    due = days.universe(now).within(range(days.at(now) + 1))
+    if due.last is None:
+        raise UsageError(f"no partition of {named[0]} is due yet", "see its first day, where it is declared")
+    return days.name(due.last)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +173,7 @@ class _Looked:
     pipeline: str
     wrong: list[Wrong]
     missing: int
+    open: int
 
 
 def _is_pipeline(workspace: Workspace, word: str) -> bool:
@@ -182,8 +203,27 @@ def _look(workspace: Workspace, reader: LedgerReader, name: str, asked: _Asked) 
     for cause in own:
         _date(reader, known, cause)
     expected = {step.node.index: step.expected for step in found.steps}
-    wrong = [Wrong(name, cause, known.graph, expected, None) for cause in own]
-    return _Looked(name, wrong, _missing(found, chosen))
+    wrong = []
+    for cause in own:
+        places = _chosen(cause, chosen)
+        newest = _newest(cause, places, current)
+        beside = circumstances(reader, known, found, cause.where, newest)
+        wrong.append(Wrong(name, cause, known.graph, expected, places, newest, beside))
+    left = ((step.expected - step.complete, chosen[step.node.index]) for step in found.steps)
+    return _Looked(name, wrong, _missing(found, chosen), sum(len(o if w is None else o & w) for o, w in left))
+
+
+def _chosen(cause: Cause, windows: Mapping[int, PartitionSet | None]) -> dict[int, PartitionSet]:
+    """What of it lies in the window; it may only block something there."""
+    own = {n: o if (w := windows.get(n)) is None else o & w for n, o in cause.where.items()}
+    return {node: ordinals for node, ordinals in own.items() if ordinals} or cause.where
+
+
+def _newest(cause: Cause, places: Mapping[int, PartitionSet], current: Sequence[Current]) -> Current:
+    """The last that failed there; where nothing was tried, any of them stands for all."""
+    own = [one for one in current if one.ordinal in places.get(one.node, EMPTY)]
+    node, ordinals = next(iter(places.items()))
+    return max(own, key=lambda one: one.at, default=replace(cause.newest, node=node, ordinal=ordinals.last or 0))
 
 
 def _window(workspace: Workspace, known: Bound, partition: str | None) -> Window:
@@ -226,19 +266,3 @@ def _date(reader: LedgerReader, known: Bound, cause: Cause) -> None:
         values = (json.dumps(list(ordinals)), known.node_ids[node], cause.newest.failure.fingerprint)
         if (first := reader.query(_SINCE, values)[0][0]) is not None:
             cause.since = min(cause.since, first)
-
-
-def _seen(reader: LedgerReader, wrong: Wrong) -> SeenBefore | None:
-    """The newest failure of this cause after which its partition succeeded."""
-    rows = reader.query(_FIXED, (wrong.cause.newest.failure.fingerprint,)) if wrong.cause.newest.run_id else []
-    if not rows:
-        return None
-    node, partition, at, fixed_at, number, same_run, same_code, decision = rows[0]
-    names: dict[NodeId, str] = {row.node: row.name for row in reader.nodes().values()}
-    if decision == "adopted":
-        how = "what was there already was adopted"
-    elif not same_code:
-        how = "the step's code was changed"
-    else:
-        how = f"it passed by itself, at try {number}" if same_run else "it was run again"
-    return SeenBefore(names[node], partition, at, fixed_at, how)

@@ -13,6 +13,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -21,6 +22,7 @@ from typing import Any
 from recoup.engine.context import Context
 from recoup.engine.lines import show_lines
 from recoup.engine.loader import SourceLoader
+from recoup.engine.surroundings import surroundings
 from recoup.lake.data_files import uri_of
 from recoup.lake.disk import FsyncFailedError
 from recoup.model.errors import CorruptError, StepReturnError
@@ -204,8 +206,10 @@ class AttemptPerformer:
         return next((error for error in found if error is not None), None)
 
     def _failure(self, error: BaseException, node: Node) -> Failure:
-        """Classified, with the innermost line of the project's own code as its place."""
-        return classify(error, self._place(error, node), self._redact, self._rules)
+        """Classified, with the innermost line of the project's own code as its place, and what stands around it."""
+        failure = classify(error, self._place(error, node), self._redact, self._rules)
+        found = surroundings(error, failure, self._root, self._redact)
+        return replace(failure, evidence={**failure.evidence, **found}) if found else failure
 
     def _place(self, error: BaseException, node: Node) -> str:
         """`sales:17`; `prices.py:read:5` where that is in another module than the step."""
