@@ -61,8 +61,8 @@ class Wrong:
 class Why:
     """What is wrong, newest first; `failed` and `blocked` count (step, partition) of all that was looked at.
 
-    `partition` is the one that was asked for; `open` are those that nobody has made yet, tried or not. It `is_close` when
-    a partition, a run or a group was asked for.
+    `partition` is the one that was asked for; `open` are those that nobody has made yet, tried or not. It `is_close`
+    when a partition, a run or a group was asked for.
     """
 
     wrong: tuple[Wrong, ...]
