@@ -4,56 +4,47 @@ from __future__ import annotations
 
 import json
 import os
-import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from recoup.app.arrivals import Arrivals, arrivals
 from recoup.app.asof import as_of
+from recoup.app.backfills import STOPPED
+from recoup.app.carrying import Carrying, Observer, Opened, blocked_by, is_live
 from recoup.app.coming import with_coming
-from recoup.app.plugins import open_executor
 from recoup.app.prepare import Planned, Prepared
 from recoup.app.signals import stop_on_signals
+from recoup.app.staging import OnStage, Staged, Staging, to_rows
 from recoup.app.summary import summarise
 from recoup.app.workspace import Workspace
-from recoup.engine.budgets import Budgets
 from recoup.engine.events import Counts
 from recoup.engine.lost_manifests import mark_manifests, rewrite_lost_manifests
-from recoup.engine.machine import Machine
-from recoup.engine.publisher import Publisher
 from recoup.engine.reconcile import reconcile
-from recoup.engine.runner import Runner
-from recoup.engine.runs import RunBook
-from recoup.engine.stopping import Progress, Stopping
-from recoup.engine.tasks import TaskMaker
+from recoup.engine.stopping import Stopping
 from recoup.lake.layout import summary as summary_path
-from recoup.ledger.backfills import open_backfill, set_controls, set_state, take_up, wish_of
+from recoup.ledger.backfills import open_backfill, set_controls, set_state, take_up
 from recoup.ledger.cells import written
-from recoup.ledger.facts import BackfillRow, Blocked, Controls
+from recoup.ledger.facts import BackfillRow, Controls
 from recoup.ledger.leases import ControllerLease
 from recoup.ledger.reader import LedgerReader
+from recoup.ledger.stages import StageRow, record_stages, stages_of
 from recoup.ledger.transaction import Transaction
 from recoup.ledger.writer import Ledger
 from recoup.model.errors import ConfigError, ExitCode, UsageError
 from recoup.model.failure import Failure
-from recoup.model.partition import EMPTY
 from recoup.model.pipeline import Pipeline
-from recoup.model.redact import redactor
 from recoup.plan.plan import Plan, Verb, read_plan
 from recoup.plan.planner import fingerprint, make_plan
 from recoup.plan.request import Request
+from recoup.plan.stages import Stage, cut
 from recoup.ports import ObjectStore
-
-LIVE = 10
-"""The priority of a run of one partition; that of a backfill is 0."""
-Observer = Callable[[Progress], None]
 
 
 @dataclass(frozen=True, slots=True)
 class RunReport:
-    """How a run ended; `state` is done, incomplete, nothing, interrupted or cancelled."""
+    """How a run ended; `state` is done, incomplete, nothing, interrupted, cancelled, or stopped: by gate or limit."""
 
     state: str
     backfill_id: str | None
@@ -66,6 +57,10 @@ class RunReport:
     """The failure for which everything else was not even tried."""
     arrived: Arrivals | None = None
     """Members that came while it ran."""
+    enough: int = 0
+    """How many partitions had failed when that was as many as may."""
+    stages: tuple[StageRow, ...] = ()
+    """Of a staged backfill, each as it stands now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +96,7 @@ def run(
     *,
     on_plan: Callable[[Planned, str | None], None] = lambda _planned, _id: None,
     observe: Observer = lambda _progress: None,
+    on_stage: OnStage = lambda _news: None,
 ) -> RunReport:
     """Plan, and carry it out; `on_plan` sees the plan and the backfill's id before anything runs."""
     with workspace.ledger_for(pipeline) as ledger:
@@ -116,7 +112,7 @@ def run(
             there = rewrite_lost_manifests(ledger, lease.controller, store, prepared.graph, prepared.node_ids)
             planned = _saved(prepared, options.plan_file) if options.plan_file else _planned(prepared, request)
             backfilling = _Backfilling(workspace, ledger, lease, store, planned, place, options)
-            report = backfilling.run(on_plan, observe)
+            report = backfilling.run(on_plan, observe, on_stage)
             if not backfilling.owes_manifests:  # or the mark stays where it is, and the next start writes them
                 there = rewrite_lost_manifests(
                     ledger, lease.controller, store, prepared.graph, prepared.node_ids, since=there
@@ -157,89 +153,43 @@ class _Backfilling:
     options: RunOptions
     owes_manifests: bool = False
 
-    def run(self, on_plan: Callable[[Planned, str | None], None], observe: Observer) -> RunReport:
-        """Open the backfill, run its machine, end it."""
+    def run(self, on_plan: Callable[[Planned, str | None], None], observe: Observer, on_stage: OnStage) -> RunReport:
+        """Open the backfill, carry it out as a whole or stage by stage, end it."""
         clock, chosen = self.workspace.clock, self.planned.plan
         began = clock.monotonic()
         self._refuse_unknown_moments()
-        if not chosen.actions:
+        old = self._unfinished(chosen.request)
+        if not chosen.actions and not (old and chosen.request.stages):
             on_plan(self.planned, None)
             return self._nothing_to_run(clock.monotonic() - began)
         self._refuse_unknown_pools()
-        backfill, backfill_id, made_at = self._open()
-        on_plan(self.planned, backfill_id)
-        stopping = Stopping()
-        runner = self._runner(backfill, backfill_id, made_at, stopping, observe)
-        try:
-            with stop_on_signals(stopping) as signal:
-                counts = runner.run(self._blocked())
-        finally:
-            runner.executor.close()
-            runner.publisher.close()
-        self.owes_manifests = runner.publisher.owes
-        state = _state(stopping, counts, chosen)
-        report = self._end(state, backfill, backfill_id, counts, clock.monotonic() - began, signal.number)
-        return replace(report, halted=stopping.halted)
+        prepared = self.planned.prepared
+        stages = () if old or not chosen.request.stages else cut(chosen, prepared.graph, prepared.snapshot)
+        opened = self._open(old, stages)
+        on_plan(self.planned, opened.backfill_id)
+        carrying = self._carrying(opened)
+        with stop_on_signals(carrying.stopping) as signal:
+            if chosen.request.stages:
+                staged = Staging(carrying, self.planned, observe, on_stage).run()
+            else:
+                staged = Staged(carrying.carry_out(self.planned, observe), is_complete=False)
+        self.owes_manifests, stopping = carrying.owes_manifests, carrying.stopping
+        state = _state(stopping, staged, chosen)
+        report = self._end(state, opened, staged.counts, clock.monotonic() - began, signal.number)
+        return replace(report, halted=stopping.halted, enough=stopping.enough)
 
-    def _runner(self, backfill: int, backfill_id: str, made_at: float, stopping: Stopping, observe: Observer) -> Runner:
-        prepared, clock, chosen = self.planned.prepared, self.workspace.clock, self.planned.plan
-        pipeline = prepared.pipeline
-        pools = {**self.workspace.settings.pools, **pipeline.pools}
-        machine = Machine(prepared.graph, chosen, prepared.snapshot, pools)
-        mode = chosen.request.as_of_mode
-        _, controls = wish_of(self.ledger, backfill)
-        max_parallel = self.workspace.settings.max_parallel
-        executor = self._executor(min(controls.max_parallel or max_parallel, chosen.actions))
-        return Runner(
-            pipeline=pipeline.name,
-            backfill=backfill,
-            backfill_id=backfill_id,
-            graph=prepared.graph,
-            node_ids=prepared.node_ids,
-            code_versions=prepared.code_versions,
-            machine=machine,
-            budgets=Budgets(
-                machine=machine,
-                ledger=self.ledger,
-                executor=executor,
-                controller=self.lease.controller,
-                backfill_id=backfill_id,
-                host=socket.gethostname(),
-                host_slots=max_parallel,
-                usual_priority=LIVE if _is_live(self.planned) else 0,
-            ),
-            ledger=self.ledger,
-            lease=self.lease,
-            executor=executor,
-            publisher=Publisher(self.store),
-            tasks=TaskMaker(
-                graph=prepared.graph,
-                snapshot=prepared.snapshot,
-                node_ids=prepared.node_ids,
-                clock=clock,
-                logs=self.workspace.settings.state / "logs",
-                backfill_id=backfill_id,
-                as_of_limits=mode != "now",
-            ),
-            runs=RunBook(pipeline.name, as_of(mode, pipeline, made_at), clock, limited=mode != "now"),
-            clock=clock,
-            stopping=stopping,
-            observe=observe,
-            redact=redactor(os.environ),
-            others=prepared.others,
-            controls=controls,
+    def _carrying(self, opened: Opened) -> Carrying:
+        return Carrying(
+            self.workspace,
+            self.ledger,
+            self.lease,
+            self.store,
+            opened,
+            Stopping(),
+            self.place,
+            self.options.executor,
+            is_live(self.planned),
         )
-
-    def _executor(self, workers: int) -> Any:  # noqa: ANN401 - the port's Executor
-        settings = self.workspace.settings
-        setup = {
-            "root": str(settings.root),
-            "config": settings.config and str(settings.config),
-            "environment": settings.environment or "",
-            "pipeline": self.place,
-            "lake": self.store.describe(),
-        }
-        return open_executor(settings, self.options.executor or settings.executor, workers, setup)
 
     def _refuse_unknown_moments(self) -> None:
         """A mode that is unknown, or cannot tell about one date, is told before anything is opened."""
@@ -258,15 +208,15 @@ class _Backfilling:
                 message = f"step {node.step.name!r} uses the pool {node.step.pool!r}, which is not declared"
                 raise ConfigError(message, f"write `{node.step.pool} = 2` under [pools] in recoup.toml")
 
-    def _open(self) -> tuple[int, str, float]:
-        """A new backfill, or with `--resume` the newest unfinished one of the same request."""
+    def _open(self, old: BackfillRow | None, stages: Sequence[Stage]) -> Opened:
+        """A new backfill, or the unfinished one that goes on."""
         request, who = self.planned.plan.request, self.workspace.who
         with self.ledger.transaction() as tx:
             self.lease.renew(tx)
-            if self.options.resume and (old := self._unfinished(request)):
+            if old is not None:
                 take_up(tx, old.backfill, self.lease.controller, who, self._told())
                 self._set_controls(tx, old.backfill, old.controls)
-                return old.backfill, old.backfill_id, old.created_at
+                return Opened(old.backfill, old.backfill_id, old.created_at)
             chance = self.workspace.clock.token_bytes(2).hex()
             backfill_id = f"{request.pipeline}-{self.workspace.clock.now():%Y%m%d}-{chance}"
             backfill = open_backfill(
@@ -282,7 +232,8 @@ class _Backfilling:
                 told=self._told(),
             )
             self._set_controls(tx, backfill, Controls())
-            return backfill, backfill_id, tx.now
+            record_stages(tx, backfill, to_rows(stages, self.planned.prepared.graph.anchor))
+            return Opened(backfill, backfill_id, tx.now)
 
     def _told(self) -> dict[str, Any]:
         """What the history keeps of a beginning: who and why, by which process, and what it is about."""
@@ -296,17 +247,16 @@ class _Backfilling:
             set_controls(tx, backfill, controls, self.workspace.acting())
 
     def _unfinished(self, request: Request) -> BackfillRow | None:
-        reader = LedgerReader(self.ledger.path, self.ledger.db)
-        found = reader.backfills("WHERE digest = ? AND state IN ('interrupted', 'cancelled')", (request.digest,))
+        """The newest one of the same request, if it is to go on; a staged one does unless a person gave it up."""
+        if not (self.options.resume or request.stages):
+            return None
+        states = (*STOPPED, "cancelled") if self.options.resume else STOPPED
+        where = f"WHERE digest = ? AND state IN ({', '.join('?' * len(states))})"
+        found = LedgerReader(self.ledger.path, self.ledger.db).backfills(where, (request.digest, *states))
         return found[0] if found else None
 
-    def _blocked(self) -> list[Blocked]:
-        ids = self.planned.prepared.node_ids
-        groups = [group for group in self.planned.plan.groups if group.verb is Verb.BLOCK]
-        return [Blocked(ids[group.node], ordinal, group.reason) for group in groups for ordinal in group.ordinals]
-
     def _nothing_to_run(self, seconds: float) -> RunReport:
-        blocked = self._blocked()
+        blocked = blocked_by(self.planned)
         if blocked:
             with self.ledger.transaction() as tx:
                 self.lease.hold(tx)
@@ -314,13 +264,13 @@ class _Backfilling:
         state, code = ("incomplete", ExitCode.INCOMPLETE) if blocked else ("nothing", ExitCode.DONE)
         return RunReport(state, None, self.planned, Counts(blocked=len(blocked)), seconds, code, {})
 
-    def _end(
-        self, state: str, backfill: int, backfill_id: str, counts: Counts, seconds: float, signal: int | None
-    ) -> RunReport:
+    def _end(self, state: str, opened: Opened, counts: Counts, seconds: float, signal: int | None) -> RunReport:
+        backfill, backfill_id = opened.backfill, opened.backfill_id
         with self.ledger.transaction() as tx:
             self.lease.renew(tx)  # or whoever took over tells how it ended: the summary is not ours to write any more
         reader = LedgerReader(self.ledger.path, self.ledger.db)
-        summary = summarise(self.planned, reader, backfill_id, state, counts, seconds)
+        stages = stages_of(reader.db, backfill)
+        summary = summarise(self.planned, reader, backfill_id, state, counts, seconds, stages)
         self.store.put(summary_path(backfill_id), json.dumps(summary, indent=1, ensure_ascii=False).encode(), sync=True)
         with self.ledger.transaction() as tx:
             self.lease.hold(tx)
@@ -328,22 +278,20 @@ class _Backfilling:
         code = ExitCode.DONE if state == "done" else ExitCode.INCOMPLETE
         if state == "interrupted":
             code = ExitCode.INTERRUPTED if signal is None else ExitCode(128 + signal)
-        return RunReport(state, backfill_id, self.planned, counts, seconds, code, summary)
+        if state == "stopped":
+            code = ExitCode.REFUSED
+        return RunReport(state, backfill_id, self.planned, counts, seconds, code, summary, stages=tuple(stages))
 
 
-def _is_live(planned: Planned) -> bool:
-    """Whether it is about one partition: somebody, or something, waits for that one."""
-    graph, plan = planned.prepared.graph, planned.plan
-    asked = EMPTY
-    for group in plan.groups:
-        if group.verb is Verb.RUN and graph.nodes[group.node].partitions.identity() == graph.anchor.identity():
-            asked |= group.ordinals
-    return len(asked) == 1 or plan.actions == 1
-
-
-def _state(stopping: Stopping, counts: Counts, chosen: Plan) -> str:
+def _state(stopping: Stopping, staged: Staged, chosen: Plan) -> str:
+    """How it ended; a staged one is done when every gate said so, whatever the counts are."""
+    counts = staged.counts
     if stopping.cancelled:
         return "cancelled"
-    if (stopping.drain or stopping.at_once) and counts.settled < counts.total:
+    if staged.is_complete:
+        return "done"
+    if (stopping.drain or stopping.at_once) and (counts.settled < counts.total or chosen.request.stages):
         return "interrupted"
+    if chosen.request.stages or (stopping.enough and counts.settled < counts.total):
+        return "stopped"
     return "incomplete" if counts.failed or counts.blocked or chosen.blocked else "done"

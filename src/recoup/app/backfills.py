@@ -15,12 +15,15 @@ from recoup.ledger.facts import BackfillRow, Controls
 from recoup.ledger.leases import void_dead
 from recoup.ledger.reader import LedgerReader
 from recoup.ledger.restore import live_controllers
+from recoup.ledger.stages import StageRow, stages_of
 from recoup.ledger.transaction import Transaction
 from recoup.model.errors import ConfigError, PipelineError, RecoupError, UsageError
 from recoup.model.failure import Failure
 from recoup.model.keys import quoted
 
 ACTIVE: Final = ("running", "paused")
+STOPPED: Final = ("interrupted", "stopped")
+"""Nobody runs them, and something is left of them: stopped is by a gate, or by a limit of failures."""
 PATIENCE_SECONDS: Final = 5.0
 CANCEL_PATIENCE_SECONDS: Final = 15.0
 """A cancel ends workers, kindly first."""
@@ -50,6 +53,7 @@ class Detail:
     causes: tuple[Cause, ...]
     max_parallel: int
     """How many at once, where nobody has set it for this one."""
+    stages: tuple[StageRow, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +82,8 @@ def show(workspace: Workspace, name: str) -> Detail:
         )
         blocked = reader.query("SELECT count(*) FROM blocks WHERE backfill = ?", (row.backfill,))[0][0]
         causes = tuple(_causes(reader, row.backfill))
-        return Detail(row, states, blocked, causes, workspace.settings.max_parallel)
+        stages = tuple(stages_of(reader.db, row.backfill))
+        return Detail(row, states, blocked, causes, workspace.settings.max_parallel, stages)
 
 
 def pause(workspace: Workspace, name: str, reason: str | None = None) -> Wished:
@@ -119,7 +124,7 @@ def adjust(workspace: Workspace, name: str, new: Controls, reason: str | None = 
         row = find(reader, name)
     with _written(workspace) as tx:
         row = _now(workspace, tx, row)
-        if row.state not in (*ACTIVE, "interrupted", "cancelled"):
+        if row.state not in (*ACTIVE, *STOPPED, "cancelled"):
             message = f"the backfill {row.backfill_id} is {row.state}: nothing of it will run"
             raise UsageError(message, "`recoup backfill ls` lists them all")
         row = replace(row, controls=row.controls.changed_by(new))
@@ -220,7 +225,7 @@ def _now(workspace: Workspace, tx: Transaction, row: BackfillRow) -> BackfillRow
 
 
 def _cancelled_here(tx: Transaction, row: BackfillRow, by: Mapping[str, str]) -> Wished:
-    if row.state != "interrupted":
+    if row.state not in STOPPED:
         message = f"the backfill {row.backfill_id} is {row.state} already"
         raise UsageError(message, "`recoup backfill ls` lists those that can be cancelled")
     set_state(tx, row.backfill, "cancelled", dict(row.summary or {}), by)

@@ -6,6 +6,7 @@ Only whoever plans later waits for whoever planned before, so two backfills neve
 from __future__ import annotations
 
 import json
+import sys
 from contextlib import suppress
 from dataclasses import replace
 
@@ -18,15 +19,18 @@ from recoup.plan.request import Request
 
 _RUNNING = """
 SELECT backfill, request FROM backfills JOIN controllers USING (controller)
-WHERE pipeline = ? AND state = 'running' AND controllers.ended_at IS NULL AND lease_until >= ?
+WHERE pipeline = ? AND state = 'running' AND controllers.ended_at IS NULL AND lease_until >= ? AND backfill < ?
 """
 _FAILED = "SELECT node, ordinal FROM attempts WHERE backfill = ? AND state = 'failed'"
 
 
-def with_coming(ledger: Ledger, prepared: Prepared) -> Prepared:
-    """The same, with what comes by others; their requests are planned again, by what is left to do today."""
+def with_coming(ledger: Ledger, prepared: Prepared, before: int | None = None) -> Prepared:
+    """The same, with what comes by others; their requests are planned again, by what is left to do today.
+
+    Of a backfill that is at work already, `before` is its number: only older ones count.
+    """
     now = ledger.clock.now().timestamp()
-    others = ledger.db.execute(_RUNNING, (prepared.pipeline.name, now)).fetchall()
+    others = ledger.db.execute(_RUNNING, (prepared.pipeline.name, now, before or sys.maxsize)).fetchall()
     if not others:
         return prepared
     coming = [EMPTY] * len(prepared.graph.nodes)

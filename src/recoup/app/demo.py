@@ -13,7 +13,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TextIO
 
-from recoup.app.backfilling import Observer, RunOptions, run
+from recoup.app.backfilling import RunOptions, run
+from recoup.app.carrying import Observer
 from recoup.app.configuration.file import FILE
 from recoup.app.demo_page import print_page
 from recoup.app.demo_result import Demo, look

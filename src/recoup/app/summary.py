@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from recoup.app.prepare import Planned
 from recoup.engine.events import Counts
 from recoup.ledger import planes
 from recoup.ledger.reader import LedgerReader
+from recoup.ledger.stages import StageRow
 from recoup.model.partition import EMPTY
 
 SUMMARY_VERSION = 1
 
 
 def summarise(
-    planned: Planned, reader: LedgerReader, backfill_id: str, state: str, counts: Counts, seconds: float
+    planned: Planned,
+    reader: LedgerReader,
+    backfill_id: str,
+    state: str,
+    counts: Counts,
+    seconds: float,
+    stages: Sequence[StageRow] = (),
 ) -> dict[str, Any]:
     """The outcome of every partition that the plan names, as the ledger holds it now."""
     prepared, nothing = planned.prepared, EMPTY
@@ -55,4 +63,17 @@ def summarise(
             "done_before": planned.plan.done,
         },
         "partitions": steps,
+        **({"stages": [stage_json(stage) for stage in stages]} if stages else {}),
+    }
+
+
+def stage_json(stage: StageRow) -> dict[str, Any]:
+    """One stage, as summaries and answers show it."""
+    return {
+        "stage": stage.number,
+        "name": stage.name,
+        "state": stage.state.value,
+        "partitions": stage.partitions,
+        "ranges": [list(ends) for ends in stage.ranges],
+        "short": [dict(one) for one in stage.short],
     }

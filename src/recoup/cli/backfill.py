@@ -215,7 +215,7 @@ def _next(workspace: Workspace, row: BackfillRow) -> str:
     match row.state:
         case "running":
             return f"recoup backfill pause {row.backfill_id}"
-        case "paused" | "interrupted" | "cancelled":
+        case "paused" | "interrupted" | "cancelled" | "stopped":
             return f"recoup backfill resume {row.backfill_id}"
         case "incomplete":
             return status_of(workspace.settings, row.pipeline)

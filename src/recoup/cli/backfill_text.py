@@ -8,12 +8,17 @@ from typing import Any
 
 from recoup.app.backfills import Detail
 from recoup.app.standing import iso
+from recoup.app.summary import stage_json
 from recoup.cli.plan_text import run_words
+from recoup.cli.stage_text import stage_lines, standing_words
 from recoup.cli.text import Cell, View, ago, clean, counted, duration, number
 from recoup.ledger.facts import BackfillRow, Controls
 from recoup.plan.request import Request
 
-_STYLE = {"running": "good", "paused": "warn", "interrupted": "warn", "cancelled": "warn", "incomplete": "warn"}
+_STYLE = {
+    "running": "good",
+    **dict.fromkeys(("paused", "interrupted", "stopped", "cancelled", "incomplete"), "warn"),
+}
 
 
 def row_json(row: BackfillRow) -> dict[str, Any]:
@@ -50,6 +55,7 @@ def detail_json(detail: Detail) -> dict[str, Any]:
             }
             for cause in detail.causes
         ],
+        "stages": [stage_json(stage) for stage in detail.stages],
         "summary": None if detail.row.summary is None else dict(detail.row.summary),
     }
 
@@ -105,7 +111,10 @@ def detail_lines(detail: Detail, view: View, now: float) -> Iterator[str]:
     rows.append(["goes", controls_words(Controls(detail.max_parallel).changed_by(row.controls))])
     if _pending(row):
         rows.append(["wish", f"{row.wish}, which its controller has not taken over yet"])
+    if standing := standing_words(detail.stages):
+        rows.append(["stage", standing])
     yield from view.columns(rows, indent="  ")
+    yield from stage_lines(detail.stages, view)
     if detail.causes:
         yield from ("", "failed attempts, those that were tried again included")
         yield from view.columns(

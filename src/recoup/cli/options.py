@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
@@ -83,6 +83,35 @@ class Pace:
 
 @Parameter(name="*")
 @dataclass(frozen=True, slots=True)
+class Caution:
+    """How carefully a run goes: stage by stage, and only until so much has failed."""
+
+    stage: Annotated[
+        list[str] | None,
+        Parameter(
+            metavar="STAGE",
+            help="A part to run and verify before the next one: so many partitions, a key, a month, FIRST..LAST, or"
+            " `all` for the rest; may be repeated.",
+        ),
+    ] = None
+    stop_after: Annotated[
+        str | None, Parameter(metavar="N", help="Start nothing more once so many partitions, or 10%, have failed.")
+    ] = None
+    pause_between: Annotated[str | None, Parameter(metavar="TIME", help="Between stages, such as 10s.")] = None
+
+    def on(self, request: Request) -> Request:
+        """The same request, so carefully."""
+        pause = 0.0 if self.pause_between is None else seconds(self.pause_between, "--pause-between")
+        return replace(request, stages=tuple(self.stage or ()), stop_after=self.stop_after, pause_between_seconds=pause)
+
+    @property
+    def given(self) -> bool:
+        """Whether any of it was."""
+        return self != Caution()
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, slots=True)
 class Scope:
     """Which partitions of which steps."""
 
@@ -125,8 +154,8 @@ class Scope:
         return self != Scope()
 
 
-def no_scope_with_a_plan(scope: Scope, partitions: tuple[str, ...]) -> None:
+def no_scope_with_a_plan(scope: Scope, partitions: tuple[str, ...], caution: Caution) -> None:
     """A saved plan runs exactly as saved."""
-    if scope.given or partitions:
-        message = "--plan runs exactly what was saved, so it takes no partitions and no scope"
+    if scope.given or partitions or caution.given:
+        message = "--plan runs exactly what was saved, so it takes no partitions, no scope and no stages"
         raise UsageError(message, "leave them out, or make a new plan with `recoup plan … -o plan.json`")

@@ -10,8 +10,10 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from recoup.app.prepare import Planned
+from recoup.app.staging import StageNews
 from recoup.cli.output import SCHEMA, Output
 from recoup.cli.plan_text import plan_json, totals
+from recoup.cli.stage_text import news_json, news_words
 from recoup.cli.tally import News, Tally
 from recoup.cli.text import clean, counted, cut, duration, number, width_of
 from recoup.cli.ticker import ticking
@@ -77,6 +79,15 @@ class Shown:
                 self._tell(news)
             if paused != self.tally.paused:
                 self._say_paused()
+
+    def on_stage(self, news: StageNews) -> None:
+        """When one begins, when its gate has spoken, and when it rests before the next."""
+        with self._lock:
+            if self._output.json:
+                self._event("stage", news_json(news))
+            else:
+                head, text = news_words(news)
+                self._note(head, text)
 
     # --- what is told
 

@@ -12,7 +12,7 @@ from recoup.app import backfilling
 from recoup.app.backfilling import RunOptions, RunReport
 from recoup.app.workspace import Workspace
 from recoup.cli import names, version
-from recoup.cli.options import Common, Pace, Reason, Scope, no_scope_with_a_plan
+from recoup.cli.options import Caution, Common, Pace, Reason, Scope, no_scope_with_a_plan
 from recoup.cli.output import Output, error_json
 from recoup.cli.plan_text import run_words
 from recoup.cli.progress import Shown
@@ -21,7 +21,7 @@ from recoup.cli.typed import typed
 from recoup.model.errors import ExitCode, RecoupError, UsageError
 from recoup.plan.request import Request
 
-_EVERYTHING, _USUAL_PACE, _USUAL = Scope(), Pace(), Common()
+_EVERYTHING, _USUAL_PACE, _AT_ONCE, _USUAL = Scope(), Pace(), Caution(), Common()
 
 
 def run(
@@ -33,6 +33,7 @@ def run(
     *partitions: Annotated[str, Parameter(help="Only these, instead of --start and --end.")],
     scope: Scope = _EVERYTHING,
     pace: Pace = _USUAL_PACE,
+    caution: Caution = _AT_ONCE,
     executor: Annotated[
         Literal["processes", "threads", "inline"] | None,
         Parameter(help="Where steps run: threads for those that wait, inline for debugging."),
@@ -45,14 +46,14 @@ def run(
     """Run what is missing or failed; what is published is left alone. To resume is to run the same command again."""
     set_ = pace.controls()
     if plan is not None:
-        no_scope_with_a_plan(scope, partitions)
+        no_scope_with_a_plan(scope, partitions, caution)
         pipeline = pipeline or _pipeline_of(plan)
     workspace = common.workspace()
     if pipeline is None:
         there = ", ".join(workspace.settings.pipelines) or "nothing under [pipelines]"
         raise UsageError("no pipeline was named", f"recoup.toml has {there}; see `recoup run --help`")
     loaded, _ = workspace.pipeline(pipeline)
-    request = Request(loaded.name) if plan is not None else scope.request(loaded.name, partitions)
+    request = Request(loaded.name) if plan is not None else caution.on(scope.request(loaded.name, partitions))
     options = RunOptions(set_.max_parallel, executor, resume, plan, set_.delay_seconds, set_.priority, reason)
     return carry_out(workspace, request, pipeline, options, common)
 
@@ -72,7 +73,13 @@ def carry_out(
     try:
         with output.apart(), shown.on():
             report = backfilling.run(
-                workspace, request, pipeline, options, on_plan=shown.on_plan, observe=shown.observe
+                workspace,
+                request,
+                pipeline,
+                options,
+                on_plan=shown.on_plan,
+                observe=shown.observe,
+                on_stage=shown.on_stage,
             )
     except RecoupError as error:
         if not output.json:
@@ -92,7 +99,7 @@ def carry_out(
 
 
 def _next(report: RunReport, name: str) -> str:
-    if report.state in ("interrupted", "cancelled"):
+    if report.state in ("interrupted", "cancelled", "stopped"):
         return f"recoup backfill resume {report.backfill_id}"
     if report.counts.failed:
         return typed("why", name)

@@ -9,6 +9,8 @@ from typing import Any, Final
 
 from recoup.app.arrivals import Arrivals
 from recoup.app.backfilling import RunReport
+from recoup.app.summary import stage_json
+from recoup.cli.stage_text import stopped_lines
 from recoup.cli.tally import BlockGroup, FailureGroup, Tally
 from recoup.cli.text import Cell, Row, View, clean, counted, duration, name_cell, number, ranges
 from recoup.model.graph import NodeKind
@@ -23,6 +25,7 @@ _WORDS: Final = {
     "incomplete": "finished, incomplete",
     "interrupted": "stopped; nothing is lost",
     "cancelled": "cancelled",
+    "stopped": "stopped",
 }
 
 
@@ -42,6 +45,8 @@ def report_json(report: RunReport, tally: Tally) -> dict[str, Any]:
         },
         "arrived": _arrived_json(report.arrived),
         "halted": report.halted.kind if report.halted else None,
+        "stopped_after": report.enough or None,
+        "stages": [stage_json(stage) for stage in report.stages],
         "incomplete": tally.incomplete_json(),
     }
 
@@ -51,6 +56,10 @@ def report_lines(report: RunReport, tally: Tally, view: View) -> Iterator[str]:
     yield from view.columns([[_headline(report, tally)]])
     if report.halted:
         yield view.paint("bad", f"stopped at once, as everything else would fail alike: {clean(report.halted.message)}")
+    if report.enough:
+        failed = f"{counted(report.enough, 'partition')} failed"
+        yield view.paint("bad", f"stopped, as --stop-after {report.planned.plan.request.stop_after} says: {failed}")
+    yield from stopped_lines(report.stages, view)
     yield from _of_one_partition(report, view)
     failures = tally.failure_groups()
     if failures:

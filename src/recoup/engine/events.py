@@ -110,6 +110,15 @@ class Halt:
 
 
 @dataclass(frozen=True, slots=True)
+class Enough:
+    """So many partitions have failed that a person wants to look first: nothing more is started."""
+
+    node: int
+    ordinal: int
+    failed: int
+
+
+@dataclass(frozen=True, slots=True)
 class Broken:
     """A step's attempts fail alike: what was claimed of it ahead is given back, and one probe follows by then."""
 
@@ -130,7 +139,7 @@ class Pause:
     failure: Failure
 
 
-Instruction = Start | Block | Retry | CloseRun | Halt | Broken | Pause
+Instruction = Start | Block | Retry | CloseRun | Halt | Enough | Broken | Pause
 
 
 @dataclass(slots=True)

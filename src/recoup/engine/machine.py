@@ -6,6 +6,7 @@ completion does not grow with the plan.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from typing import assert_never
 
@@ -16,6 +17,7 @@ from recoup.engine.events import (
     Broken,
     CloseRun,
     Counts,
+    Enough,
     Event,
     Failed,
     FailedElsewhere,
@@ -39,6 +41,7 @@ from recoup.model.partition import PartitionSet
 from recoup.model.policy import Retry as Policy
 from recoup.model.pool import Pool
 from recoup.model.relation import Same
+from recoup.plan.failure_limit import FailureLimit
 from recoup.plan.plan import Plan, Verb
 from recoup.plan.request import Order
 from recoup.plan.snapshot import Snapshot
@@ -75,11 +78,14 @@ class Machine:
         self.queues = Queues(graph, self._work, pools, newest_first=plan.request.order is Order.NEWEST)
         self._inputs = Inputs(graph, self._work, plan, snapshot)
         self._open: dict[tuple[int, int], int] = {}
+        self._failed_partitions: set[tuple[int, int]] = set()
         self._peers: dict[int, list[int]] = {}
         for node in graph.nodes:
             if node.is_made:
                 self._peers.setdefault(self._grains[node.index], []).append(node.index)
         self._load(plan)
+        limit = plan.request.stop_after
+        self._most_failed = FailureLimit.parse(limit).of(len(self._open)) if limit else math.inf
 
     # --- what the runner asks
 
@@ -277,10 +283,16 @@ class Machine:
             return [Retry(event.node, event.ordinal, wait), *told]
         self.counts.failed += 1
         settled = [*self._settle(event.node, event.ordinal, Status.FAILED), *told]
-        if event.failure.kind is not FailureKind.AUTH or self.halted:
+        if self.halted:
+            return settled
+        if event.failure.kind is FailureKind.AUTH:
+            self.halted = True
+            return [*settled, Halt(event.node, event.ordinal, event.failure)]
+        self._failed_partitions.add((work.grain, event.ordinal))
+        if len(self._failed_partitions) < self._most_failed:
             return settled
         self.halted = True
-        return [*settled, Halt(event.node, event.ordinal, event.failure)]
+        return [*settled, Enough(event.node, event.ordinal, len(self._failed_partitions))]
 
     def _count_in_a_row(self, event: Failed, retry: Policy) -> list[Instruction]:
         """What follows when a step's attempts fail alike: one probe each interval, and an end when those are spent."""

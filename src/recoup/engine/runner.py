@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from recoup.engine import events
 from recoup.engine.budgets import STARVED_SECONDS, Budgets
 from recoup.engine.claims import Claims
-from recoup.engine.events import Block, Broken, CloseRun, Counts, Halt, Instruction, Pause
+from recoup.engine.events import Block, Broken, CloseRun, Counts, Enough, Halt, Instruction, Pause
 from recoup.engine.inflight import Inflight, intent_of, manifest_of
 from recoup.engine.machine import Machine
 from recoup.engine.neighbours import Neighbours
@@ -128,8 +128,7 @@ class Runner:
         return self.machine.counts
 
     def _over(self) -> bool:
-        stopped = self.stopping.drain or self.stopping.cancelled or self.stopping.halted
-        return self.machine.done or (bool(stopped) and not self.machine.running)
+        return self.machine.done or (self.stopping.ends and not self.machine.running)
 
     def _patience(self) -> float:
         """How long the loop may sleep: not at all while there is room and work."""
@@ -255,6 +254,9 @@ class Runner:
         for halt in (i for i in turn.instructions if isinstance(i, Halt)):
             failure = self.stopping.halted = halt.failure
             tx.event("halted", backfill=self.backfill, data={"kind": failure.kind, "message": failure.message})
+        for enough in (i for i in turn.instructions if isinstance(i, Enough)):
+            self.stopping.enough = enough.failed
+            tx.event("failures reached their limit", backfill=self.backfill, data={"partitions": enough.failed})
         for pause in (i for i in turn.instructions if isinstance(i, Pause)):
             self.budgets.pause(tx, pause.pool, pause.seconds, pause.failure.message)
         for broken in (i for i in turn.instructions if isinstance(i, Broken)):

@@ -20,13 +20,20 @@ class Stopping:
     cancelled: bool = False
     halted: Failure | None = None
     """Why nothing more may be started at all: every other attempt would fail alike."""
+    enough: int = 0
+    """How many partitions had failed when their number reached what a person allows; nothing more is started."""
     wake: Callable[[], None] = lambda: None
     """Ends the loop's wait; for signal handlers, so that nobody waits until the loop looks by itself."""
 
     @property
     def claims(self) -> bool:
         """Whether new work may be taken."""
-        return not (self.drain or self.at_once or self.paused or self.cancelled or self.halted)
+        return not (self.paused or self.ends)
+
+    @property
+    def ends(self) -> bool:
+        """Whether it is over once nothing runs any more."""
+        return bool(self.drain or self.at_once or self.cancelled or self.halted or self.enough)
 
 
 @dataclass(frozen=True, slots=True)

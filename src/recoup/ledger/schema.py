@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
 TABLES = """
 CREATE TABLE meta (
@@ -122,6 +122,14 @@ CREATE TABLE controls (
     backfill INTEGER PRIMARY KEY, max_parallel INTEGER, delay_seconds REAL, priority INTEGER
 ) STRICT;
 
+-- The parts of a staged backfill, cut once when it began: waiting, running, passed or failed. `ranges` are partitions
+-- of the pipeline, first and last key of each run, in JSON; `short` is what the gate missed.
+CREATE TABLE stages (
+    backfill INTEGER NOT NULL, stage INTEGER NOT NULL, name TEXT NOT NULL, ranges TEXT NOT NULL,
+    partitions INTEGER NOT NULL, state TEXT NOT NULL, began_at REAL, ended_at REAL, short TEXT,
+    PRIMARY KEY (backfill, stage)
+) STRICT, WITHOUT ROWID;
+
 -- What a pool has let start: the last one, and when its rate's even schedule expects the next.
 CREATE TABLE starts (
     pool TEXT PRIMARY KEY, last_at REAL NOT NULL, next_at REAL NOT NULL
@@ -197,6 +205,14 @@ MIGRATIONS: Mapping[int, str] = {
     CREATE INDEX causes ON attempts (json_extract(failure, '$.fingerprint')) WHERE failure IS NOT NULL;
     CREATE TABLE pauses (
         pool TEXT PRIMARY KEY, until REAL NOT NULL, reason TEXT NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    """,
+    # To the schema that knows staged backfills.
+    3: """
+    CREATE TABLE stages (
+        backfill INTEGER NOT NULL, stage INTEGER NOT NULL, name TEXT NOT NULL, ranges TEXT NOT NULL,
+        partitions INTEGER NOT NULL, state TEXT NOT NULL, began_at REAL, ended_at REAL, short TEXT,
+        PRIMARY KEY (backfill, stage)
     ) STRICT, WITHOUT ROWID;
     """,
 }

@@ -18,9 +18,12 @@ from recoup.plan.shortfall import same_shortfall, shortfall, waived_shortfall
 from recoup.plan.snapshot import NodeState, Snapshot
 
 
-def make_plan(request: Request, graph: Graph, snapshot: Snapshot) -> Plan:
-    """Decide for each step, parents first: what is in scope, why, and whether it can be run."""
-    return _Planning(request, graph, snapshot).plan()
+def make_plan(request: Request, graph: Graph, snapshot: Snapshot, within: PartitionSet | None = None) -> Plan:
+    """Decide for each step, parents first: what is in scope, why, and whether it can be run.
+
+    `within` is a stage of the request: only these of the pipeline's own partitions.
+    """
+    return _Planning(request, graph, snapshot, within).plan()
 
 
 def fingerprint(request: Request, graph: Graph, snapshot: Snapshot) -> str:
@@ -33,12 +36,13 @@ class _Planning:
     request: Request
     graph: Graph
     snapshot: Snapshot
+    within: PartitionSet | None = None
 
     def __post_init__(self) -> None:
         self.running: list[PartitionSet] = [EMPTY] * len(self.graph.nodes)
         self.groups: list[Group] = []
         self.pulled: list[PartitionSet] = [EMPTY] * len(self.graph.nodes)
-        self.asked = Scope(self.request, self.graph, self.snapshot)
+        self.asked = Scope(self.request, self.graph, self.snapshot, self.within)
         self.scope = self._scope()
 
     def plan(self) -> Plan:

@@ -10,6 +10,9 @@ from enum import StrEnum
 from typing import Any
 
 from recoup.model.errors import UsageError
+from recoup.plan.failure_limit import FailureLimit
+
+_HOW_CAREFULLY = frozenset({"stop_after", "pause_between_seconds"})
 
 
 class Only(StrEnum):
@@ -41,11 +44,21 @@ class Request:
     include_upstream: bool = False
     order: Order = Order.OLDEST
     as_of_mode: str = "now"
+    stages: tuple[str, ...] = ()
+    """As they were typed: each is verified before the next begins; empty for all at once."""
+    stop_after: str | None = None
+    """How many partitions may fail before nothing more is started, such as `5` or `10%`."""
+    pause_between_seconds: float = 0.0
+    """Between stages."""
 
     def __post_init__(self) -> None:
         if self.partitions and (self.start or self.end):
             message = "both a window and explicit partitions were given"
             raise UsageError(message, "give --start and --end, or partitions, not both")
+        if self.stop_after is not None:
+            FailureLimit.parse(self.stop_after)
+        if self.pause_between_seconds and not self.stages:
+            raise UsageError("--pause-between is a pause between stages, and there are none", "name them with --stage")
 
     def to_json(self) -> dict[str, Any]:
         """The form in which ledger and saved plan keep it."""
@@ -63,8 +76,11 @@ class Request:
 
     @property
     def digest(self) -> str:
-        """Equal for equal wishes: how `--resume` finds the backfill that it goes on with."""
-        return hashlib.sha256(json.dumps(self.to_json(), sort_keys=True).encode()).hexdigest()[:16]
+        """Equal for equal wishes, however carefully: how `--resume` finds the backfill that it goes on with."""
+        asked = {name: value for name, value in self.to_json().items() if name not in _HOW_CAREFULLY}
+        if not self.stages:
+            del asked["stages"]  # requests had none once, and those of then go on
+        return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def parse_only(words: str | tuple[str, ...]) -> tuple[Only, ...]:

@@ -24,11 +24,15 @@ class Scope:
     request: Request
     graph: Graph
     snapshot: Snapshot
+    within: PartitionSet | None = None
+    """Of the pipeline's own partitions only these: a stage of what was asked for."""
 
     def __post_init__(self) -> None:
         anchor = self.graph.anchor
         self._excluded = self._excluded_ones()
         self._own = list(self._asked())
+        if self.within is not None:
+            self._own = [(anchor, self._in(self._own, anchor) & self.within)]
         if self._excluded:
             self._own = [(anchor, self._in(self._own, anchor) - self._excluded)]
         self._others = self._expected(anchor) - self._excluded - self._in(self._own, anchor)
@@ -36,9 +40,15 @@ class Scope:
     def of(self, node: Node) -> PartitionSet:
         """What of a dataset was asked for: all of it where nothing was named, even what no other dataset reaches."""
         expected = self.snapshot.states[node.index].expected
-        if not (self.request.start or self.request.end or self.request.partitions):
+        if self.within is None and not (self.request.start or self.request.end or self.request.partitions):
             return expected - self.left_out(node.partitions)
         return self._in(self._own, node.partitions) & expected
+
+    @property
+    def partitions(self) -> PartitionSet:
+        """The pipeline's own partitions that were asked for and are expected."""
+        anchor = self.graph.anchor
+        return self._in(self._own, anchor) & self._expected(anchor)
 
     def in_part(self, partitioning: Partitioning) -> PartitionSet:
         """A month of which some days were asked for and others were not."""

@@ -55,6 +55,8 @@ class Driven:
                 return (kind, node.name, instruction.pool, instruction.seconds)
             case events.Broken():
                 return (kind, node.name, key, instruction.probe_in_seconds)
+            case events.Enough():
+                return (kind, node.name, key, instruction.failed)
             case events.Halt():
                 return (kind, node.name, key, instruction.failure.kind)
             case _:
@@ -1026,3 +1028,29 @@ def test_a_server_is_not_asked_for_endless_connections(pools, at_once):
     assert [name for name, _ in delivering] == ["week@warehouse.week"] * at_once
     driven.succeed(*delivering[0])
     assert len(driven.take(1_000)) == 1
+
+
+# ------------------------------------------------------------------------------------------------ enough has failed
+
+
+def test_nothing_more_is_taken_once_so_many_partitions_have_failed():
+    """Two steps of one partition are one; what runs may still end."""
+    made = pipeline(DAYS)
+    for name in ("a", "b"):
+        made.step(name=name)(lambda ctx: None)
+    driven = Driven(World.of(made), stop_after="2")
+    driven.take(4)
+    assert driven.fail("a", "01") == []
+    assert driven.fail("b", "01") == []
+    assert driven.fail("a", "02") == [("Enough", "a", "02", 2)]
+    assert driven.take() == []
+    assert not driven.machine.can_take(99.0)
+    driven.succeed("b", "02")
+    assert driven.counts == (1, 3, 0, 10)
+
+
+def test_a_share_is_of_the_partitions_that_the_plan_runs():
+    driven = Driven(chain(), stop_after="40%")
+    driven.take(5)
+    assert [word for word, *_ in driven.fail("raw", "01")].count("Enough") == 0
+    assert [word for word, *_ in driven.fail("raw", "02")].count("Enough") == 1

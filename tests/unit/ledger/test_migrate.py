@@ -15,6 +15,7 @@ NEWER = (
     "CREATE INDEX causes",
     *(f"CREATE TABLE {table} (" for table in ("durations", "controls", "starts", "shares")),
     *(f"CREATE TABLE {table} (" for table in ("waivers", "reads", "calendar_changes", "pauses", "former_members")),
+    "CREATE TABLE stages (",
 )
 
 

@@ -1,0 +1,93 @@
+"""The stages of a backfill for people and for programs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Final, assert_never
+
+from recoup.app.staging import Moment, StageNews
+from recoup.app.summary import stage_json
+from recoup.cli.text import Cell, View, clean, counted, duration, name_cell, number, ranges
+from recoup.ledger.stages import StageRow, StageState
+
+_STYLE: Final = {StageState.PASSED: "good", StageState.FAILED: "bad", StageState.RUNNING: "warn"}
+
+
+def news_json(news: StageNews) -> dict[str, Any]:
+    """One line of a run's NDJSON."""
+    return {
+        "moment": news.moment.value,
+        "stages": news.count,
+        "actions": news.actions,
+        "pause_seconds": news.seconds,
+        **stage_json(news.stage),
+    }
+
+
+def news_words(news: StageNews) -> tuple[tuple[str, str], str]:
+    """Head with its style, and the rest of the line."""
+    stage, place = news.stage, f"stage {news.stage.number} of {news.count}"
+    match news.moment:
+        case Moment.BEGUN:
+            size = f"{counted(stage.partitions, 'partition')}, {number(news.actions)} to run"
+            return (place, ""), f"({clean(stage.name)}): {size}"
+        case Moment.PASSED:
+            return (place, "good"), "complete"
+        case Moment.FAILED:
+            return (place, "bad"), "not complete"
+        case Moment.PAUSED:
+            return (place, "dim"), f"{duration(news.seconds)} before the next one"
+        case _:
+            assert_never(news.moment)
+
+
+def standing_words(stages: Sequence[StageRow]) -> str:
+    """`2 of 5 (7), failed`: the one it is in; empty for a backfill without stages."""
+    if not stages:
+        return ""
+    now = next((stage for stage in stages if stage.state is not StageState.PASSED), None)
+    if now is None:
+        return f"all {len(stages)} passed"
+    return f"{now.number} of {len(stages)} ({clean(now.name)}), {now.state}"
+
+
+def stage_lines(stages: Sequence[StageRow], view: View) -> Iterator[str]:
+    """One line each, and what the gate missed."""
+    if not stages:
+        return
+    yield from ("", "stages")
+    yield from view.columns(
+        (
+            [
+                Cell(str(stage.number), right=True),
+                clean(stage.name),
+                Cell(counted(stage.partitions, "partition"), right=True),
+                Cell(stage.state.value, _STYLE.get(stage.state, "dim")),
+            ]
+            for stage in stages
+        ),
+        indent="  ",
+    )
+    yield from stopped_lines(stages, view)
+
+
+def stopped_lines(stages: Sequence[StageRow], view: View) -> Iterator[str]:
+    """Which stage is not complete, in what, and which ones were not begun because of it."""
+    failed = next((stage for stage in stages if stage.state is StageState.FAILED), None)
+    if failed is None:
+        return
+    which = f"stage {failed.number} of {len(stages)} ({clean(failed.name)})"
+    yield from ("", view.paint("bad", f"{which} is not complete{_not_begun(failed.number + 1, len(stages))}"))
+    yield from view.columns(
+        (
+            [name_cell(short["step"]), ranges(short["partitions"], view, short["count"]), clean(short["why"])]
+            for short in failed.short
+        ),
+        indent="  ",
+    )
+
+
+def _not_begun(first: int, last: int) -> str:
+    if first > last:
+        return ""
+    return f"; stage {first} did not begin" if first == last else f"; stages {first} to {last} did not begin"
