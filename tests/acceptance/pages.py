@@ -34,7 +34,7 @@ BLOCK = re.compile(
 # attempt, the name of a cause.
 CHANGING = re.compile(
     r"\b[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}\b|\d{4}-\d\d-\d\dT[\d:.]+Z|(?<=-)\d{8}-[0-9a-f]{4}\b"
-    r"|[\d.]+ (?:m?s|min)\b(?: ago)?|(?<=\.)\d+(?=\.log\b)|\b[0-9a-f]{12}(?=  (?:failed|blocked))"
+    r"|[\d.]+ (?:m?s|min)\b(?: ago)?|(?<=\.)\d+(?=\.log\b)|\b[0-9a-f]{12}\b"
 )
 EXIT_CODES = (0, 1, 3)
 GAP = "…"

@@ -450,6 +450,7 @@ def test_json_of_failures_is_what_its_page_says(shop):
     wrong = complaints(failures[0], "run: failure") + complaints(events[-1], "run: result")
     wrong += complaints(shop.answer("status", "shop"), EVERYWHERE, "status")
     wrong += complaints(shop.answer("why", "shop"), EVERYWHERE, "why")
+    wrong += complaints(shop.answer("recover", "shop"), EVERYWHERE, "recover")
     shown = shop.answer("backfill", "show")
     one = {"backfills": [{name: shown.pop(name) for name in BACKFILL}]}
     wrong += complaints(one, "backfill ls") + complaints(shown, EVERYWHERE, "backfill show")

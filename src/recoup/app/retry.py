@@ -21,7 +21,7 @@ from recoup.ledger.cells import written
 from recoup.ledger.facts import NodeId
 from recoup.ledger.reader import LedgerReader
 from recoup.model.errors import RefusedError, UsageError
-from recoup.model.failure import ADVICE, Failure, FailureKind
+from recoup.model.failure import ADVICE, FAILS_AGAIN, Failure, FailureKind
 from recoup.model.graph import Node, NodeKind
 from recoup.model.partition import EMPTY, PartitionSet
 from recoup.model.relation import parents
@@ -29,10 +29,6 @@ from recoup.plan.request import Only, Request
 from recoup.plan.scope import Scope
 from recoup.plan.snapshot import NodeState
 
-FAILS_AGAIN: Final = frozenset(
-    {FailureKind.LOGIC, FailureKind.CONTRACT, FailureKind.QUALITY, FailureKind.CORRUPT, FailureKind.UNKNOWN}
-)
-"""Kinds that are only tried again when code or input has changed, or a person insists."""
 NEEDS_A_NEW_RUN: Final = frozenset({FailureKind.MEMORY})
 _LAST = """
 SELECT a.run, a.code_version, a.claimed_at, a.failure FROM attempts a

@@ -130,7 +130,7 @@ def _snapshot(
     now: datetime,
 ) -> Snapshot:
     """The planes, with what is expected."""
-    running, states = _running(reader, live), []
+    running, states = running_now(reader, live), []
     for node, node_id in zip(known.graph.nodes, known.node_ids, strict=True):
         accepted = waived_of(node, known.node_ids, planes)
         facts = planes.get(node_id, {})
@@ -138,7 +138,7 @@ def _snapshot(
     return Snapshot(tuple(states), now)
 
 
-def _running(reader: LedgerReader, live: frozenset[int]) -> dict[int, PartitionSet]:
+def running_now(reader: LedgerReader, live: frozenset[int]) -> dict[int, PartitionSet]:
     """What is at work; what a dead controller was running is not, though its bit stays until somebody writes."""
     found: dict[int, list[int]] = {}
     for node, ordinal, controller in reader.query(

@@ -4,34 +4,28 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from recoup.app.backfills import at_work
 from recoup.app.bound import Bound, bound
 from recoup.app.circumstances import Circumstances, circumstances
+from recoup.app.failed import last_attempts
 from recoup.app.loading import all_pipelines
 from recoup.app.seen_before import SeenBefore, seen_before
 from recoup.app.status import look, readable
 from recoup.app.workspace import Workspace
 from recoup.engine.causes import Cause, Current, causes
-from recoup.engine.insight import Insight, StepInsight, Window
+from recoup.engine.insight import Insight, Window
 from recoup.ledger.reader import LedgerReader
 from recoup.model.errors import RecoupError, UsageError
-from recoup.model.failure import Failure, FailureKind
+from recoup.model.failure import FailureKind
 from recoup.model.graph import Graph
 from recoup.model.keys import quoted
 from recoup.model.partition import EMPTY, PartitionSet
 
 _RUN = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _GROUP = re.compile(r"[0-9a-f]{6,64}")
-_LAST = """
-SELECT a.ordinal, a.failure, a.ended_at, r.run_id, a.log, a.number
-FROM json_each(?) one JOIN attempts a ON a.token = (
-    SELECT max(token) FROM attempts
-    WHERE node = ? AND ordinal = one.value AND failure IS NOT NULL AND state IN ('failed', 'lost'))
-JOIN runs r USING (run)
-"""
 _SINCE = """
 SELECT min(a.ended_at) FROM json_each(?) one JOIN attempts a ON a.node = ? AND a.ordinal = one.value
 WHERE json_extract(a.failure, '$.fingerprint') = ? AND a.token > coalesce(
@@ -195,7 +189,9 @@ def _look(workspace: Workspace, reader: LedgerReader, name: str, asked: _Asked) 
     window = _window(workspace, known, asked.partition)
     now = workspace.clock.now()
     chosen = {step.node.index: window.of(step.node, known.graph.anchor, now) for step in found.steps}
-    current = [c for step in found.steps for c in _failures(reader, known, step)]
+    current = [
+        one.current for step in found.steps for one in last_attempts(reader, step, known.node_ids[step.node.index])
+    ]
     if asked.run_id is not None:
         current = [c for c in current if c.run_id == asked.run_id]
     together = causes(found, known.graph, current)
@@ -243,19 +239,6 @@ def _concerns(cause: Cause, chosen: Mapping[int, PartitionSet | None], *, blocks
 def _missing(found: Insight, chosen: Mapping[int, PartitionSet | None]) -> int:
     own = ((step.missing, chosen[step.node.index]) for step in found.steps)
     return sum(len(missing if window is None else missing & window) for missing, window in own)
-
-
-def _failures(reader: LedgerReader, known: Bound, step: StepInsight) -> Iterator[Current]:
-    """How the partitions of a step that are failed now have failed."""
-    node, node_id = step.node.index, known.node_ids[step.node.index]
-    failed = step.any_failed
-    told = EMPTY
-    for ordinal, text, at, run_id, log, number in reader.query(_LAST, (json.dumps(list(failed)), node_id)):
-        told |= PartitionSet.of([ordinal])
-        yield Current(node, ordinal, Failure.from_json(json.loads(text)), at, run_id, log, number)
-    for kind, ordinals in step.failed.items():  # a ledger that was rebuilt may know no more than that
-        failure = Failure(FailureKind(kind), "the ledger keeps no message of it")
-        yield from (Current(node, ordinal, failure, 0.0, "") for ordinal in ordinals - told)
 
 
 def _date(reader: LedgerReader, known: Bound, cause: Cause) -> None:

@@ -49,6 +49,12 @@ GROUPS: Final[tuple[tuple[str, tuple[Command, ...]], ...]] = (
                 "PIPELINE [PARTITION…] [OPTIONS], or run --plan PATH",
             ),
             Command(
+                "recover",
+                "recoup.cli.recover:recover",
+                "fill gaps, retry, rerun: all that can be put right, in order",
+                "[PIPELINE [PARTITION…]] [GROUP…] [OPTIONS]",
+            ),
+            Command(
                 "retry",
                 "recoup.cli.retry:retry",
                 "try failed steps of some partitions again, in the same run",

@@ -62,7 +62,9 @@ def _code(found: Why) -> ExitCode:
 
 
 def _next(found: Why) -> str:
-    """What ends the first failure of a close look, or else the newest one, once what the advice says is done."""
+    """What ends the first failure of a close look, or the only one; several causes are put right by one command."""
+    if len(found.wrong) > 1 and not found.partition:
+        return typed("recover", *([found.pipelines[0]] if len(found.pipelines) == 1 else []))
     if found.wrong:
         return todo_of(found.first or found.wrong[0] if found.partition else found.wrong[0])[-1].command
     name = found.pipelines[0] if len(found.pipelines) == 1 else ""

@@ -57,7 +57,7 @@ def causes(found: Insight, graph: Graph, current: Iterable[Current]) -> list[Cau
     """Failures by fingerprint, then blocks that no failure explains by their reason; the newest first."""
     groups: dict[str, Cause] = {}
     for one in current:
-        group = one.failure.fingerprint or _named(one.failure)
+        group = group_of(one.failure)
         groups.setdefault(group, Cause(group, one, one.at)).add(one)
     blocked = {step.node.index: step.blocked for step in found.steps}
     failed = {step.node.index: step.any_failed for step in found.steps}
@@ -67,6 +67,11 @@ def causes(found: Insight, graph: Graph, current: Iterable[Current]) -> list[Cau
         cause.blocks = behind(graph, cause.where, blocked)
         groups[cause.group] = cause
     return sorted(groups.values(), key=lambda cause: (-cause.newest.at, -cause.count, cause.group))
+
+
+def group_of(failure: Failure) -> str:
+    """What its cause is called."""
+    return failure.fingerprint or _named(failure)
 
 
 def behind(graph: Graph, seeds: Places, blocked: Places) -> Places:
@@ -107,7 +112,7 @@ def _blocks(steps: Sequence[StepInsight], graph: Graph, failed: Places, blocked:
             for ordinal in reason.partitions & first:
                 failure = Failure(FailureKind.BLOCKED, reason.text)
                 one = Current(node.index, ordinal, failure, reason.at, "")
-                group = _named(failure)
+                group = group_of(failure)
                 together.setdefault(group, Cause(group, one, one.at)).add(one)
         yield from together.values()
 

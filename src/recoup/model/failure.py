@@ -45,6 +45,11 @@ RETRYABLE = frozenset(
 )
 """Kinds that may pass by themselves; every other kind waits for a person or for a fix."""
 
+FAILS_AGAIN = frozenset(
+    {FailureKind.LOGIC, FailureKind.CONTRACT, FailureKind.QUALITY, FailureKind.CORRUPT, FailureKind.UNKNOWN}
+)
+"""Kinds that are only tried again when code or input has changed, or a person insists."""
+
 
 class RetryClass(StrEnum):
     """How it may be tried again."""

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
 from recoup.model.errors import PlanMovedError, UsageError
-from recoup.model.graph import Graph, Node
+from recoup.model.graph import Graph
 from recoup.model.partition import EMPTY, PartitionSet
+from recoup.plan.ranges import ordinals_of, ranges_of
 from recoup.plan.request import Request
 
 PLAN_VERSION = 1
@@ -79,7 +80,7 @@ class Plan:
                     "verb": group.verb.value,
                     "reason": group.reason,
                     "count": len(group.ordinals),
-                    "ranges": list(_ranges(graph.nodes[group.node], group.ordinals)),
+                    "ranges": list(ranges_of(graph.nodes[group.node], group.ordinals)),
                 }
                 for group in self.groups
             ],
@@ -123,13 +124,4 @@ def read_plan(text: str, graph: Graph) -> Plan:
 
 def _group(saved: Mapping[str, Any], graph: Graph) -> Group:
     node = graph.node(saved["step"])
-    ordinals = EMPTY
-    for first, last in saved["ranges"]:
-        run = range(node.partitions.ordinal(first), node.partitions.ordinal(last) + 1)
-        ordinals |= PartitionSet.of_range(run)
-    return Group(node.index, Verb(saved["verb"]), ordinals, saved["reason"])
-
-
-def _ranges(node: Node, ordinals: PartitionSet) -> Iterator[tuple[str, str]]:
-    name = node.partitions.name
-    return ((name(r.start), name(r.stop - 1)) for r in ordinals.ranges())
+    return Group(node.index, Verb(saved["verb"]), ordinals_of(node, saved["ranges"]), saved["reason"])

@@ -119,6 +119,8 @@ class _Planning:
     def _reasons(self, node: Node) -> Iterator[tuple[str, PartitionSet]]:
         """Why a partition would be run, the first reason that holds; what is left is done."""
         state, only = self._state(node), self.request.only
+        for reason, ordinals in self.asked.again(node):
+            yield reason, ordinals & state.published
         if node.kind is NodeKind.DELIVERY:
             yield from self._delivery_reasons(node, state)
             return

@@ -31,8 +31,28 @@ class Order(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """Partitions of one step and of its tables, as ranges of keys that include both ends.
+
+    `again` says why those that are published are made anew: the ledger holds nothing against them.
+    """
+
+    step: str
+    ranges: tuple[tuple[str, str], ...]
+    again: str = ""
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Place:
+        """The inverse of `asdict`."""
+        return cls(data["step"], tuple((first, last) for first, last in data["ranges"]), data["again"])
+
+
+@dataclass(frozen=True, slots=True)
 class Request:
-    """A wish, as a person or a schedule states it; `start` and `end` are both included."""
+    """A wish, as a person or a schedule states it; `start` and `end` are both included.
+
+    `places` are exactly the partitions of exactly the steps that are meant: what a recovery asks for.
+    """
 
     pipeline: str
     start: str | None = None
@@ -50,6 +70,7 @@ class Request:
     """How many partitions may fail before nothing more is started, such as `5` or `10%`."""
     pause_between_seconds: float = 0.0
     """Between stages."""
+    places: tuple[Place, ...] = ()
 
     def __post_init__(self) -> None:
         if self.partitions and (self.start or self.end):
@@ -59,10 +80,14 @@ class Request:
             FailureLimit.parse(self.stop_after)
         if self.pause_between_seconds and not self.stages:
             raise UsageError("--pause-between is a pause between stages, and there are none", "name them with --stage")
+        if self.places and (self.partitions or self.start or self.end or self.steps or self.exclude):
+            message = "both places and another scope were given"
+            raise UsageError(message, "places say all: which partitions of which steps")
 
     def to_json(self) -> dict[str, Any]:
-        """The form in which ledger and saved plan keep it."""
-        return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
+        """The form in which ledger and saved plan keep it; without places as it was before there were any."""
+        body = {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
+        return body if self.places else {name: value for name, value in body.items() if name != "places"}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Request:
@@ -72,6 +97,7 @@ class Request:
         }
         body["only"] = parse_only(body["only"])
         body["order"] = Order(body["order"])
+        body["places"] = tuple(Place.from_json(place) for place in body.get("places", ()))
         return cls(**body)
 
     @property

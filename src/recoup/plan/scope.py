@@ -10,6 +10,7 @@ from recoup.model.graph import Graph, Node, NodeKind
 from recoup.model.partition import EMPTY, PartitionSet
 from recoup.model.partitioning import Partitioning
 from recoup.model.touching import touching
+from recoup.plan.ranges import ordinals_of
 from recoup.plan.request import Request
 from recoup.plan.snapshot import Snapshot
 
@@ -36,10 +37,13 @@ class Scope:
         if self._excluded:
             self._own = [(anchor, self._in(self._own, anchor) - self._excluded)]
         self._others = self._expected(anchor) - self._excluded - self._in(self._own, anchor)
+        self._places = self._placed()
 
     def of(self, node: Node) -> PartitionSet:
         """What of a dataset was asked for: all of it where nothing was named, even what no other dataset reaches."""
         expected = self.snapshot.states[node.index].expected
+        if self.request.places:
+            return self._places.get(node.index, EMPTY) & expected
         if self.within is None and not (self.request.start or self.request.end or self.request.partitions):
             return expected - self.left_out(node.partitions)
         return self._in(self._own, node.partitions) & expected
@@ -49,6 +53,12 @@ class Scope:
         """The pipeline's own partitions that were asked for and are expected."""
         anchor = self.graph.anchor
         return self._in(self._own, anchor) & self._expected(anchor)
+
+    def again(self, node: Node) -> Iterator[tuple[str, PartitionSet]]:
+        """What is made anew though it is published, by the reason that was given."""
+        for place in self.request.places:
+            if place.again and place.step == node.name:
+                yield place.again, ordinals_of(node, place.ranges)
 
     def in_part(self, partitioning: Partitioning) -> PartitionSet:
         """A month of which some days were asked for and others were not."""
@@ -87,6 +97,17 @@ class Scope:
         for key in self.request.exclude:
             excluded |= self.graph.anchor.window(key, key, self.snapshot.now)
         return excluded
+
+    def _placed(self) -> dict[int, PartitionSet]:
+        """What was asked for exactly, by the node's index; a step's tables go with it."""
+        found: dict[int, PartitionSet] = {}
+        for place in self.request.places:
+            node = self.graph.node(place.step)
+            tables = (reader for reader, _ in self.graph.readers[node.index])
+            own = [node.index, *(t for t in tables if self.graph.nodes[t].kind is NodeKind.DELIVERY)]
+            for index in own:
+                found[index] = found.get(index, EMPTY) | ordinals_of(node, place.ranges)
+        return found
 
     def _check(self, key: str) -> None:
         """Refuse a key of which nothing is expected, or of which anything was waived."""

@@ -5,7 +5,7 @@ import pytest
 import recoup as rc
 from recoup.model.errors import PartitionError, PipelineError, UsageError
 from recoup.plan.plan import Verb
-from recoup.plan.request import Order
+from recoup.plan.request import Order, Place
 from tests.unit.plan.worlds import NOW, World, keys, pipeline
 
 DAYS = rc.Daily("2013-01-01", "2013-01-31")
@@ -601,3 +601,40 @@ def test_a_million_partition_steps_are_a_few_groups():
     assert plan.actions > 6 * (59 * 24 + 24 + 1000)
     assert {group.verb for group in plan.groups} == {Verb.RUN}
     assert len(str(plan.to_json(world.graph))) < 5_000
+
+
+# ------------------------------------------------------------------------------------------------ places
+
+
+def place(step, *days, again=""):
+    return Place(step, tuple((f"2013-01-{day:02}", f"2013-01-{day:02}") for day in days), again)
+
+
+def test_places_are_exactly_what_is_meant_and_a_steps_tables_go_with_it():
+    world = chain().know("raw", failed={"logic": "2013-01-04"})
+    places = (place("raw", 3, 4), place("delays", 3, 5))
+    assert world.told(places=places) == [
+        ("raw", "run", "failed(logic)", "2013-01-04"),
+        ("raw", "run", "missing", "2013-01-03"),
+        ("delays", "block", "clean is not there", "2013-01-03 2013-01-05"),
+    ]
+    upstream = world.told(places=places, include_upstream=True)
+    assert ("delays@d.t", "run", "follows delays", "2013-01-03 2013-01-05") in upstream
+    assert ("clean", "run", "missing", "2013-01-03 2013-01-05") in upstream
+    assert world.plan(places=places).fingerprint != world.plan(places=places[:1]).fingerprint
+
+
+def test_what_is_published_is_made_anew_where_a_place_says_why():
+    world = chain().all_published()
+    assert world.told(places=(place("clean", 3), place("delays@d.t", 4))) == []
+    assert world.told(
+        places=(place("clean", 3, again="its file is gone"), place("delays@d.t", 4, again="no rows"))
+    ) == [
+        ("clean", "run", "its file is gone", "2013-01-03"),
+        ("delays@d.t", "run", "no rows", "2013-01-04"),
+    ]
+
+
+def test_a_place_of_a_step_that_is_not_there():
+    with pytest.raises(PipelineError, match="has no step 'nix'"):
+        chain().plan(places=(place("nix", 1),))

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from recoup.model.errors import UsageError
-from recoup.plan.request import Only, Order, Request, parse_only
+from recoup.plan.request import Only, Order, Place, Request, parse_only
 
 
 @pytest.mark.parametrize(
@@ -45,8 +45,10 @@ def test_what_is_asked_by_default():
     assert (request.order, request.as_of_mode, request.include_upstream) == (Order.OLDEST, "now", False)
 
 
+PLACES = (Place("orders", (("2024-01-02", "2024-01-04"), ("2024-01-09", "2024-01-09"))), Place("week", (), "lost"))
 WISHES = [
     Request("flights"),
+    Request("flights", places=PLACES),
     Request("games"),
     Request("flights", start="2013-01-01"),
     Request("flights", end="2013-01-01"),
@@ -74,3 +76,10 @@ def test_there_and_back(request_):
 def test_other_wishes_have_other_digests():
     assert len({request.digest for request in WISHES}) == len(WISHES)
     assert Request("flights").digest == Request("flights").digest
+
+
+def test_places_say_all_that_is_meant():
+    with pytest.raises(UsageError, match="both places and another scope"):
+        Request("flights", start="2024-01-01", places=PLACES)
+    # What was asked before there were any is the same wish still: `--resume` finds it.
+    assert "places" not in Request("flights").to_json()

@@ -1,0 +1,145 @@
+"""The verb recover for several pipelines: who makes what others lack comes first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from recoup.app.recover import Recovering, Recovery, with_coming
+from recoup.app.recover_asked import Asked
+from recoup.app.recover_look import Looked, looked
+from recoup.app.recover_needs import lacking
+from recoup.app.recover_waits import Waits, paused_of
+from recoup.app.retry import Insisted
+from recoup.app.workspace import Workspace
+from recoup.ledger.pools import pauses
+from recoup.ledger.reader import LedgerReader
+from recoup.ledger.writer import Ledger
+from recoup.model.errors import RecoupError
+from recoup.model.graph import NodeKind
+from recoup.model.partition import EMPTY, PartitionSet
+from recoup.plan.plan import Verb
+
+_EVER = """
+SELECT 1 FROM attempts WHERE failure IS NOT NULL
+AND json_extract(failure, '$.fingerprint') >= ? AND json_extract(failure, '$.fingerprint') < ? LIMIT 1
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Recovered:
+    """What is to be done, pipeline by pipeline, in an order that works."""
+
+    recoveries: tuple[Recovery, ...]
+    ended: tuple[str, ...]
+    """Causes that were named and have come to an end since."""
+    errors: Mapping[str, RecoupError]
+
+
+def recoveries(
+    workspace: Workspace,
+    words: Sequence[str],
+    *,
+    start: str | None = None,
+    end: str | None = None,
+    steps: Sequence[str] = (),
+    insisted: Insisted | None = None,
+) -> Recovered:
+    """Decide, and change nothing; without words about everything."""
+    asked = Asked.of(
+        workspace.settings, words, start=start, end=end, steps=tuple(steps), insisted=insisted or Insisted()
+    )
+    errors: dict[str, RecoupError] = {}
+    names = _that_load(workspace, asked, errors)
+    with workspace.ledger_for(names[0]) as ledger:
+        return _All(workspace, ledger, asked, errors).decided(names)
+
+
+def _that_load(workspace: Workspace, asked: Asked, errors: dict[str, RecoupError]) -> list[str]:
+    """One that cannot be loaded hides no other."""
+    names = []
+    for name in asked.pipelines:
+        try:
+            workspace.pipeline(name)
+            names.append(name)
+        except RecoupError as error:
+            errors[name] = error
+    if not names:
+        raise next(iter(errors.values()))
+    return names
+
+
+@dataclass
+class _All:
+    workspace: Workspace
+    ledger: Ledger
+    asked: Asked
+    errors: dict[str, RecoupError]
+    looks: dict[str, Looked] = field(default_factory=dict)
+    more: dict[str, dict[str, PartitionSet]] = field(default_factory=dict)
+    done: dict[str, Recovery] = field(default_factory=dict)
+    waits: Waits = field(init=False)
+
+    def decided(self, names: Sequence[str]) -> Recovered:
+        """The pipelines that were asked about, and before them those that make what they lack."""
+        with self.ledger.transaction() as tx:
+            self.waits = Waits(tx.now, paused_of(pauses(tx)))
+        for name in names:
+            self._try(name, self._look)
+        ended = self._settle_words()
+        for name in [name for name in names if name in self.looks]:
+            self._try(name, lambda name: self._decide(name, frozenset()))
+        if not self.done:
+            raise next(iter(self.errors.values()))
+        return Recovered(tuple(self.done.values()), ended, self.errors)
+
+    def _try(self, name: str, act: Callable[[str], object]) -> None:
+        try:
+            act(name)
+        except RecoupError as error:
+            self.errors[name] = error
+
+    def _look(self, name: str) -> Looked:
+        if name not in self.looks:
+            pipeline, _ = self.workspace.pipeline(name)
+            self.looks[name] = looked(self.workspace, self.ledger, name, self.asked.request(pipeline.name))
+        return self.looks[name]
+
+    def _settle_words(self) -> tuple[str, ...]:
+        """Which words are causes; those that were some, and are none any more."""
+        groups = [cause.group for one in self.looks.values() for cause in one.causes]
+        reader = LedgerReader(self.ledger.path, self.ledger.db)
+        now = {word for word in self.asked.unsure if any(group.startswith(word) for group in groups)}
+        ended = tuple(w for w in self.asked.unsure if w not in now and reader.query(_EVER, (w, w + "g")))
+        self.asked = self.asked.settled([*groups, *ended])
+        return ended
+
+    def _decide(self, name: str, above: frozenset[str]) -> Recovery:
+        """With what others lack of it; and before it, what it lacks of others."""
+        one, coming = self._look(name), {}
+        first = self._recovery(one)
+        blocks = [group for group in first.planned.plan.groups if group.verb is Verb.BLOCK]
+        for index, (missing, _) in lacking(one, blocks, NodeKind.DATASET).items():
+            dataset = one.prepared.graph.nodes[index].name
+            owner = self._owner(dataset)
+            if owner is not None and owner not in above | {name}:
+                wanted = self.more.setdefault(owner, {})
+                wanted[dataset] = wanted.get(dataset, EMPTY) | missing
+                made = self._decide(owner, above | {name})
+                coming[index] = made.planned.plan.of(made.graph.node(dataset).index)
+        self.done[name] = self._recovery(with_coming(one, coming)) if coming else first
+        return self.done[name]
+
+    def _recovery(self, one: Looked) -> Recovery:
+        graph = one.prepared.graph
+        more = {graph.node(dataset).index: wanted for dataset, wanted in self.more.get(one.name, {}).items()}
+        return Recovering(one, self.asked, self.waits, more, only_more=one.name not in self.asked.pipelines).recovery()
+
+    def _owner(self, dataset: str) -> str | None:
+        """The pipeline of recoup.toml that makes it."""
+        for name in self.workspace.settings.pipelines:
+            with suppress(RecoupError):
+                if dataset in self.workspace.pipeline(name)[0].steps:
+                    return name
+        return None

@@ -1,0 +1,252 @@
+"""`recoup recover`: what can be put right is, in an order that works; what only a person can do is named."""
+
+import pytest
+
+from recoup.cli.dispatch import dispatch
+from recoup.model.redact import SECRETS_LISTED
+from tests.unit.cli.json_page import complaints
+
+SHOP = """
+shop = rc.Pipeline("shop", partitions=rc.Daily("2024-01-01", "2024-01-10"), retry=rc.Retry(1))
+there = rc.Source("there", shop.partitions, probe=lambda key: key not in told("gone"))
+ERRORS = {
+    "logic": ZeroDivisionError("division by zero"),
+    "network": ConnectionRefusedError("nobody answers"),
+    "memory": MemoryError("too much"),
+    "permission": PermissionError(13, "not yours"),
+}
+
+
+def trouble(ctx):
+    with noted(ctx):
+        for word in told("trouble"):
+            step, day, kind = word.split("/")
+            if (step, day) == (ctx.step, ctx.partition[-2:]):
+                raise ERRORS[kind]
+
+
+@shop.step
+def orders(ctx, there=there):
+    trouble(ctx)
+
+
+@shop.step
+def totals(ctx, orders):
+    trouble(ctx)
+
+
+@shop.step
+def prices(ctx):
+    trouble(ctx)
+"""
+INLINE = 'executor = "inline"'
+
+
+@pytest.fixture
+def shop(project):
+    project.declare("shop", SHOP, INLINE)
+    return project
+
+
+def trouble(project, *words):
+    project.write("trouble", " ".join(words))
+
+
+def ran(project):
+    """What has been called since the last look."""
+    calls = sorted((call.step, call.partition[-2:]) for call in project.calls())
+    (project.folder / "calls.log").unlink(missing_ok=True)
+    return calls
+
+
+def told(answer, *fields):
+    """Actions or needs as tuples, partitions by their day."""
+    return [(*(part[field] for field in fields), days(part)) for part in answer]
+
+
+def days(part):
+    return " ".join(first[-2:] if first == last else f"{first[-2:]}-{last[-2:]}" for first, last in part["ranges"])
+
+
+def state(project):
+    """All that a recovery could have changed."""
+    tables = ("attempts", "backfills", "publications", "events", "runs")
+    return [project.ledger(f"SELECT count(*) FROM {table}") for table in tables], project.tree("lake")
+
+
+BROKEN = ("orders/02/network", "orders/04/logic", "totals/06/memory", "prices/08/permission")
+
+
+@pytest.mark.runbook("B-02")
+def test_first_understand_without_a_yes_nothing_changes(shop):
+    trouble(shop, *BROKEN)
+    shop.write("gone", "2024-01-09")
+    shop.recoup("run", "shop")
+    before = state(shop)
+    kinds = {cause["kind"]: cause["advice"] for cause in shop.answer("why", "shop")["causes"]}
+    assert kinds.keys() == {"network", "logic", "memory", "permission", "blocked"}
+    assert all(kinds.values())
+
+    for words in ((), ("--dry-run",)):
+        answer = shop.answer("recover", "shop", *words)
+        assert (answer["done"], answer["exit_code"], answer["to_do"]) == (False, 0, 3)
+        assert told(answer["actions"], "verb", "step") == [
+            ("retry", "orders", "02"), ("rerun", "totals", "06"), ("make", "totals", "02"),
+        ]  # fmt: skip
+        assert told((need["where"][0] | need for need in answer["needs"]), "what", "step") == [
+            ("logic", "orders", "04"), ("permission", "prices", "08"), ("source", "orders", "09"),
+        ]  # fmt: skip
+    shown = shop.recoup("recover", "shop")
+    assert shown.returncode == 0
+    assert "nothing has been changed" in shown.stdout
+    assert "there lacks 2024-01-09" in shown.stdout
+    assert "next: recoup recover shop --yes" in shown.stderr
+    assert state(shop) == before
+
+
+def test_a_yes_does_the_rest_in_the_same_run_or_a_new_one_and_leaves_to_a_person_what_is_hers(shop):
+    trouble(shop, *BROKEN)
+    shop.recoup("run", "shop")
+    runs = dict(shop.ledger("SELECT partition, run_id FROM runs"))
+    ran(shop)
+    trouble(shop)
+
+    answer = shop.answer("recover", "shop", "--yes", "--reason", "the network is back")
+    assert complaints(answer, "recover", "recover: result") == []
+    assert (answer["state"], answer["exit_code"]) == ("incomplete", 1)
+    assert ran(shop) == [("orders", "02"), ("totals", "02"), ("totals", "06")]
+    again = "SELECT run_id FROM runs WHERE partition = ? ORDER BY run"
+    assert shop.ledger(again, "2024-01-02") == [(runs["2024-01-02"],)]
+    assert len(shop.ledger(again, "2024-01-06")) == 2
+    assert "the network is back" in shop.ledger("SELECT data FROM events WHERE kind = 'recover'")[0][0]
+
+    # A change of the code is seen; that a grant was given, somebody has to say.
+    shop.declare(
+        "shop", SHOP.replace("def orders(ctx, there=there):", "def orders(ctx, there=there):\n    pass"), INLINE
+    )
+    answer = shop.answer("recover", "shop", "--yes")
+    assert (answer["exit_code"], ran(shop)) == (1, [("orders", "04"), ("totals", "04")])
+    assert "its code has changed" in answer["actions"][0]["reason"]
+    (need,) = answer["needs"]
+    assert need["command"] == f"recoup recover shop {need['group']}"
+    answer = shop.answer("recover", "shop", need["group"], "--yes")
+    assert (answer["state"], answer["exit_code"], ran(shop)) == ("done", 0, [("prices", "08")])
+
+    nothing = shop.recoup("recover", "shop", "--yes")
+    assert (nothing.returncode, ran(shop)) == (0, [])
+    assert "shop: nothing to recover" in nothing.stdout
+    assert "the cause" in shop.recoup("recover", need["group"]).stdout
+
+
+def test_what_would_fail_again_is_tried_when_somebody_insists(shop):
+    trouble(shop, "orders/04/logic")
+    shop.recoup("run", "shop")
+    ran(shop)
+    assert shop.recoup("recover", "shop", "--force", "--yes").returncode == 2
+    answer = shop.answer("recover", "shop", "2024-01-04", "--force", "--reason", "the vendor mended it", "--yes")
+    assert (answer["exit_code"], ran(shop)) == (1, [("orders", "04")])
+    # What an input that is another one has to say of it: the partition that it reads was published anew.
+    trouble(shop, "totals/05/logic")
+    shop.recoup("publish", "rollback", "shop.totals", "2024-01-05", "--yes")
+    shop.recoup("run", "shop", "2024-01-05")
+    assert shop.answer("recover", "shop", "2024-01-05")["to_do"] == 0
+
+
+def test_of_five_independent_steps_two_fail_and_exactly_those_are_run(project):
+    body = 'five = rc.Pipeline("five", partitions=rc.Daily("2024-01-01", "2024-01-03"), retry=rc.Retry(1))\n'
+    body += "\n\n".join(
+        f"@five.step\ndef {name}(ctx):\n    with noted(ctx):\n        if ctx.step in told('down'):\n"
+        "            raise ConnectionRefusedError('nobody answers')"
+        for name in "abcde"
+    )
+    project.declare("five", body, INLINE)
+    project.write("down", "b d")
+    project.recoup("run", "five", "2024-01-02")
+    assert len(project.answer("publish", "ls", "five")["publications"]) == 3
+    ran(project)
+    project.write("down", "")
+    assert project.recoup("recover", "five", "--yes").returncode == 0
+    assert ran(project) == [("b", "02"), ("d", "02")]
+    # What was never tried lies outside: that is a run's work.
+    answer = project.answer("recover", "five")
+    assert (answer["to_do"], answer["untried"], answer["next"]) == (0, 10, "recoup status five")
+
+
+def test_what_cannot_be_asked(shop, monkeypatch, capsys):
+    monkeypatch.chdir(shop.folder)
+    monkeypatch.setenv(SECRETS_LISTED, "")
+    for words, told in (
+        (("nix",), "nix"),
+        (("shop", "abcdef123456"), "abcdef123456"),
+        (("shop", "2024-13-01"), "2024-13-01"),
+        (("shop", "2024-01-01", "--start", "2024-01-01"), "both a window and explicit partitions"),
+        (("shop", "--yes", "--dry-run"), "contradict"),
+        (("shop", "--step", "nix"), "nix"),
+        (("shop", "--force"), "--force needs a reason"),
+    ):
+        assert (dispatch(["recover", *words]), ran(shop)) == (2, []), words
+        errors = capsys.readouterr().err
+        assert told in errors
+        assert "help:" in errors
+
+
+def test_before_the_first_run_there_is_nothing_to_recover(shop):
+    result = shop.recoup("recover")
+    assert result.returncode == 0
+    assert "shop: nothing to recover" in result.stdout
+    assert "never tried" in result.stdout
+
+
+# --- at a terminal
+
+
+def test_at_a_terminal_it_asks(shop):
+    trouble(shop, "orders/02/network")
+    shop.recoup("run", "shop")
+    ran(shop)
+    trouble(shop)
+    for key, code, calls in (("n\n", 0, []), ("y\n", 0, [("orders", "02"), ("totals", "02")])):
+        asking = shop.terminal("recover", "shop")
+        asking.see("put this right now?")
+        asking.press(key)
+        assert (asking.leave(), ran(shop)) == (code, calls)
+
+
+# --- what runs already
+
+
+SLOW = """
+slow = rc.Pipeline("slow", partitions=rc.Daily("2023-11-15", "2023-11-16"), retry=rc.Retry(1))
+
+
+@slow.step
+def waits(ctx):
+    with noted(ctx):
+        if "down" in told("down"):
+            raise ConnectionRefusedError("nobody answers")
+        wait_for("go")
+
+
+@slow.step
+def after(ctx, waits):
+    with noted(ctx):
+        pass
+"""
+
+
+def test_what_somebody_else_is_at_is_awaited_and_not_repeated(project, until):
+    project.declare("slow", SLOW)
+    project.write("down", "down")
+    project.recoup("run", "slow")
+    ran(project)
+    project.write("down", "")
+    running = project.start("run", "slow", "--max-parallel", "2")
+    until(lambda: len(project.calls()) == 2, running)
+    answer = project.answer("recover", "slow")
+    assert answer["to_do"] == 0
+    assert {action["verb"] for action in answer["actions"]} == {"wait"}
+    assert all(action["reason"].endswith("is making it") for action in answer["actions"])
+    assert project.recoup("recover", "slow", "--yes").returncode == 0
+    project.write("go", "")
+    assert running.wait(30) == 0
+    assert sorted(ran(project)) == [("after", "15"), ("after", "16"), ("waits", "15"), ("waits", "16")]
