@@ -221,6 +221,12 @@ class Sink(Protocol):
     def held(self, dataset: str, partition: str) -> Held | None:
         """What the table's own record says."""
 
+    def counts(self, key: str, partitions: Sequence[str]) -> Mapping[str, int]:
+        """How many rows the table has of each of these, in one query, whatever its record says; no entry where none.
+
+        What may not be read raises GrantMissingError, what does not answer UnreachableError or ConflictError.
+        """
+
     def check(self) -> list[str]:
         """What is wrong with it, in sentences; an empty list when all is well."""
 

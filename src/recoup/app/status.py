@@ -54,7 +54,7 @@ def status(
     """How it stands now; before the first run everything is missing. With `ask`, tables are asked what they hold."""
     with readable(workspace) as reader:
         known = bound(workspace, reader, pipeline)
-        window = Window(_asked(workspace, known.graph, start, end, partitions))
+        window = Window(asked(workspace, known.graph, start, end, partitions))
         live = at_work(workspace, reader)
         found, unread = look(workspace, reader, known, live, window, steps, ask=ask)
         rows = reader.backfills("WHERE pipeline = ? AND state IN ('running', 'paused')", (known.pipeline.name,))
@@ -107,17 +107,18 @@ def _empty() -> sqlite3.Connection:
     return db
 
 
-def _asked(
+def asked(
     workspace: Workspace, graph: Graph, start: str | None, end: str | None, partitions: Sequence[str]
 ) -> PartitionSet | None:
+    """The window that was meant, in the pipeline's own partitions; None without one."""
     if partitions and (start or end):
         message = "both a window and explicit partitions were given"
         raise UsageError(message, "give --start and --end, or partitions, not both")
-    now, asked = workspace.clock.now(), EMPTY
+    now, named = workspace.clock.now(), EMPTY
     for key in partitions:
-        asked |= graph.anchor.window(key, key, now)
+        named |= graph.anchor.window(key, key, now)
     if partitions:
-        return asked
+        return named
     return graph.anchor.window(start, end, now) if start or end else None
 
 

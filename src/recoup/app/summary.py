@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from recoup.app.gaps import Gate
 from recoup.app.prepare import Planned
 from recoup.engine.events import Counts
 from recoup.ledger import planes
@@ -22,6 +23,8 @@ def summarise(
     state: str,
     counts: Counts,
     seconds: float,
+    *,
+    gate: Gate | None,
     stages: Sequence[StageRow] = (),
 ) -> dict[str, Any]:
     """The outcome of every partition that the plan names, as the ledger holds it now."""
@@ -54,6 +57,7 @@ def summarise(
         "request": planned.plan.request.to_json(),
         "state": state,
         "verdict": "complete" if state == "done" else "incomplete",
+        "gate": gate and gate.to_json(),
         "seconds": round(seconds, 3),
         "counts": {
             "actions": counts.total,

@@ -85,6 +85,12 @@ GROUPS: Final[tuple[tuple[str, tuple[Command, ...]], ...]] = (
                 "what is wrong now, by cause, and what to do about it",
                 "[PIPELINE] [PARTITION | RUN | GROUP]",
             ),
+            Command(
+                "verify",
+                "recoup.cli.verify:verify",
+                "is the data really there, whatever the ledger says?",
+                "PIPELINE [PARTITION…] --gate [OPTIONS]",
+            ),
             Command("runs", "recoup.cli.runs:runs", "every attempt, newest first", "[PIPELINE [PARTITION]] [OPTIONS]"),
             Command(
                 "classify",

@@ -10,6 +10,7 @@ from cyclopts import Parameter
 
 from recoup.app import backfilling
 from recoup.app.backfilling import RunOptions, RunReport
+from recoup.app.gaps import GapKind
 from recoup.app.workspace import Workspace
 from recoup.cli import names, version
 from recoup.cli.options import Caution, Common, Pace, Reason, Scope, no_scope_with_a_plan
@@ -105,6 +106,8 @@ def _next(report: RunReport, name: str) -> str:
         return typed("why", name)
     if report.arrived and report.arrived.to_run:
         return run_words(report.planned.plan.request, name)
+    if report.gate and any(gap.kind is not GapKind.NOT_PUBLISHED for gap in report.gate.gaps):
+        return typed("verify", name, flags=["--gate"])
     if report.state == "incomplete":
         return typed("status", name, flags=["--only", "blocked"])
     request = report.planned.plan.request

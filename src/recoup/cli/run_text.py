@@ -9,7 +9,9 @@ from typing import Any, Final
 
 from recoup.app.arrivals import Arrivals
 from recoup.app.backfilling import RunReport
+from recoup.app.gaps import GapKind, Gate
 from recoup.app.summary import stage_json
+from recoup.cli.gate_text import gap_lines
 from recoup.cli.stage_text import stopped_lines
 from recoup.cli.tally import BlockGroup, FailureGroup, Tally
 from recoup.cli.text import Cell, Row, View, clean, counted, duration, name_cell, number, ranges
@@ -44,6 +46,7 @@ def report_json(report: RunReport, tally: Tally) -> dict[str, Any]:
             "done_before": report.planned.plan.done,
         },
         "arrived": _arrived_json(report.arrived),
+        "gate": report.gate and report.gate.to_json(),
         "halted": report.halted.kind if report.halted else None,
         "stopped_after": report.enough or None,
         "stages": [stage_json(stage) for stage in report.stages],
@@ -72,6 +75,8 @@ def report_lines(report: RunReport, tally: Tally, view: View) -> Iterator[str]:
         if log := next((group.log for group in failures if group.log), None):
             yield f"  log of the first: {from_here(log)}"
     yield from _block_lines(list(tally.block_groups()), view)
+    if report.gate:
+        yield from _gate_lines(report.gate, view)
     if report.arrived:
         yield view.paint("warn", _arrived_text(report.arrived))
 
@@ -90,8 +95,10 @@ def _arrived_text(arrived: Arrivals) -> str:
 
 def _headline(report: RunReport, tally: Tally) -> str:
     name = report.planned.plan.request.pipeline
-    if report.state == "nothing":
-        return f"{name}: nothing to do, all {counted(tally.total, 'partition-step')} asked for are published"
+    verdict = _verdict(report.gate)
+    if not report.planned.plan.actions and not tally.blocked:
+        what = f"all {counted(tally.total, 'partition-step')} asked for are published"
+        return " · ".join([f"{name}: nothing to do, {what}", *verdict])
     counts = tally.counts
     word = _WORDS[report.state]
     parts = [f"{number(tally.done)} of {number(tally.total)} published"]
@@ -99,7 +106,22 @@ def _headline(report: RunReport, tally: Tally) -> str:
     parts += [f"{number(tally.blocked)} blocked"] if tally.blocked else []
     left = counts.total - counts.settled
     parts += [f"{number(left)} to go"] if left else []
-    return f"{name}: {word} · {' · '.join(parts)} · {duration(report.seconds)}"
+    return f"{name}: {word} · {' · '.join(parts)} · {' · '.join([duration(report.seconds), *verdict])}"
+
+
+def _verdict(gate: Gate | None) -> list[str]:
+    if gate is None:
+        return []
+    missing, expected = len(gate.missing), len(gate.expected)
+    which = f", {number(missing)} of {number(expected)} missing" if missing else ""
+    return [f"gate: {gate.verdict}{which}"]
+
+
+def _gate_lines(gate: Gate, view: View) -> Iterator[str]:
+    """What is published, and is not there all the same; what is not published was told already."""
+    if gaps := [gap for gap in gate.gaps if gap.kind is not GapKind.NOT_PUBLISHED]:
+        yield from ("", view.paint("bad", "the data is not there"))
+        yield from gap_lines(gaps, view)
 
 
 def _of_one_partition(report: RunReport, view: View) -> Iterator[str]:

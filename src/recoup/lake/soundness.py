@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from recoup.lake.data_files import hashed
+import os
+
+from recoup.lake.data_files import hashed, present, uri_of
+from recoup.lake.footer import rows_in
 from recoup.lake.layout import PlaceKind, place_of
 from recoup.lake.manifests import read_manifest
 from recoup.model.errors import CorruptError
@@ -19,6 +22,43 @@ def difference(store: ObjectStore, file: DataFile) -> str:
     if size_bytes != file.size_bytes:
         return f"has {size_bytes:,} bytes instead of {file.size_bytes:,}"
     return "" if digest == file.digest else "has other bytes than were published"
+
+
+def unreadable(store: ObjectStore, file: DataFile) -> str:
+    """Why it does not hold the rows that were published, as the end of a sentence; reads its footer alone."""
+    try:
+        rows = _rows(store, file.path)
+    except FileNotFoundError:
+        return "is gone"
+    except (ValueError, OSError) as error:
+        return f"cannot be read: {getattr(error, 'strerror', None) or error}"
+    return "" if rows == file.rows else f"has {rows:,} rows instead of {file.rows:,}"
+
+
+def absent(store: ObjectStore, file: DataFile) -> str:
+    """Whether it is there at all, as long as it was: one look into a folder."""
+    uri = uri_of(store, file.path)
+    if "://" in uri:
+        return "" if present(store, [file.path]) else "is gone"
+    try:
+        size_bytes = os.stat(uri).st_size  # noqa: PTH116 - asked for each of many files: a Path costs more
+    except OSError:
+        return "is gone"
+    return "" if size_bytes == file.size_bytes else f"has {size_bytes:,} bytes instead of {file.size_bytes:,}"
+
+
+def _rows(store: ObjectStore, path: str) -> int:
+    uri = uri_of(store, path)
+    if "://" not in uri:
+        return rows_in(uri)
+    import polars as pl
+
+    from recoup.lake.scan import scan
+
+    try:
+        return int(scan(store, [path]).select(pl.len()).collect().item())
+    except pl.exceptions.PolarsError as error:
+        raise ValueError(str(error).partition("\n")[0]) from error
 
 
 def corrupt_file(store: ObjectStore, path: str) -> CorruptError | None:

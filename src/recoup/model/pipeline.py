@@ -122,6 +122,8 @@ class Step(Generic[P, R]):
     uses: tuple[Any, ...] = ()
     sink: SinkSpec | None = None
     label: str = ""
+    may_be_empty: bool = False
+    """Whether a partition without a row is as good as any; else the gate names it."""
 
     def __post_init__(self) -> None:
         functools.update_wrapper(self, self.fn)
@@ -205,6 +207,7 @@ class Pipeline:
         uses: Iterable[Any] = (),
         sink: SinkSpec | None = None,
         label: str = "",
+        may_be_empty: bool = False,
     ) -> Callable[[Callable[P, R]], Step[P, R]]: ...
 
     def step(
@@ -221,8 +224,12 @@ class Pipeline:
         uses: Iterable[Any] = (),
         sink: SinkSpec | None = None,
         label: str = "",
+        may_be_empty: bool = False,
     ) -> Step[P, R] | Callable[[Callable[P, R]], Step[P, R]]:
-        """Declare a step; its name is its dataset's name, its arguments are its inputs."""
+        """Declare a step; its name is its dataset's name, its arguments are its inputs.
+
+        An expected partition for which it returns no row is incomplete to the gate, unless it `may_be_empty`.
+        """
 
         def declare(function: Callable[P, R]) -> Step[P, R]:
             step_name = name or str(getattr(function, "__name__", ""))  # a partial has none
@@ -246,6 +253,7 @@ class Pipeline:
                 uses=tuple(uses),
                 sink=sink,
                 label=label,
+                may_be_empty=may_be_empty,
             )
             self._steps[step_name] = step
             return step

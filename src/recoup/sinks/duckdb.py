@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +12,7 @@ from recoup.model import errors
 from recoup.model.keys import sides_of
 from recoup.model.sinks.duckdb import DuckDB
 from recoup.ports import Delivery, Held
+from recoup.sinks.duckdb_counts import row_counts
 from recoup.sinks.duckdb_file import columns_of, connect, duckdb_package, first_row, meaning_of
 from recoup.sinks.duckdb_rows import Part, arrived_rows
 from recoup.sinks.duckdb_table import Table
@@ -68,6 +69,13 @@ class DuckDBSink:
     def held(self, dataset: str, partition: str) -> Held | None:
         """What the record says; a table that somebody has dropped holds nothing. Makes no file, waits for nobody."""
         return self._look(dataset, partition, wait=False)
+
+    def counts(self, key: str, partitions: Sequence[str]) -> Mapping[str, int]:
+        """The rows that are there, by the partition's columns; makes no file."""
+        with self._closing_on_error():
+            if self._connection is None and not self._path.exists():
+                return {}
+            return row_counts(self._open(), self._table, key.split("/"), partitions)
 
     def _look(self, dataset: str, partition: str, *, wait: bool) -> Held | None:
         with self._closing_on_error():

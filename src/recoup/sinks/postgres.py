@@ -13,10 +13,11 @@ from recoup.ports import Delivery, Held
 from recoup.sinks.delivered import delivered_frame
 from recoup.sinks.postgres_changes import Changes, delete
 from recoup.sinks.postgres_check import complaints
+from recoup.sinks.postgres_counts import row_counts
 from recoup.sinks.postgres_partition import check_partition
 from recoup.sinks.postgres_record import Record
 from recoup.sinks.postgres_rows import Arrived
-from recoup.sinks.postgres_server import begin, connect, lock, meaning_of
+from recoup.sinks.postgres_server import begin, begin_reading, connect, lock, meaning_of
 from recoup.sinks.postgres_table import Table
 
 if TYPE_CHECKING:
@@ -51,6 +52,15 @@ class PostgresSink:
         with self._closing_on_error():
             connection = self._open()
             return self._record.read(connection, dataset, partition) if self._has_record else None
+
+    def counts(self, key: str, partitions: Sequence[str]) -> Mapping[str, int]:
+        """The rows that are there, by the partition's columns."""
+        with self._closing_on_error():
+            connection = self._open()
+            begin_reading(connection)
+            found = row_counts(connection, Table.found(connection, self._spec), key.split("/"), partitions)
+            connection.execute("COMMIT")
+            return found
 
     def check(self) -> list[str]:
         """What stands in the way of a delivery, with the remedy: connection, schema, table, grants."""

@@ -70,6 +70,11 @@ def begin(connection: Connection) -> None:
     connection.execute(_BEGIN)
 
 
+def begin_reading(connection: Connection) -> None:
+    """Start a transaction that only reads, in which a partition's moments mean what they mean to a delivery."""
+    connection.execute("BEGIN READ ONLY; SELECT set_config('TimeZone', 'UTC', true)")
+
+
 def lock(connection: Connection, *names: str) -> None:
     """Wait for a lock of that name; it ends with the transaction."""
     connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", ["recoup " + "\n".join(names)])

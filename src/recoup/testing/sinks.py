@@ -147,6 +147,20 @@ class SinkContract:
         wanted = pl.concat([DAY_ONE.head(2).drop("share"), DAY_ONE.tail(2).drop("is_late")], how="diagonal")
         assert self.shown() == self.expected(wanted)
 
+    # --- what is really there ------------------------------------------------------------------------------------
+
+    def test_rows_are_counted_by_partition(self) -> None:
+        sunday = "2013-01-06"
+        assert self._sink.counts(KEY, [MONDAY]) == {}
+        self.deliver("run-1", 1, DAY_ONE)
+        self.deliver("run-2", 2, DAY_ONE.head(1), partition=TUESDAY)
+        self.deliver("run-3", 3, DAY_ONE.clear(), partition=sunday)
+        assert self._sink.counts(KEY, [TUESDAY, sunday, MONDAY]) == {MONDAY: len(DAY_ONE), TUESDAY: 1}
+        assert self._sink.counts(KEY, [sunday]) == self._sink.counts(KEY, []) == {}
+        self._sink.close()
+        self.deliver(None, 4)
+        assert self._sink.counts(KEY, [MONDAY, TUESDAY]) == {TUESDAY: 1}
+
     # --- columns -------------------------------------------------------------------------------------------------
 
     @pytest.mark.parametrize("kind", [pl.Date, pl.String])

@@ -1,0 +1,175 @@
+"""Whether what is published is really there: pointers, files and tables, whatever the ledger claims.
+
+What was published says how many rows to expect; whether they are there, the data itself is asked. A file is asked by
+its footer, a table by one query.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Final, TypeVar
+
+from recoup.app.gaps import GapKind, Gathered
+from recoup.app.plugins import open_sink
+from recoup.app.workspace import Workspace
+from recoup.lake.manifests import read_manifest
+from recoup.lake.pointers import read_pointer
+from recoup.lake.soundness import absent, unreadable
+from recoup.ledger import planes
+from recoup.ledger.facts import NodeId, Published
+from recoup.ledger.reader import LedgerReader
+from recoup.model.errors import CorruptError, RecoupError
+from recoup.model.graph import Graph, Node, NodeKind
+from recoup.model.manifest import DataFile
+from recoup.model.partition import CHUNK_BITS, EMPTY, PartitionSet
+from recoup.ports import ObjectStore
+
+THREADS: Final = 16
+"""For a bucket: each look at it waits for the network."""
+_SHOWN = """
+SELECT ordinal, rows FROM publications
+WHERE node = ? AND ordinal >= ? AND ordinal < ? AND state = 'current' AND run IS NOT NULL
+"""
+_EMPTY, _TABLES = f"{_SHOWN} AND rows = 0", f"{_SHOWN} AND rows > 0"
+_T = TypeVar("_T")
+
+
+@dataclass
+class DataThere:
+    """Looks at what some partitions of a pipeline's steps and tables show; `gathered` is what was not there.
+
+    What is `trusted`, by the node's index, this process has just published. Of the rest, the end of a run looks at no
+    more than so many files (`at_most`), and only whether they are there; `unopened` counts those that it left out.
+    """
+
+    workspace: Workspace
+    reader: LedgerReader
+    store: ObjectStore
+    graph: Graph
+    node_ids: Sequence[NodeId]
+    trusted: Mapping[int, PartitionSet] = field(default_factory=dict)
+    at_most: int | None = None
+    gathered: Gathered = field(default_factory=Gathered)
+    unopened: int = 0
+
+    def look(self, node: Node, wanted: PartitionSet) -> None:
+        """At these partitions of a step, or of the table that it fills."""
+        if node.kind is NodeKind.STEP:
+            self._look_at_files(node, wanted)
+        elif node.kind is NodeKind.DELIVERY:
+            self._look_at_table(node, wanted)
+
+    # --- files
+
+    def _look_at_files(self, node: Node, wanted: PartitionSet) -> None:
+        published = self._planes(node).get(planes.PUBLISHED, EMPTY) & wanted
+        self.gathered.add(node, GapKind.NOT_PUBLISHED, wanted - published, "not published")
+        if node.step is None or not node.step.may_be_empty:
+            empty = self._rows(node, published, _EMPTY)
+            self.gathered.add(node, GapKind.EMPTY, empty, "published without a row")
+        for ordinal, what in self._wrong(node, published - self.trusted.get(node.index, EMPTY)):
+            self.gathered.add(node, GapKind.UNREADABLE, [ordinal], what)
+
+    def _planes(self, node: Node) -> Mapping[str, PartitionSet]:
+        node_id = self.node_ids[node.index]
+        return self.reader.planes([node_id])[node_id]
+
+    def _rows(self, node: Node, wanted: PartitionSet, sql: str) -> dict[int, int]:
+        """What is published of these and how many rows it has; nothing of what is no table."""
+        found: dict[int, int] = {}
+        for span in _spans(wanted):
+            rows = self.reader.query(sql, (self.node_ids[node.index], span.start, span.stop))
+            found.update(row for row in rows if row[0] in wanted)
+        return found
+
+    def _wrong(self, node: Node, ordinals: PartitionSet) -> Iterator[tuple[int, str]]:
+        if self.at_most is None:
+            yield from self._each(self._published(node, ordinals), lambda row: self._unreadable(node, row))
+        elif len(ordinals) <= self.at_most:
+            self.at_most -= len(ordinals)
+            yield from self._each(self._published(node, ordinals), self._absent)
+        elif any(self._published(node, PartitionSet.of([ordinals.last or 0]))):  # steps without a table have no files
+            self.unopened += len(ordinals)
+
+    def _published(self, node: Node, ordinals: PartitionSet) -> Iterator[Published]:
+        """Those that are tables."""
+        for span in _spans(ordinals):
+            for row in self.reader.current(self.node_ids[node.index], span):
+                if row.publication.ordinal in ordinals and row.publication.rows is not None:
+                    yield row
+
+    def _each(self, rows: Iterable[Published], look: Callable[[Published], str]) -> Iterator[tuple[int, str]]:
+        """What is wrong with which of them; a few at once where that pays."""
+        for row, what in _mapped(look, rows, at_once="://" in self.store.url):
+            if what:
+                yield row.publication.ordinal, what
+
+    def _unreadable(self, node: Node, row: Published) -> str:
+        """The pointer, and by their footers the files that it leads to."""
+        try:
+            files = self._pointed(node, row)
+        except CorruptError as error:
+            return error.message
+        if files is None:
+            return "its pointer is gone, or shows nothing"
+        wrong = (f"{file.path} {what}" for file in files if (what := unreadable(self.store, file)))
+        return next(wrong, "")
+
+    def _pointed(self, node: Node, row: Published) -> tuple[DataFile, ...] | None:
+        """As the ledger remembers them, unless the pointer has moved on: then as its run's manifest has them."""
+        name, key = node.partitions.name(row.publication.ordinal), node.partitions.key
+        there = read_pointer(self.store, node.name, key, name)
+        if there is None or there.current.run_id is None:
+            return None
+        if there.current.nonce == row.publication.nonce:
+            return row.publication.files
+        manifest = read_manifest(self.store, node.name, key, name, there.current.run_id)
+        return manifest.outputs if manifest else None
+
+    def _absent(self, row: Published) -> str:
+        wrong = (f"{file.path} {what}" for file in row.publication.files if (what := absent(self.store, file)))
+        return next(wrong, "")
+
+    # --- tables
+
+    def _look_at_table(self, node: Node, wanted: PartitionSet) -> None:
+        """What its step does not show, it need not; more rows than were published are somebody else's."""
+        assert node.sink is not None
+        step, place = self.graph.nodes[node.edges[0].parent], node.sink.name
+        due = self._rows(step, wanted, _TABLES)
+        names = {ordinal: node.partitions.name(ordinal) for ordinal in due}
+        try:
+            with closing(open_sink(node.sink.to_json(), self.workspace.settings)) as sink:
+                counts = sink.counts(node.partitions.key, list(names.values()))
+        except (RecoupError, ImportError) as error:
+            unknown = PartitionSet.of(due) - self.trusted.get(node.index, EMPTY)
+            why = error.message if isinstance(error, RecoupError) else str(error)
+            self.gathered.add(node, GapKind.UNKNOWN, unknown, f"nobody could be asked: {why}")
+            return
+        for ordinal, rows in due.items():
+            have = counts.get(names[ordinal], 0)
+            if not have:
+                self.gathered.add(node, GapKind.NO_ROWS, [ordinal], f"no rows in {place}")
+            elif have < rows:
+                self.gathered.add(node, GapKind.FEWER_ROWS, [ordinal], f"{have:,} of {rows:,} rows in {place}")
+
+
+def _spans(ordinals: PartitionSet) -> Iterator[range]:
+    """Where they lie: a query for each, and never many rows at once."""
+    for index, _ in ordinals.chunks():
+        own = ordinals.within(range(index * CHUNK_BITS, (index + 1) * CHUNK_BITS))
+        yield range(own.first or 0, (own.last or 0) + 1)
+
+
+def _mapped(look: Callable[[_T], str], rows: Iterable[_T], *, at_once: bool) -> Iterator[tuple[_T, str]]:
+    if not at_once:
+        yield from ((row, look(row)) for row in rows)
+        return
+    left = iter(rows)
+    with ThreadPoolExecutor(THREADS, thread_name_prefix="look") as threads:
+        while some := list(islice(left, CHUNK_BITS)):
+            yield from threads.map(lambda row: (row, look(row)), some)
