@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from recoup.app.notebook import Table, page, ranges_text
+from recoup.app.pool_use import PoolUse
 from recoup.engine.insight import Insight, StepInsight
 from recoup.ledger.facts import BackfillRow
 from recoup.model.failure import Failure
@@ -57,6 +58,7 @@ class Status:
     steps: tuple[StepStatus, ...]
     active: tuple[BackfillRow, ...]
     unread: tuple[str, ...] = ()
+    pools: tuple[PoolUse, ...] = ()
 
     def _repr_html_(self) -> str:
         """What a notebook shows."""

@@ -15,6 +15,7 @@ from recoup.app.code import code_version, same_code
 from recoup.app.held import held
 from recoup.app.known_calendars import KnownCalendars
 from recoup.app.lost_ledger import refuse_lost
+from recoup.app.pool_use import pool_use
 from recoup.app.standing import Accepted, FailureSample, Status, StepStatus
 from recoup.app.waived import waived_of
 from recoup.app.workspace import Workspace
@@ -61,7 +62,9 @@ def status(
         active = [row for row in as_they_stand(rows, live) if row.state in ACTIVE]
         tail = _tail(reader)
         steps_told = tuple(_with_history(reader, known, step, tail) for step in found.steps)
-        return Status(found, steps_told, tuple(active), unread)
+        pools = {**workspace.settings.pools, **known.pipeline.pools}
+        used = pool_use(reader, found, pools, workspace.clock.now().timestamp())
+        return Status(found, steps_told, tuple(active), unread, used)
 
 
 def look(

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
+from recoup.app.pool_use import PoolUse
 from recoup.app.standing import Part, Status, StepStatus, counts, iso, parts
 from recoup.cli.tally import where_json
 from recoup.cli.text import Cell, Row, View, ago, clean, counted, name_cell, number, ranges
@@ -32,6 +33,7 @@ def status_json(found: Status, only: str | None) -> dict[str, Any]:
         "waived": [_waived_json(part) for part in parts(found, "waived")],
         "active_backfills": [row.backfill_id for row in found.active],
         "unread_calendars": list(found.unread),
+        "pools": [_pool_json(use) for use in found.pools],
     }
 
 
@@ -76,6 +78,19 @@ def _step_json(status: StepStatus) -> dict[str, Any]:
     }
 
 
+def _pool_json(use: PoolUse) -> dict[str, Any]:
+    times = {"last_start": use.last_start, "paused_until": use.paused_until}
+    return {
+        "pool": use.pool,
+        "slots": use.declared.slots,
+        "interval_seconds": use.declared.interval_seconds or None,
+        "delay_seconds": use.declared.delay_seconds or None,
+        "running": use.running,
+        **{name: None if at is None else iso(at) for name, at in times.items()},
+        "reason": use.reason,
+    }
+
+
 def _waived_json(part: Part) -> dict[str, Any]:
     return {**(part.more or {}), **where_json(part.step.node, part.partitions)}
 
@@ -94,6 +109,7 @@ def status_lines(found: Status, only: str | None, view: View, now: datetime) -> 
             yield _headline(found, view)
             yield ""
             yield from view.columns(_figures(found.steps, view, now))
+            yield from view.columns(_pool_rows(found.pools, view, now))
         else:
             yield f"{found.insight.pipeline}: nothing is expected here: the calendar leaves it out{_active(found)}"
     chosen = list(parts(found, only))
@@ -150,6 +166,18 @@ def _figures(steps: Sequence[StepStatus], view: View, now: datetime) -> Iterator
             text = number(count[word]) if count[word] else "–"
             cells.append(Cell(text, _STYLE[word] if count[word] else "dim", right=True))
         yield [name_cell(status.insight.node.name), *cells, _last(status, view, now)]
+
+
+def _pool_rows(pools: Sequence[PoolUse], view: View, now: datetime) -> Iterator[Row]:
+    """`pool warehouse  1 running · 2 slots · last start 3 s ago · paused until …: Exceeded quota`."""
+    for use in pools:
+        told = [f"{number(use.running)} running", str(use.declared)]
+        if use.last_start is not None:
+            when = iso(use.last_start) if view.width is None else ago(now.timestamp() - use.last_start)
+            told.append(f"last start {when}")
+        if use.paused_until is not None:
+            told.append(f"paused until {iso(use.paused_until)}: {clean(use.reason or '')}")
+        yield [Cell(f"pool {use.pool}", "dim"), Cell(" · ".join(told), "warn" if use.paused_until else "dim")]
 
 
 def _last(status: StepStatus, view: View, now: datetime) -> str:

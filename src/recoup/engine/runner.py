@@ -424,5 +424,5 @@ class Runner:
 def _lost(inflight: Inflight, event: Lost) -> Failure:
     step = inflight.node.step
     if event.timed_out and step is not None and step.timeout_seconds is not None:
-        return timed_out(step.timeout_seconds, event.evidence)
+        return timed_out(step.timeout_seconds, event.evidence, inflight.node.name)
     return lost(event.evidence)

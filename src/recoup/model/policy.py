@@ -40,9 +40,10 @@ def seconds(duration: str | float | timedelta, what: str = "duration") -> float:
 class Retry:
     """How often what may pass by itself is tried in the same run, and how long it waits in between.
 
-    The wait doubles from `initial` to `max`; jitter takes up to that share away, never adds. `kinds` has other policies
-    for some kinds of failure, such as `{"timeout": Retry(max_attempts=6)}`; each of them has a budget of its own, and
-    so have attempts that ran over their limit, or whose worker vanished: three, where nothing else is said.
+    The wait doubles from `initial` to `max`; jitter adds up to that share of it, and where that would pass `max` takes
+    it away: no wait is shorter than `initial` or longer than `max`. `kinds` has other policies for some kinds of
+    failure, such as `{"timeout": Retry(max_attempts=6)}`; each of them has a budget of its own, and so have attempts
+    that ran over their limit, or whose worker vanished: three, where nothing else is said.
     """
 
     max_attempts: int
@@ -95,7 +96,9 @@ class Retry:
             wait = min(self.initial_seconds * self.multiplier ** (attempt - 1), self.max_seconds)
         except OverflowError:  # after a thousand attempts
             wait = self.max_seconds
-        return wait * (1.0 - self.jitter * chance)
+        spread = wait * self.jitter
+        low = min(wait, max(self.max_seconds - spread, self.initial_seconds))
+        return low + (min(low + spread, max(self.max_seconds, wait)) - low) * chance
 
 
 def _kind(name: str) -> FailureKind:

@@ -60,13 +60,13 @@ def lost(evidence: Mapping[str, Any]) -> Failure:
     return Failure(FailureKind.LOST, message, "", mark, dict(evidence), "the worker vanished", 1.0)
 
 
-def timed_out(limit_seconds: float, evidence: Mapping[str, Any]) -> Failure:
-    """An attempt that ran longer than its step allows."""
+def timed_out(limit_seconds: float, evidence: Mapping[str, Any], step: str = "") -> Failure:
+    """An attempt that ran longer than its step allows; of another step it is another cause."""
     end = "given up; its thread goes on, unheard" if evidence.get("left_running") else "ended"
     message = f"the step ran longer than its limit of {limit_seconds:g} s and was {end}"
     kind = FailureKind.TIMEOUT
     kept = {**evidence, "limit_seconds": limit_seconds}
-    return Failure(kind, message, "", fingerprint(kind, "", "", "limit"), kept, "the step's limit", 1.0)
+    return Failure(kind, message, "", fingerprint(kind, "", step, "limit"), kept, "the step's limit", 1.0)
 
 
 def fingerprint(kind: FailureKind, exception: str, place: str, message: str) -> str:

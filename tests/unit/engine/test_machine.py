@@ -247,10 +247,10 @@ def test_the_wait_doubles_up_to_five_minutes():
     assert delays == [30, 60, 120, 240, 300, 300]
 
 
-def test_jitter_takes_its_share_away():
+def test_jitter_adds_its_share():
     driven = Driven(one(retry=rc.Retry(jitter=0.1)))
     driven.take()
-    assert driven.fail("raw", "01", "network", chance=0.5) == [("Retry", "raw", "01", 28.5)]
+    assert driven.fail("raw", "01", "network", chance=0.5) == [("Retry", "raw", "01", 31.5)]
 
 
 def test_a_delayed_one_is_due_at_its_time():

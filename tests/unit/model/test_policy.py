@@ -49,17 +49,21 @@ def test_the_wait_doubles_up_to_its_maximum():
     assert [retry.delay(attempt, chance=0.9) for attempt in range(1, 7)] == [30, 60, 120, 240, 300, 300]
 
 
-def test_jitter_takes_away_and_never_adds():
-    retry = Retry(initial="100s", max="100s", jitter=0.25)
+def test_jitter_adds_and_never_passes_the_maximum():
+    retry = Retry(initial="100s", max="210s", jitter=0.25)
 
-    assert retry.delay(1, chance=0.0) == 100
-    assert retry.delay(1, chance=0.5) == 87.5
-    assert retry.delay(1, chance=1.0) == 75
+    assert [retry.delay(1, chance) for chance in (0.0, 0.5, 1.0)] == [100, 112.5, 125]
+    assert [retry.delay(2, chance) for chance in (0.0, 0.5, 1.0)] == [160, 185, 210]
+    assert [retry.delay(9, chance) for chance in (0.0, 1.0)] == [157.5, 210]
+
+
+def test_where_all_waits_are_the_same_jitter_brings_none_forward():
+    assert {Retry(initial="5m", max="5m", jitter=0.5).delay(tries, 0.3) for tries in (1, 2, 3)} == {300}
 
 
 @given(st.integers(1, 100_000), st.floats(0, 1, exclude_max=True), st.floats(1, 1e6))
 def test_no_attempt_waits_longer_than_the_maximum(attempt, chance, multiplier):
-    assert 0 <= Retry(multiplier=multiplier).delay(attempt, chance) <= 300
+    assert 30 <= Retry(multiplier=multiplier).delay(attempt, chance) <= 300
 
 
 @pytest.mark.parametrize(
