@@ -82,6 +82,15 @@ def test_a_timeout_waits_half_a_minute_is_tried_three_times_and_then_is_a_person
     assert held.answer("why", "phase3")["next"] == "recoup retry phase3 2023-11-15 --step player_game_summary"
 
 
+@pytest.mark.runbook("B-34")
+def test_a_limit_of_three_minutes_on_the_step(held):
+    held.project.declare("phase3", PHASE3, 'executor = "inline"')
+    assert held.recoup("run", "phase3", "--step", "team_game_summary").returncode == 1
+    [failed] = held.answer("status", "phase3", "--only", "failed")["incomplete"]
+    assert (failed["kind"], failed["ranges"]) == ("timeout", [["2023-11-15", "2023-11-15"]])
+    assert "limit of 180 s" in failed["message"]
+
+
 HOURLY = """
 airflow = {"max_attempts": 4, "initial": "5m", "max": "5m"}
 lake = rc.Pipeline(
