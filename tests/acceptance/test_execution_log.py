@@ -96,7 +96,7 @@ def test_it_is_written_from_the_ledger_in_the_documents_shape(phase3, until):
     ]
     found = actions(text)
     assert len(found) == len(expected), found
-    assert [line for line, pattern in zip(found, expected, strict=True) if not re.fullmatch(pattern, line)] == []
+    assert [line for line, pattern in zip(found, expected, strict=True) if not re.fullmatch(pattern, line)] == [], text
     assert "hunter22" not in str(phase3.ledger("SELECT data FROM events"))
 
     answer = phase3.answer("backfill", "log", id_)
@@ -124,6 +124,33 @@ def test_what_people_wish_of_it_stands_in_it_with_their_reasons(phase3, until):
     ]
     assert [line for line in found if line in said] == said
     assert [line.split(" ")[0] for line in found if line.startswith(("Paused", "Going"))] == ["Paused", "Going"]
+
+
+@pytest.mark.runbook("B-53")
+def test_a_stop_tells_where_it_stopped_and_one_date_is_tried_before_it_goes_on(phase3, until):
+    phase3.write("hold", "2023-11-03")
+    running = phase3.start("run", "phase3", "--end", "2023-11-06")
+    until(lambda: len(phase3.calls()) == 5)
+    running.send_signal(signal.SIGTERM)
+    until(lambda: "stopping: 1 running attempt ends first" in running.stderr.readline())
+    phase3.write("go", "")
+    told = running.stdout.read()
+    assert running.wait() == 143
+    last = "players 2023-11-03"
+    assert re.search(rf"^  last success  {last}, {TIME}$", told, re.MULTILINE), told
+    assert f"\n  in flight     {last} (succeeded)\n  remaining     4: 2023-11-03…2023-11-06 (4)\n" in told
+    logged = actions(phase3.recoup("backfill", "log").stdout)[-1]
+    left = "remaining 4: 2023-11-03…2023-11-06 (4)"
+    assert logged.startswith("Stopped at 2/6 partitions, after ")
+    assert logged.endswith(f"; last success {last}; in flight {last} (succeeded); {left}")
+
+    (backfill,) = phase3.answer("backfill", "ls")["backfills"]
+    assert phase3.recoup("run", "phase3", "--start", "2023-11-05", "--end", "2023-11-05").returncode == 0
+    resumed = phase3.recoup("backfill", "resume", backfill["backfill_id"])
+    assert resumed.returncode == 0, resumed.stderr
+    dated = [line for line in resumed.stderr.splitlines() if line.startswith("2023-")]
+    assert dated == ["2023-11-03  done  4/6", "2023-11-04  done  5/6", "2023-11-06  done  6/6"]
+    assert len(phase3.calls()) == 12
 
 
 def test_bad_input_ends_in_one_sentence_and_changes_nothing(phase3):

@@ -250,6 +250,9 @@ def test_two_of_five_succeed_and_the_day_is_not_complete(season):
     outcomes = [line.split() for line in lines(result)[lines(result).index(DAY) + 1 :][: len(STEPS)]]
     assert outcomes == [[step, "failed(logic)" if step in bad else "published"] for step in STEPS]
     assert f"{DAY} is not complete: 3 of 5 steps are not published" in result.stdout
+    told = [f"[{step}] {'❌ Failed' if step in bad else '✅ Success'}" for step in STEPS]
+    log = result.stderr.splitlines()
+    assert log[log.index(told[0]) :][: len(STEPS) + 1] == [*told, f"⚠️ Date {DAY} had failures  0/1"]
 
     status = season.answer("status", "phase3", DAY)
     assert (status["completed_dates"], status["remaining"]) == (0, 1)

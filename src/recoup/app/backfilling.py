@@ -19,6 +19,7 @@ from recoup.app.gate import gate_of_run
 from recoup.app.prepare import Planned, Prepared
 from recoup.app.signals import stop_on_signals
 from recoup.app.staging import OnStage, Staged, Staging, to_rows
+from recoup.app.stopped import Stopped, where_it_stopped
 from recoup.app.summary import summarise
 from recoup.app.workspace import Workspace
 from recoup.engine.events import Counts
@@ -65,6 +66,7 @@ class RunReport:
     """Of a staged backfill, each as it stands now."""
     gate: Gate | None = None
     """Whether the data of what it touched is there; None when it was stopped."""
+    stopped: Stopped | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,15 +174,23 @@ class _Backfilling:
         opened = self._open(old, stages)
         on_plan(self.planned, opened.backfill_id)
         carrying = self._carrying(opened)
-        with stop_on_signals(carrying.stopping) as signal:
+        with stop_on_signals(carrying.stopping, clock) as signal:
             if chosen.request.stages:
                 staged = Staging(carrying, self.planned, observe, on_stage).run()
             else:
                 staged = Staged(carrying.carry_out(self.planned, observe), is_complete=False)
         self.owes_manifests, stopping = carrying.owes_manifests, carrying.stopping
         state, gate = self._through_the_gate(_state(stopping, staged, chosen))
-        report = self._end(state, gate, opened, staged.counts, clock.monotonic() - began, signal.number)
+        stopped = self._stopped(state, opened, stopping)
+        report = self._end(state, gate, opened, staged.counts, clock.monotonic() - began, signal.number, stopped)
         return replace(report, halted=stopping.halted, enough=stopping.enough)
+
+    def _stopped(self, state: str, opened: Opened, stopping: Stopping) -> Stopped | None:
+        """Where it was, when somebody asked it to stop."""
+        if stopping.asked_at is None or state not in ("interrupted", "cancelled"):
+            return None
+        reader = LedgerReader(self.ledger.path, self.ledger.db)
+        return where_it_stopped(reader, self.planned, opened.backfill, stopping.asked_at)
 
     def _carrying(self, opened: Opened) -> Carrying:
         return Carrying(
@@ -278,7 +288,14 @@ class _Backfilling:
         return RunReport(state, None, self.planned, Counts(blocked=len(blocked)), seconds, code, {}, gate=gate)
 
     def _end(
-        self, state: str, gate: Gate | None, opened: Opened, counts: Counts, seconds: float, signal: int | None
+        self,
+        state: str,
+        gate: Gate | None,
+        opened: Opened,
+        counts: Counts,
+        seconds: float,
+        signal: int | None,
+        stopped: Stopped | None,
     ) -> RunReport:
         backfill, backfill_id = opened.backfill, opened.backfill_id
         with self.ledger.transaction() as tx:
@@ -289,13 +306,14 @@ class _Backfilling:
         self.store.put(summary_path(backfill_id), json.dumps(summary, indent=1, ensure_ascii=False).encode(), sync=True)
         with self.ledger.transaction() as tx:
             self.lease.hold(tx)
-            set_state(tx, backfill, state, {"counts": summary["counts"], "seconds": summary["seconds"]})
+            told = {"stopped": stopped.to_json()} if stopped else {}
+            set_state(tx, backfill, state, {"counts": summary["counts"], "seconds": summary["seconds"]}, told)
         code = ExitCode.DONE if state == "done" else ExitCode.INCOMPLETE
         if state == "interrupted":
             code = ExitCode.INTERRUPTED if signal is None else ExitCode(128 + signal)
         if state == "stopped":
             code = ExitCode.REFUSED
-        report = RunReport(state, backfill_id, self.planned, counts, seconds, code, summary, gate=gate)
+        report = RunReport(state, backfill_id, self.planned, counts, seconds, code, summary, gate=gate, stopped=stopped)
         return replace(report, stages=tuple(stages))
 
 

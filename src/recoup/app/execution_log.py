@@ -10,7 +10,6 @@ import json
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from operator import attrgetter
 from typing import Any, Final
 
 from recoup.app.backfills import as_they_stand, at_work, find
@@ -28,7 +27,9 @@ NOTE: Final = "note"
 _CAUSES: Final = 50
 """So many causes are told with their first partition; `recoup why` has them all."""
 _OF_PARTITIONS: Final = ("retry", "waived", "waiver taken back", "rollback begun", "code accepted")
-_LIVES: Final = tuple(f"backfill {word}" for word in ("started", "done", "incomplete", "interrupted", "cancelled"))
+_LIVES: Final = tuple(
+    f"backfill {word}" for word in ("started", "done", "incomplete", "interrupted", "cancelled", "stopped")
+)
 _UNTOLD: Final = (IN_FORCE, "claimed")
 
 
@@ -72,7 +73,12 @@ def log_of(reader: LedgerReader, row: BackfillRow) -> ExecutionLog:
     if row.state == "done":  # its end says the last one
         progress = [one for one in progress if one.data["done"] < total]
     told = [*own, *_errors(reader, row), *progress, *_of_its_partitions(reader, row, cells)]
-    return ExecutionLog(row, total, tuple(completed_at), tuple(sorted(told, key=attrgetter("at"))))
+    return ExecutionLog(row, total, tuple(completed_at), tuple(sorted(told, key=_place)))
+
+
+def _place(entry: Entry) -> tuple[float, bool]:
+    """At one moment how far it was comes first: what is said after it counts that in."""
+    return entry.at, entry.kind != "progress"
 
 
 def note(workspace: Workspace, name: str, text: str) -> tuple[BackfillRow, Entry]:

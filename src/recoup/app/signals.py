@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from types import FrameType
 
 from recoup.engine.stopping import Stopping
+from recoup.ports import Clock
 
 
 @dataclass
@@ -20,13 +21,14 @@ class Received:
 
 
 @contextmanager
-def stop_on_signals(stopping: Stopping) -> Iterator[Received]:
+def stop_on_signals(stopping: Stopping, clock: Clock) -> Iterator[Received]:
     """Handlers for the block; only the main thread can have them. SIGHUP that nohup ignores stays ignored."""
     received = Received()
 
     def on_signal(number: int, _frame: FrameType | None) -> None:
         stopping.at_once = stopping.drain
         stopping.drain = True
+        stopping.asked_at = stopping.asked_at or clock.now().timestamp()
         # A lost terminal is told as an interrupt: the exit code says that it can be resumed.
         received.number = signal.SIGTERM if number == signal.SIGTERM else signal.SIGINT
         stopping.wake()

@@ -97,7 +97,17 @@ def _ended(entry: Entry, log: ExecutionLog) -> str:
     )
     rest = [f"{number(counts[word])} {word}" for word in ("failed", "blocked") if counts.get(word)]
     text = ", ".join([f"{head} {_so_far(entry, log)} partitions", *rest])
-    return f"{text}, after {duration(summary['seconds'])}" if "seconds" in summary else text
+    text = f"{text}, after {duration(summary['seconds'])}" if "seconds" in summary else text
+    return f"{text}; {_where(entry.data['stopped'])}" if "stopped" in entry.data else text
+
+
+def _where(stopped: Mapping[str, Any]) -> str:
+    """`last success players 2023-11-12; in flight teams 2023-11-13; remaining 2: 2023-11-13…2023-11-14`."""
+    last, flying = stopped["last_success"], stopped["in_flight"]
+    flown = ", ".join(f"{one['step']} {one['partition']} ({one['state']})" for one in flying)
+    ends = f"last success {last['step']} {last['partition']}" if last else "no success"
+    left = f"{number(stopped['remaining'])}: {', '.join(stopped['ranges'])}" if stopped["ranges"] else "nothing"
+    return f"{ends}; in flight {flown or 'nothing'}; remaining {left}"
 
 
 def _so_far(entry: Entry, log: ExecutionLog) -> str:
@@ -113,6 +123,7 @@ _WORDS: Final[Mapping[str, Callable[[Entry, ExecutionLog], str]]] = {
     "backfill incomplete": _ended,
     "backfill interrupted": _ended,
     "backfill cancelled": _ended,
+    "backfill stopped": _ended,
     "backfill set": _set,
     "wished: pause": lambda _entry, _log: "Asked to pause",
     "wished: cancel": lambda _entry, _log: "Asked to cancel",

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from recoup.app.prepare import Planned
 from recoup.app.staging import StageNews
+from recoup.cli.dates import Dates
 from recoup.cli.output import SCHEMA, Output
 from recoup.cli.plan_text import plan_json, totals
 from recoup.cli.stage_text import news_json, news_words
@@ -44,6 +45,7 @@ class Shown:
         self._last = (0.0, 0.0, (False, False))
         self._waits_since: float | None = None
         self.tally: Tally | None = None
+        self._dates: Dates | None = None
         self.backfill_id: str | None = None
         if output.json:
             output.record({"recoup": version, "schema": SCHEMA, "command": command})
@@ -69,6 +71,7 @@ class Shown:
             elif backfill_id is not None:
                 self._output.note(totals(planned, self._parallel))
                 self._output.note(f"backfill {backfill_id}", "dim")
+                self._dates = None if self._output.live else Dates(planned)
 
     def observe(self, progress: Progress) -> None:
         """After each turn of the engine in which something happened."""
@@ -77,6 +80,8 @@ class Shown:
             paused = self.tally.paused
             for news in self.tally.take(progress):
                 self._tell(news)
+            if self._dates and progress.settled:
+                self._output.note("\n".join(self._dates.lines(progress.settled)))
             if paused != self.tally.paused:
                 self._say_paused()
 

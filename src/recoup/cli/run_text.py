@@ -47,6 +47,7 @@ def report_json(report: RunReport, tally: Tally) -> dict[str, Any]:
         },
         "arrived": _arrived_json(report.arrived),
         "gate": report.gate and report.gate.to_json(),
+        "stopped_at": report.stopped.to_json() if report.stopped else None,
         "halted": report.halted.kind if report.halted else None,
         "stopped_after": report.enough or None,
         "stages": [stage_json(stage) for stage in report.stages],
@@ -63,6 +64,8 @@ def report_lines(report: RunReport, tally: Tally, view: View) -> Iterator[str]:
         failed = f"{counted(report.enough, 'partition')} failed"
         yield view.paint("bad", f"stopped, as --stop-after {report.planned.plan.request.stop_after} says: {failed}")
     yield from stopped_lines(report.stages, view)
+    if report.stopped:
+        yield from view.columns([[word, text] for word, text in report.stopped.lines()], indent="  ")
     yield from _of_one_partition(report, view)
     failures = tally.failure_groups()
     if failures:

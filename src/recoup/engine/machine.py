@@ -34,7 +34,7 @@ from recoup.engine.events import (
 from recoup.engine.inputs import Inputs
 from recoup.engine.queues import Queues
 from recoup.engine.retrying import retry_after, wait_before_retry
-from recoup.engine.work import Status, Work, grains_of, mark
+from recoup.engine.work import Settled, Status, Work, grains_of, mark
 from recoup.model.failure import FailureKind
 from recoup.model.graph import Graph, Node, NodeKind
 from recoup.model.partition import PartitionSet
@@ -79,6 +79,7 @@ class Machine:
         self._inputs = Inputs(graph, self._work, plan, snapshot)
         self._open: dict[tuple[int, int], int] = {}
         self._failed_partitions: set[tuple[int, int]] = set()
+        self._over: list[tuple[int, int]] = []
         self._peers: dict[int, list[int]] = {}
         for node in graph.nodes:
             if node.is_made:
@@ -103,6 +104,20 @@ class Machine:
     def elsewhere(self) -> frozenset[tuple[int, int]]:
         """Actions that another controller runs, to be looked at in the ledger."""
         return frozenset(self._elsewhere)
+
+    @property
+    def has_settled(self) -> bool:
+        """Whether `take_settled` would tell of a partition."""
+        return bool(self._over)
+
+    def take_settled(self) -> tuple[Settled, ...]:
+        """Partitions of which everything that was planned is over, since the last call."""
+        over, self._over = self._over, []
+        return tuple(Settled(node, ordinal, self._outcomes(node, ordinal)) for node, ordinal in over)
+
+    def _outcomes(self, node: int, ordinal: int) -> tuple[tuple[int, Status], ...]:
+        known = ((peer, self._work[peer].get(ordinal)) for peer in self._peers[self._grains[node]])
+        return tuple((peer, Status(status)) for peer, status in known if status and ordinal not in self._awaited[peer])
 
     def awaits(self, node: int, ordinal: int) -> bool:
         """Whether another controller makes it, and we never will."""
@@ -348,6 +363,7 @@ class Machine:
         if self._open[key]:
             return
         del self._open[key]
+        self._over.append((node, ordinal))
         self.queues.close(grain, ordinal)
         peers = self._peers[grain]
         if all(self._inputs.is_done(peer, ordinal) for peer in peers):

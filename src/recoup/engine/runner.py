@@ -282,7 +282,7 @@ class Runner:
         self._write_manifests(at_least=MANIFESTS_AT_ONCE)
         if any(isinstance(i, Broken | Pause) for i in turn.instructions):
             self._give_back()
-        if turn.over or turn.instructions:
+        if turn.over or turn.instructions or self.machine.has_settled:
             self._tell(turn)
 
     def _trusted(self, inflight: Inflight, publication: Publication) -> Pointer | None:
@@ -297,8 +297,8 @@ class Runner:
         retries = tuple(i for i in turn.instructions if isinstance(i, events.Retry))
         # What was only claimed ahead does not run yet.
         running, paused = min(self.machine.running, self.executor.busy()), self.stopping.paused
-        counts, waiting = self.machine.counts, self._waiting
-        self.observe(Progress(counts, running, paused, tuple(turn.failed), blocks, retries, waiting))
+        counts, waiting, settled = self.machine.counts, self._waiting, self.machine.take_settled()
+        self.observe(Progress(counts, running, paused, tuple(turn.failed), blocks, retries, waiting, settled))
 
     # --- manifests that follow
 
@@ -343,6 +343,7 @@ class Runner:
         stopping = self.stopping
         if wish == "cancel" and not stopping.cancelled:
             stopping.cancelled = True
+            stopping.asked_at = stopping.asked_at or self.clock.now().timestamp()
             self._kill_all(Failure(FailureKind.CANCELLED, "the backfill was cancelled"))
         elif (wish == "pause") != stopping.paused:
             stopping.paused = wish == "pause"
@@ -417,7 +418,7 @@ class Runner:
                 if event:
                     turn.instructions += self.machine.handle(event)
             self._carry_out(tx, turn)
-        if turn.instructions:
+        if turn.instructions or self.machine.has_settled:
             self._tell(turn)
 
 

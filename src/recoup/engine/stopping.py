@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from recoup.engine.events import Block, Counts, Retry
+from recoup.engine.work import Settled
 from recoup.ledger.facts import Failed
 from recoup.model.failure import Failure
 
@@ -18,6 +19,8 @@ class Stopping:
     at_once: bool = False
     paused: bool = False
     cancelled: bool = False
+    asked_at: float | None = None
+    """When somebody first asked to stop; seconds since 1970."""
     halted: Failure | None = None
     """Why nothing more may be started at all: every other attempt would fail alike."""
     enough: int = 0
@@ -48,3 +51,4 @@ class Progress:
     retries: tuple[Retry, ...] = ()
     waiting: bool = False
     """Others hold all the slots that it could go on with, so nothing of it runs."""
+    settled: tuple[Settled, ...] = ()

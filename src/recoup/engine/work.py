@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
 
@@ -23,6 +24,16 @@ class Status(IntEnum):
     SUCCEEDED = 6
     FAILED = 7
     BLOCKED = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """A partition of which everything that was planned is over: the ends of its nodes, in the order of the graph."""
+
+    node: int
+    """One of them: they share their partitions."""
+    ordinal: int
+    outcomes: tuple[tuple[int, Status], ...]
 
 
 _NO_ROW: Final = (0, 0, 0)
