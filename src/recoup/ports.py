@@ -77,20 +77,25 @@ class ObjectStore(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One attempt on its way to a worker: ids and a token, as JSON."""
+    """One attempt on its way to a worker: ids and a token, as JSON.
+
+    `memory_bytes` is held by executors whose workers are processes; others cannot tell whose memory it is.
+    """
 
     token: int
     body: Mapping[str, Any]
     lane: str | None = None
     expected_seconds: float = 1.0
     timeout_seconds: float | None = None
+    memory_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Finished:
     """A worker carried the task out; `body` is what the performer returned, failures included.
 
-    The executor adds `resources`: `seconds`, and what it can tell of one task: `cpu_seconds`, `peak_memory_bytes`.
+    The executor adds `resources`: `seconds`, and what it can tell of one task: `cpu_seconds`, `peak_memory_bytes`, and
+    `over_memory` where that was more than the task may take, for too short a time to be ended for it: the evidence.
     """
 
     token: int
@@ -101,8 +106,9 @@ class Finished:
 class Lost:
     """The worker of this task is gone; `timed_out` when it was killed for running longer than its limit.
 
-    `evidence` has `pid`, `signal` or `exit_code`, and where known `output_tail` and `peak_memory_bytes`; why we killed
-    it ourselves is `limit_seconds`, `stopped` or `killed`. A task that was killed before it began has `begun` False;
+    `evidence` has `pid`, `signal` or `exit_code`, and where known `output_tail`, `cpu_seconds` and `peak_memory_bytes`;
+    why we killed it ourselves is `limit_seconds`, `memory_limit_bytes`, `stopped` or `killed`. With `out_of_memory` the
+    system did, because it had no memory left. A task that was killed before it began has `begun` False;
     one that could only be given up has `left_running` True: what it does goes on, and nobody looks at it any more.
     """
 

@@ -17,6 +17,7 @@ from recoup.testing.performers import make
 
 class TestInline(ExecutorContract):
     can_kill = False
+    holds_memory = False
     apart = False
 
     @pytest.fixture
@@ -28,6 +29,7 @@ class TestInline(ExecutorContract):
 
 
 class TestThreads(ExecutorContract):
+    holds_memory = False
     apart = False
 
     @pytest.fixture(params=[1, 3, 100], ids=["one", "three", "hundred"])

@@ -25,6 +25,7 @@ from recoup.model.errors import ExitCode, UsageError
 from recoup.model.graph import Node, NodeKind
 from recoup.model.partition import EMPTY, PartitionSet
 from recoup.model.pipeline import Pipeline
+from recoup.plan.request import Request
 from recoup.ports import ObjectStore
 
 
@@ -123,7 +124,7 @@ class Control:
             clock=self.ledger.clock,
             logs=self.workspace.settings.state / "logs",
             backfill_id=ADOPTED,
-            as_of_limits=False,
+            request=Request(prepared.pipeline.name),
         )
         return Adopter(self.ledger, self.store, self.lease, tasks, node, prepared.code_versions[node.index])
 

@@ -15,6 +15,7 @@ from recoup.app.reading import read as read_parts
 from recoup.app.workspace import Workspace
 from recoup.model.pipeline import Pipeline
 from recoup.model.policy import seconds
+from recoup.model.size import memory_bytes
 from recoup.plan.request import Order, Request, parse_only
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ def plan(
     include_upstream: bool = False,
     order: str = "oldest",
     as_of_mode: str = "now",
+    memory: str | int | None = None,
     config: Config = None,
     env: str | None = None,
 ) -> Planned:
@@ -78,6 +80,7 @@ def plan(
             include_upstream=include_upstream,
             order=Order(order),
             as_of_mode=as_of_mode,
+            memory_bytes=None if memory is None else memory_bytes(memory),
         )
         return backfilling.plan(workspace, request, pipeline)
 
@@ -94,6 +97,7 @@ def run(
     include_upstream: bool = False,
     order: str = "oldest",
     as_of_mode: str = "now",
+    memory: str | int | None = None,
     max_parallel: int | None = None,
     delay: str | float | timedelta | None = None,
     priority: int | None = None,
@@ -105,7 +109,8 @@ def run(
 ) -> RunReport:
     """Run what is missing or failed, or what `only` says; failures are in the report, they are not raised.
 
-    `delay` is between the beginnings of partitions; of two that want the same slots, the higher `priority` goes first.
+    `memory`, such as "4GiB", is what an attempt may take of steps whose own limit is lower. `delay` is between the
+    beginnings of partitions; of two that want the same slots, the higher `priority` goes first.
     """
     from recoup.app import backfilling
 
@@ -121,6 +126,7 @@ def run(
             include_upstream=include_upstream,
             order=Order(order),
             as_of_mode=as_of_mode,
+            memory_bytes=None if memory is None else memory_bytes(memory),
         )
         options = backfilling.RunOptions(
             max_parallel=max_parallel,

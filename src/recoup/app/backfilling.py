@@ -16,6 +16,8 @@ from recoup.app.carrying import Carrying, Observer, Opened, blocked_by, is_live
 from recoup.app.coming import with_coming
 from recoup.app.gaps import Gate
 from recoup.app.gate import gate_of_run
+from recoup.app.memory_limits import refuse_idle_memory, refuse_memory_without_processes
+from recoup.app.new_runs import close_spent_runs
 from recoup.app.prepare import Planned, Prepared
 from recoup.app.signals import stop_on_signals
 from recoup.app.staging import OnStage, Staged, Staging, to_rows
@@ -133,7 +135,9 @@ def run(
 
 def _planned(prepared: Prepared, request: Request) -> Planned:
     as_of(request.as_of_mode, prepared.pipeline, 0.0)  # an unknown mode is refused here, not when work begins
-    return Planned(make_plan(request, prepared.graph, prepared.snapshot), prepared)
+    planned = Planned(make_plan(request, prepared.graph, prepared.snapshot), prepared)
+    refuse_idle_memory(planned)
+    return planned
 
 
 def _saved(prepared: Prepared, path: Path) -> Planned:
@@ -164,6 +168,7 @@ class _Backfilling:
         clock, chosen = self.workspace.clock, self.planned.plan
         began = clock.monotonic()
         self._refuse_unknown_moments()
+        refuse_memory_without_processes(self.planned, self.options.executor or self.workspace.settings.executor)
         old = self._unfinished(chosen.request)
         if not chosen.actions and not (old and chosen.request.stages):
             on_plan(self.planned, None)
@@ -227,6 +232,7 @@ class _Backfilling:
         request, who = self.planned.plan.request, self.workspace.who
         with self.ledger.transaction() as tx:
             self.lease.renew(tx)
+            close_spent_runs(tx, self.planned)
             if old is not None:
                 take_up(tx, old.backfill, self.lease.controller, who, self._told())
                 self._set_controls(tx, old.backfill, old.controls)

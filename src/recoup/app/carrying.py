@@ -108,7 +108,7 @@ class Carrying:
                 clock=clock,
                 logs=self.workspace.settings.state / "logs",
                 backfill_id=backfill_id,
-                as_of_limits=mode != "now",
+                request=chosen.request,
             ),
             runs=RunBook(pipeline.name, as_of(mode, pipeline, self.opened.made_at), clock, limited=mode != "now"),
             clock=clock,

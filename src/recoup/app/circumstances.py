@@ -19,12 +19,17 @@ MOST_INPUTS: Final = 20
 """So many partitions of inputs are looked at; of a long lookback the newest."""
 _USUAL_OF: Final = 100
 _LAST_TRY: Final = """
-SELECT started_at, ended_at FROM attempts WHERE node = ? AND ordinal = ? AND failure IS NOT NULL
-ORDER BY token DESC LIMIT 1
+SELECT started_at, ended_at, cpu_seconds, peak_memory_bytes FROM attempts
+WHERE node = ? AND ordinal = ? AND failure IS NOT NULL ORDER BY token DESC LIMIT 1
 """
 _USUAL_ROWS: Final = """
 SELECT avg(rows) FROM (SELECT rows FROM publications WHERE node = ? AND state = 'current' AND rows IS NOT NULL
                        ORDER BY ordinal DESC LIMIT ?)
+"""
+
+_USUAL_MEMORY: Final = """
+SELECT avg(peak_memory_bytes) FROM (SELECT peak_memory_bytes FROM attempts
+    WHERE node = ? AND state = 'succeeded' AND peak_memory_bytes IS NOT NULL ORDER BY ordinal DESC LIMIT ?)
 """
 
 
@@ -39,6 +44,10 @@ class Compared:
     elapsed_seconds: float | None = None
     usual_seconds: float | None = None
     limit_seconds: float | None = None
+    cpu_seconds: float | None = None
+    peak_memory_bytes: int | None = None
+    usual_memory_bytes: int | None = None
+    memory_limit_bytes: int | None = None
     rows: int | None = None
     usual_rows: int | None = None
     others_failed: int = 0
@@ -102,12 +111,24 @@ class _Look:
 
     def compared(self) -> Compared:
         node = self._node
-        elapsed = self._elapsed() if self.newest.run_id else None
-        usual = self.reader.durations().get(self._id(node))
-        limit = node.step.timeout_seconds if node.step and node.kind is NodeKind.STEP else None
+        step = node.step if node.kind is NodeKind.STEP else None
+        elapsed, cpu, peak = self._took() if self.newest.run_id else (None, None, None)
+        memory = self.reader.query(_USUAL_MEMORY, (self._id(node), _USUAL_OF))[0][0]
         rows, usual_rows = self._rows()
-        failed = len(self.where[node.index]) - 1
-        return Compared(elapsed, usual, limit, rows, usual_rows, failed, len(self.steps[node.index].complete))
+        return Compared(
+            elapsed_seconds=elapsed,
+            usual_seconds=self.reader.durations().get(self._id(node)),
+            limit_seconds=step.timeout_seconds if step else None,
+            cpu_seconds=cpu,
+            peak_memory_bytes=peak,
+            usual_memory_bytes=None if memory is None else round(memory),
+            # A run may have had more than the step declares, and then its failure says so.
+            memory_limit_bytes=self.newest.failure.evidence.get("memory_limit_bytes", step and step.memory_bytes),
+            rows=rows,
+            usual_rows=usual_rows,
+            others_failed=len(self.where[node.index]) - 1,
+            others_complete=len(self.steps[node.index].complete),
+        )
 
     def inputs(self) -> Iterator[Input]:
         """Of what recoup makes; whether a source has it is told by the plan."""
@@ -170,10 +191,11 @@ class _Look:
             span = parents(edge.relation, self._node.partitions, parent.partitions, self.newest.ordinal)
             yield edge, parent, span[-MOST_INPUTS:]
 
-    def _elapsed(self) -> float | None:
+    def _took(self) -> tuple[float | None, float | None, int | None]:
+        """Seconds, seconds of CPU, and the peak of its memory."""
         rows = self.reader.query(_LAST_TRY, (self._id(self._node), self.newest.ordinal))
-        began, ended = rows[0] if rows else (None, None)
-        return None if began is None or ended is None else max(ended - began, 0.0)
+        began, ended, cpu, peak = rows[0] if rows else (None, None, None, None)
+        return None if began is None or ended is None else max(ended - began, 0.0), cpu, peak
 
     def _id(self, node: Node) -> NodeId:
         return self.known.node_ids[node.index]

@@ -16,6 +16,7 @@ from recoup.cli.typed import with_flags
 from recoup.ledger.facts import Controls
 from recoup.model.errors import UsageError
 from recoup.model.policy import seconds
+from recoup.model.size import memory_bytes
 from recoup.plan.request import Order, Request, parse_only
 
 MOST_AT_ONCE: Final = 10_000
@@ -113,7 +114,7 @@ class Caution:
 @Parameter(name="*")
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """Which partitions of which steps."""
+    """Which partitions of which steps, with which knowledge and how much memory."""
 
     start: Start = None
     end: End = None
@@ -132,6 +133,10 @@ class Scope:
             metavar="MODE", help="What may be known: now, partition-end, a name the pipeline defines, or an ISO time."
         ),
     ] = "now"
+    memory: Annotated[
+        str | None,
+        Parameter(metavar="SIZE", help="What an attempt may take, such as 4GiB, of steps whose own limit is lower."),
+    ] = None
 
     def request(self, pipeline: str, partitions: tuple[str, ...]) -> Request:
         """What was asked, as the planner takes it."""
@@ -146,6 +151,7 @@ class Scope:
             include_upstream=self.include_upstream,
             order=Order(self.order),
             as_of_mode=self.as_of_mode,
+            memory_bytes=None if self.memory is None else memory_bytes(self.memory, "--memory"),
         )
 
     @property

@@ -7,11 +7,13 @@ from itertools import groupby
 from typing import Any
 
 from recoup.app.kept import Kept
+from recoup.app.memory_limits import raised
 from recoup.app.prepare import Planned
 from recoup.cli.text import Cell, Row, View, clean, counted, duration, name_cell, number, ranges
 from recoup.cli.typed import typed
 from recoup.model.errors import RecoupError
 from recoup.model.partition import PartitionSet
+from recoup.model.size import memory_text, memory_words
 from recoup.plan.plan import Group, Verb
 from recoup.plan.request import Request
 
@@ -56,6 +58,8 @@ def plan_lines(planned: Planned, view: View, parallel: int, left: Sequence[Kept]
     yield from view.columns(rows)
     if rows:
         yield ""
+    for name, (own, asked) in raised(planned).items():
+        yield f"{name} may take {memory_text(asked)} of memory this time, {memory_text(own)} as a rule"
     yield totals(planned, parallel)
 
 
@@ -98,6 +102,7 @@ def run_words(request: Request, name: str, verb: str = "run") -> str:
     words += [word for stage in request.stages for word in ("--stage", stage)]
     words += ["--stop-after", request.stop_after] if request.stop_after else []
     words += ["--pause-between", f"{request.pause_between_seconds:g}s"] if request.pause_between_seconds else []
+    words += ["--memory", memory_words(request.memory_bytes)] if request.memory_bytes else []
     return typed(verb, name, *request.partitions, flags=words)
 
 

@@ -11,6 +11,8 @@ from cyclopts import Parameter
 from recoup.app import backfilling
 from recoup.app.backfilling import RunOptions, RunReport
 from recoup.app.gaps import GapKind
+from recoup.app.memory_limits import unheld
+from recoup.app.prepare import Planned
 from recoup.app.workspace import Workspace
 from recoup.cli import names, version
 from recoup.cli.options import Caution, Common, Pace, Reason, Scope, no_scope_with_a_plan
@@ -71,6 +73,13 @@ def carry_out(
     output = Output(json=common.json)
     parallel = options.max_parallel or workspace.settings.max_parallel
     shown = Shown(output, workspace.clock, command, version(), parallel)
+    executor = options.executor or workspace.settings.executor
+
+    def on_plan(planned: Planned, backfill_id: str | None) -> None:
+        shown.on_plan(planned, backfill_id)
+        if backfill_id and (warning := unheld(planned, executor)):
+            output.note(f"warning: {warning}", "warn")
+
     try:
         with output.apart(), shown.on():
             report = backfilling.run(
@@ -78,7 +87,7 @@ def carry_out(
                 request,
                 pipeline,
                 options,
-                on_plan=shown.on_plan,
+                on_plan=on_plan,
                 observe=shown.observe,
                 on_stage=shown.on_stage,
             )

@@ -10,8 +10,12 @@ from recoup.app.why import Wrong
 from recoup.cli.run_text import from_here
 from recoup.cli.text import counted, duration, number
 from recoup.model.failure import FailureKind
+from recoup.model.size import memory_text
 
-_SAID_ELSEWHERE: Final = ("types", "remedy", "trace", "chain", "answer", "limit_seconds")
+_SAID_ELSEWHERE: Final = (
+    *("types", "remedy", "trace", "chain", "answer", "seconds", "limit_seconds"),
+    *("cpu_seconds", "peak_memory_bytes", "memory_limit_bytes"),
+)
 _OF_TIME: Final = frozenset({FailureKind.TIMEOUT, FailureKind.MEMORY, FailureKind.LOST})
 """Kinds that may come from how much there was to do."""
 _OF_INPUT: Final = frozenset({FailureKind.CONTRACT, FailureKind.MISSING, FailureKind.CORRUPT})
@@ -47,11 +51,17 @@ def _is_short(name: str, value: object) -> bool:
 
 
 def _compared(found: Compared) -> Iterator[str]:
-    """`took 3 min of 3 min, usually 12 s · 9,120 rows, usually 8,730 · 2 others failed alike, 310 are complete`."""
+    """`took 3 min of 3 min, usually 12 s · CPU 9 s · memory 2.1 GiB of 2 GiB, usually 900 MiB · 9,120 rows, …`."""
     if found.elapsed_seconds is not None:
         limit = f" of {duration(found.limit_seconds)}" if found.limit_seconds is not None else ""
         usual = f", usually {duration(found.usual_seconds)}" if found.usual_seconds is not None else ""
         yield f"took {duration(found.elapsed_seconds)}{limit}{usual}"
+    if found.cpu_seconds is not None:
+        yield f"CPU {duration(found.cpu_seconds)}"
+    if found.peak_memory_bytes is not None:
+        limit = f" of {memory_text(found.memory_limit_bytes)}" if found.memory_limit_bytes is not None else ""
+        usual = f", usually {memory_text(found.usual_memory_bytes)}" if found.usual_memory_bytes is not None else ""
+        yield f"memory {memory_text(found.peak_memory_bytes)}{limit}{usual}"
     if found.rows is not None and found.usual_rows is not None:
         yield f"{counted(found.rows, 'row')}, usually {number(found.usual_rows)}"
     failed = f"{counted(found.others_failed, 'other')} failed alike" if found.others_failed else "no other failed alike"

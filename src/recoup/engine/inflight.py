@@ -13,6 +13,7 @@ from recoup.ledger.facts import Claimed, Measured, NodeId, Publication
 from recoup.model.failure import Failure
 from recoup.model.graph import Node, NodeKind
 from recoup.model.manifest import DataFile, InputRead, Manifest, output_digest
+from recoup.recovery.classify import out_of_memory
 
 
 @dataclass(slots=True)
@@ -49,6 +50,21 @@ class Inflight:
             peak_memory_bytes=resources.get("peak_memory_bytes"),
             cpu_seconds=resources.get("cpu_seconds"),
         )
+
+    def measure_lost(self, evidence: Mapping[str, Any], now: float) -> Measured:
+        """Likewise, of one whose worker is gone: as it was seen from outside."""
+        return Measured(
+            started_at=now - evidence.get("seconds", 0.0),
+            ended_at=now,
+            log=self.log_if_any(),
+            peak_memory_bytes=evidence.get("peak_memory_bytes"),
+            cpu_seconds=evidence.get("cpu_seconds"),
+        )
+
+    def over_memory(self, result: Mapping[str, Any]) -> Failure | None:
+        """The failure of an attempt that came to its end, but took more than it may."""
+        over = (result.get("resources") or {}).get("over_memory")
+        return out_of_memory(over, self.node.name) if over else None
 
     def log_if_any(self) -> str | None:
         """Where its output lies; a step that says nothing has no log."""

@@ -45,7 +45,7 @@ from recoup.model.graph import Graph, NodeKind
 from recoup.model.manifest import Manifest, Pointer
 from recoup.model.redact import Redact, redact
 from recoup.ports import Clock, Executor, Lost, TaskEvent
-from recoup.recovery.classify import classify, lost, timed_out
+from recoup.recovery.classify import classify, lost, out_of_memory, timed_out
 
 LOOK_SECONDS = 0.2
 """How often the loop looks at wishes and at other controllers when nothing else wakes it."""
@@ -177,13 +177,15 @@ class Runner:
         inflight = self._inflight[event.token]
         if isinstance(event, Lost):
             failure = inflight.killed or _lost(inflight, event)
-            began = tx.now - event.evidence.get("seconds", 0.0)
-            self._fail(turn, inflight, failure, Measured(began, tx.now, log=inflight.log_if_any()))
+            self._fail(turn, inflight, failure, inflight.measure_lost(event.evidence, tx.now))
             return
         inflight.result = event.body
         inflight.measured = inflight.measure(event.body, tx.now)
         if "failure" in event.body:
             self._fail(turn, inflight, Failure.from_json(event.body["failure"]), inflight.measured)
+            return
+        if over := inflight.over_memory(event.body):
+            self._fail(turn, inflight, over, inflight.measured)
             return
         for key, members in event.body.get("members", {}).items():
             register_members(tx, key, members)
@@ -426,4 +428,6 @@ def _lost(inflight: Inflight, event: Lost) -> Failure:
     step = inflight.node.step
     if event.timed_out and step is not None and step.timeout_seconds is not None:
         return timed_out(step.timeout_seconds, event.evidence, inflight.node.name)
+    if "memory_limit_bytes" in event.evidence or "out_of_memory" in event.evidence:
+        return out_of_memory(event.evidence, inflight.node.name)
     return lost(event.evidence)

@@ -18,6 +18,7 @@ from recoup.model.keys import encoded_member
 from recoup.model.manifest import InputRead, input_version
 from recoup.model.partition import PartitionSet
 from recoup.model.relation import Edge, Newest, parents
+from recoup.plan.request import Request
 from recoup.plan.shortfall import TOO_LATE, shortfall
 from recoup.plan.snapshot import Snapshot
 from recoup.ports import Clock, Task
@@ -45,8 +46,13 @@ class TaskMaker:
     clock: Clock
     logs: Path
     backfill_id: str
-    as_of_limits: bool
+    request: Request
     _seconds: dict[int, float] = field(default_factory=dict)
+
+    @property
+    def as_of_limits(self) -> bool:
+        """Whether a run may know only what was published up to its own moment."""
+        return self.request.as_of_mode != "now"
 
     def pin(self, tx: Transaction, claimed: Claimed, node: Node) -> Inflight | str:
         """The attempt with what it will read; or why it cannot run after all."""
@@ -91,12 +97,14 @@ class TaskMaker:
             body["delivery"] = {**inflight.delivery, "token": inflight.token}
         elif inflight.given:
             body["inputs"] = inflight.given
+        step = node.step if node.kind is NodeKind.STEP else None
         return Task(
             token=inflight.token,
             body=body,
             lane=node.sink.lane if node.kind is NodeKind.DELIVERY and node.sink else None,
             expected_seconds=self._seconds.get(node.index, FIRST_GUESS_SECONDS),
-            timeout_seconds=node.step.timeout_seconds if node.step and node.kind is NodeKind.STEP else None,
+            timeout_seconds=step.timeout_seconds if step else None,
+            memory_bytes=self.request.memory_of(step.memory_bytes) if step else None,
         )
 
     def learn(self, node: int, seconds: float) -> None:

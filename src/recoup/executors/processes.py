@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import selectors
+import signal
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
@@ -13,6 +14,7 @@ from typing import Any, Final
 
 from recoup.executors.channel import READY, RESULT, TASK, discard, encode, pair, spill_path
 from recoup.executors.launch import Launch, startup_error
+from recoup.executors.memory import Shortage
 from recoup.executors.pace import AHEAD_SECONDS, Pace
 from recoup.executors.worker_process import START_SECONDS, Parcel, WorkerProcess
 from recoup.model.errors import RecoupError
@@ -21,6 +23,7 @@ from recoup.ports import Finished, Lost, Task, TaskEvent
 CLOSE_SECONDS: Final = 1.0
 STILLBORN_LIMIT: Final = 3
 _ROLL_CALL_SECONDS: Final = 1.0
+_TAKEN: Final = ("peak_memory_bytes", "cpu_seconds")
 
 
 class Processes:
@@ -54,6 +57,7 @@ class Processes:
         self._limit = workers
         self._started = self._stillborn = 0
         self._roll_call = 0.0
+        self._shortage = Shortage()
 
     # --- the socket
 
@@ -235,11 +239,12 @@ class Processes:
                 parcel = worker.finish(message, now)
                 self._pace.note(parcel.task.expected_seconds, message.seconds)
                 self._events.append(Finished(message.token, message.body))
+                if worker.full_of_leftovers:
+                    self._retire(worker)
                 if not worker.sent:
                     break
             elif message.kind == READY:
-                worker.ready = True
-                worker.heard(message, now)
+                worker.loaded(message, now)
                 self._stillborn = 0
             else:
                 self._failure = startup_error(message.body)
@@ -263,6 +268,7 @@ class Processes:
             self._roll_call = now + _ROLL_CALL_SECONDS
             for worker in [worker for worker in self._crew if worker.is_dead()]:
                 self._bury(worker)
+            self._shortage.look()
 
     def _share(self, now: float) -> None:
         """Somebody has nothing to do: take what waits behind a long task."""
@@ -278,7 +284,9 @@ class Processes:
         elif worker.deadline <= now:
             task = worker.sent[0].task
             self._end_task(worker, task.token, {"limit_seconds": task.timeout_seconds}, timed_out=True)
-        elif now - worker.look(now) >= self._stop_check_seconds:
+        elif (verdict := worker.over_memory(now)) is not None:
+            self._end_task(worker, worker.sent[0].task.token, verdict)
+        elif worker.due(self._stop_check_seconds) <= now and now - worker.look(now) >= self._stop_check_seconds:
             self._recall(worker)
             worker.condemn({"stopped": True})
 
@@ -299,9 +307,17 @@ class Processes:
         self._selector.register(worker.results, selectors.EVENT_READ, worker)
         return worker
 
+    def _retire(self, worker: WorkerProcess) -> None:
+        """Let it end what it has begun, and then itself; another takes its place."""
+        self._recall(worker)
+        if not worker.sent:
+            worker.hang_up()
+
     def _bury(self, worker: WorkerProcess) -> None:
         """A worker is dead: what it had begun is lost, everything else goes to others."""
         ending = worker.reap(time.monotonic() + CLOSE_SECONDS)
+        if ending.get("signal") == signal.SIGKILL and worker.verdict is None and self._shortage.has_killed():
+            ending["out_of_memory"] = True
         self._read(worker)  # results that it sent before its end count
         unbegun = [*worker.pull(), *_emptied(worker.pinned)]
         for parcel in worker.sent:
@@ -326,7 +342,7 @@ class Processes:
     def _note_stillborn(self, worker: WorkerProcess, ending: Mapping[str, Any]) -> None:
         self._stillborn += 1
         if self._failure is None and self._stillborn >= STILLBORN_LIMIT:
-            how = ", ".join(f"{name} {value}" for name, value in ending.items() if name != "peak_memory_bytes")
+            how = ", ".join(f"{name} {value}" for name, value in ending.items() if name not in _TAKEN)
             message = f"{self._stillborn} workers in a row ended before they were ready ({how})"
             tail = worker.rescue_output(None)
             self._failure = RecoupError(f"{message}: {tail}" if tail else message, f"see {worker.log}")

@@ -17,6 +17,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Mapping
 from pathlib import Path
@@ -49,7 +50,8 @@ def main(arguments: list[str]) -> None:
     spill = Path(setup.body["spill"])
     with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # the controller has gone in the meantime
         performer = _prepare(setup.body, results, spill)
-        results.send(encode(READY, 0, None, spill, log_end=output.keep(None)))
+        loading = {"cpu_seconds": round(time.process_time(), 6)}
+        results.send(encode(READY, 0, loading, spill, log_end=output.keep(None)))
         try:
             serve(performer, tasks, results, output, spill)
         except ConnectionError:

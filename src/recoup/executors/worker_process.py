@@ -17,6 +17,7 @@ from typing import Any, Final
 
 from recoup.executors.channel import Message, Receiver
 from recoup.executors.launch import Started
+from recoup.executors.memory import LEFT_BYTES, LOOK_SECONDS, Scale
 from recoup.executors.output import rescue
 from recoup.executors.pace import AHEAD_SECONDS, MAX_AHEAD, Pace
 from recoup.model.redact import redactor
@@ -51,7 +52,9 @@ class WorkerProcess:
         self.load = 0.0  # seconds of work in `sent`
         self.ready = self.gone = self.full = False
         self.untried = False  # something was sent since the last `pull`
-        self.since = self.looked_at = now  # of the task that it works on, or of its start
+        self.since = self.looked_at = self.weighed_at = now  # of the task that it works on, or of its start
+        self.scale = Scale(self.pid)
+        self.full_of_leftovers = False  # it ends when it has done what it was sent
         self.stopped_since = math.inf
         self.verdict: Mapping[str, Any] | None = None  # why we kill it
         self.timed_out = False
@@ -60,6 +63,7 @@ class WorkerProcess:
         self._send = started.outbox.send
         self._receiver = Receiver(started.results)
         self._log_end = 0
+        self._cpu_seconds = 0.0  # of all that it has done before the task that it works on
 
     # --- what it takes
 
@@ -70,8 +74,8 @@ class WorkerProcess:
 
     @property
     def well(self) -> bool:
-        """Neither stopped nor about to be killed."""
-        return self.verdict is None and self.stopped_since == math.inf
+        """Neither stopped nor about to end."""
+        return self.verdict is None and self.stopped_since == math.inf and not self.full_of_leftovers
 
     def takes(self, now: float) -> bool:
         """Whether one more task may be sent: nothing waits behind a long one, and little behind a start."""
@@ -98,9 +102,10 @@ class WorkerProcess:
         except BlockingIOError:
             self.full = True
             return False
-        if not self.sent and self.ready:
-            self.since = now
+        begins = not self.sent and self.ready
         self.sent.append(parcel)
+        if begins:
+            self._begin(now)
         self.load += parcel.seconds
         self.untried = True
         return True
@@ -125,23 +130,43 @@ class WorkerProcess:
         self.gone = message is None
         return message
 
-    def heard(self, message: Message, now: float) -> None:
-        """Its next task begins now."""
-        self.since = now
-        self.stopped_since = math.inf
-        self.full = False
-        self._log_end = message.log_end
+    def loaded(self, message: Message, now: float) -> None:
+        """It has its steps, and what it was sent in the meantime begins now."""
+        self.ready = True
+        self.scale.rest()
+        self._heard(message, message.body["cpu_seconds"], now)
 
     def finish(self, message: Message, now: float) -> Parcel:
-        """Take the task of a result off the list."""
-        self.heard(message, now)
+        """Take the task of a result off the list; the next one begins now."""
         parcel = self.sent.popleft()
         if parcel.task.token != message.token:
             error = f"worker {self.pid} answered task {message.token} before {parcel.task.token}"
             raise RuntimeError(error)
+        if (limit := parcel.task.memory_bytes) is not None:
+            self._close_account(limit, message.body["resources"])
+        self._heard(message, message.body["resources"]["cpu_seconds"], now)
         self._weigh(parcel)
         self.untried = self.untried and bool(self.sent)
         return parcel
+
+    def _heard(self, message: Message, cpu_seconds: float, now: float) -> None:
+        self.stopped_since = math.inf
+        self.full = False
+        self._log_end = message.log_end
+        self._cpu_seconds += cpu_seconds
+        self._begin(now)
+
+    def _begin(self, now: float) -> None:
+        self.since = now
+        if self._memory_limit is not None:
+            self.weighed_at = now
+            self.scale.begin()
+
+    def _close_account(self, limit: int, used: dict[str, Any]) -> None:
+        """A peak that nobody saw counts as well; what is left behind must not grow with every task."""
+        if (taken := self.scale.taken(used["peak_memory_bytes"])) > limit:
+            used["over_memory"] = _over(limit, taken)
+        self.full_of_leftovers |= self.scale.left_bytes() > max(limit, LEFT_BYTES)
 
     def _weigh(self, gone: Parcel | None = None) -> None:
         if gone and self.sent:
@@ -159,13 +184,28 @@ class WorkerProcess:
             return self.since + START_SECONDS
         if not self.sent:
             return self.stopped_since + stop_check_seconds
-        return min(self.deadline, max(self.since, self.looked_at) + stop_check_seconds)
+        weighing = math.inf if self._memory_limit is None else self.weighed_at + LOOK_SECONDS
+        return min(self.deadline, weighing, max(self.since, self.looked_at) + stop_check_seconds)
 
     @property
     def deadline(self) -> float:
         """When the task that it works on is over its limit."""
         limit = self.sent[0].task.timeout_seconds if self.sent and self.ready else None
         return math.inf if limit is None else self.since + limit
+
+    @property
+    def _memory_limit(self) -> int | None:
+        return self.sent[0].task.memory_bytes if self.sent and self.ready else None
+
+    def over_memory(self, now: float) -> Mapping[str, Any] | None:
+        """What the task that it works on has taken, if that is more than its limit."""
+        limit = self._memory_limit
+        if limit is None:
+            return None
+        self.weighed_at = now
+        if self.scale.look() <= limit:
+            return None
+        return _over(limit, self.scale.peak_bytes)
 
     def look(self, now: float) -> float:
         """Since when the process has been seen stopped (SIGSTOP), infinity when it runs."""
@@ -204,9 +244,10 @@ class WorkerProcess:
             return evidence
         code = self._started.process.returncode = os.waitstatus_to_exitcode(status)
         evidence.update({"signal": -code} if code < 0 else {"exit_code": code})
+        evidence["cpu_seconds"] = max(0.0, round(usage.ru_utime + usage.ru_stime - self._cpu_seconds, 6))
         ours = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         if usage.ru_maxrss > ours:  # else it may be ours: vfork passes it on
-            evidence["peak_memory_bytes"] = usage.ru_maxrss * 1024
+            evidence.setdefault("peak_memory_bytes", usage.ru_maxrss * 1024)
         return evidence
 
     def rescue_output(self, log: str | None) -> str:
@@ -229,6 +270,10 @@ class WorkerProcess:
 
     def _peek(self) -> bool:
         return os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+
+
+def _over(limit: int, peak: int) -> dict[str, int]:
+    return {"memory_limit_bytes": limit, "peak_memory_bytes": peak}
 
 
 def _is_stopped(pid: int) -> bool:

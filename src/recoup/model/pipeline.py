@@ -17,6 +17,7 @@ from recoup.model.policy import USUAL_LIMIT_SECONDS, Retry, seconds
 from recoup.model.pool import Pool
 from recoup.model.relation import Relation, Same
 from recoup.model.rule import Rule, checked
+from recoup.model.size import memory_bytes
 from recoup.model.sql import Sql
 
 P = ParamSpec("P")
@@ -118,6 +119,8 @@ class Step(Generic[P, R]):
     retry: Retry = field(default_factory=Retry)
     pool: str | None = None
     timeout_seconds: float | None = USUAL_LIMIT_SECONDS
+    memory_bytes: int | None = None
+    """What an attempt may take, where it has a worker process of its own; None: what there is."""
     version: str | None = None
     uses: tuple[Any, ...] = ()
     sink: SinkSpec | None = None
@@ -149,9 +152,12 @@ class Pipeline:
         pools: Mapping[str, Pool | int] | None = None,
         retry: Retry | None = None,
         timeout: str | float | timedelta | None = None,
+        memory: str | int | None = None,
         rules: Sequence[Rule] = (),
     ) -> None:
-        """`retry` and `timeout` hold for all steps that say nothing else; without them: `Retry()`, and one hour.
+        """`retry`, `timeout` and `memory` hold for all steps that say nothing else.
+
+        Without them: `Retry()`, one hour, and as much memory as there is.
 
         `rules` say of which kind a failure is, before the settings' own and before ours.
         """
@@ -162,6 +168,7 @@ class Pipeline:
         self.timeout_seconds = (
             USUAL_LIMIT_SECONDS if timeout is None else seconds(timeout, f"pipeline {name!r}: timeout")
         )
+        self.memory_bytes = None if memory is None else memory_bytes(memory, f"pipeline {name!r}: memory")
         self.pools = {pool: _pool(name, pool, value) for pool, value in (pools or {}).items()}
         self.rules = checked(rules)
         self._steps: dict[str, Step[..., Any]] = {}
@@ -203,6 +210,7 @@ class Pipeline:
         retry: Retry | None = None,
         pool: str | None = None,
         timeout: str | float | timedelta | None = None,
+        memory: str | int | None = None,
         version: str | None = None,
         uses: Iterable[Any] = (),
         sink: SinkSpec | None = None,
@@ -220,6 +228,7 @@ class Pipeline:
         retry: Retry | None = None,
         pool: str | None = None,
         timeout: str | float | timedelta | None = None,
+        memory: str | int | None = None,
         version: str | None = None,
         uses: Iterable[Any] = (),
         sink: SinkSpec | None = None,
@@ -239,6 +248,7 @@ class Pipeline:
                 raise PipelineError(message, "rename one of them, or give it name=")
             inputs, given = _read_signature(self.name, step_name, function)
             limit = self.timeout_seconds if timeout is None else seconds(timeout, f"step {step_name!r}: timeout")
+            most = self.memory_bytes if memory is None else memory_bytes(memory, f"step {step_name!r}: memory")
             step = Step(
                 fn=function,
                 name=step_name,
@@ -249,6 +259,7 @@ class Pipeline:
                 retry=retry or self.retry,
                 pool=pool,
                 timeout_seconds=limit,
+                memory_bytes=most,
                 version=version,
                 uses=tuple(uses),
                 sink=sink,

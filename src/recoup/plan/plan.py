@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Any
 
 from recoup.model.errors import PlanMovedError, UsageError
-from recoup.model.graph import Graph
+from recoup.model.graph import Graph, Node, NodeKind
 from recoup.model.partition import EMPTY, PartitionSet
 from recoup.plan.ranges import ordinals_of, ranges_of
 from recoup.plan.request import Request
@@ -74,17 +74,21 @@ class Plan:
             "fingerprint": self.fingerprint,
             "done": self.done,
             "estimated_seconds": self.estimated_seconds,
-            "groups": [
-                {
-                    "step": graph.nodes[group.node].name,
-                    "verb": group.verb.value,
-                    "reason": group.reason,
-                    "count": len(group.ordinals),
-                    "ranges": list(ranges_of(graph.nodes[group.node], group.ordinals)),
-                }
-                for group in self.groups
-            ],
+            "groups": [self._group_json(group, graph.nodes[group.node]) for group in self.groups],
         }
+
+    def _group_json(self, group: Group, node: Node) -> dict[str, Any]:
+        body: dict[str, Any] = {
+            "step": node.name,
+            "verb": group.verb.value,
+            "reason": group.reason,
+            "count": len(group.ordinals),
+            "ranges": list(ranges_of(node, group.ordinals)),
+        }
+        own = node.step.memory_bytes if node.kind is NodeKind.STEP and node.step else None
+        if group.verb is Verb.RUN and own is not None:  # told, not read: what holds is the request's and the step's
+            body["memory_bytes"] = self.request.memory_of(own)
+        return body
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any], graph: Graph) -> Plan:

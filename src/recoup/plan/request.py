@@ -71,6 +71,8 @@ class Request:
     pause_between_seconds: float = 0.0
     """Between stages."""
     places: tuple[Place, ...] = ()
+    memory_bytes: int | None = None
+    """What an attempt may take at least, where its step's own limit is lower."""
 
     def __post_init__(self) -> None:
         if self.partitions and (self.start or self.end):
@@ -85,9 +87,16 @@ class Request:
             raise UsageError(message, "places say all: which partitions of which steps")
 
     def to_json(self) -> dict[str, Any]:
-        """The form in which ledger and saved plan keep it; without places as it was before there were any."""
+        """The form in which ledger and saved plan keep it; without what nobody said, as before there was that."""
         body = {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
-        return body if self.places else {name: value for name, value in body.items() if name != "places"}
+        for name in ("places", "memory_bytes"):
+            if not body[name]:
+                del body[name]
+        return body
+
+    def memory_of(self, declared: int | None) -> int | None:
+        """What an attempt may take, of a step that declares this; what has no limit gets none."""
+        return None if declared is None else max(declared, self.memory_bytes or 0)
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Request:

@@ -13,6 +13,7 @@ from recoup.model.evidence import Cause, Evidence
 from recoup.model.failure import Failure, FailureKind, retry_class_of
 from recoup.model.redact import Redact, redact
 from recoup.model.rule import Rule
+from recoup.model.size import memory_text
 from recoup.recovery.capture import capture
 from recoup.recovery.decide import decide
 from recoup.recovery.rules.advice import ADVICE_OF_RULE
@@ -67,6 +68,21 @@ def timed_out(limit_seconds: float, evidence: Mapping[str, Any], step: str = "")
     kind = FailureKind.TIMEOUT
     kept = {**evidence, "limit_seconds": limit_seconds}
     return Failure(kind, message, "", fingerprint(kind, "", step, "limit"), kept, "the step's limit", 1.0)
+
+
+def out_of_memory(evidence: Mapping[str, Any], step: str = "") -> Failure:
+    """An attempt that took more memory than it may, or whose worker the system killed because it had none left."""
+    kind, limit, peak = FailureKind.MEMORY, evidence.get("memory_limit_bytes"), evidence.get("peak_memory_bytes")
+    took = "" if peak is None else memory_text(peak)
+    if limit is None:
+        held = f", which held {took}" if took else ""
+        message, rule = f"the system had no memory left and killed the worker{held}", "the system's memory"
+    else:
+        message, rule = (
+            f"the step took {took} of memory, more than its limit of {memory_text(limit)}",
+            "the step's limit",
+        )
+    return Failure(kind, message, "", fingerprint(kind, "", step, rule), dict(evidence), rule, 1.0)
 
 
 def fingerprint(kind: FailureKind, exception: str, place: str, message: str) -> str:

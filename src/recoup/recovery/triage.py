@@ -121,7 +121,7 @@ _TRIAGE: Final[Mapping[Kind, Triage]] = {
         "out of memory?",
         (
             Todo("Compare its memory and rows with the usual ones"),
-            Todo("Run fewer at once, or give the step more memory or less to do at once"),
+            Todo("Run fewer at once, or give the step more memory (`recoup run --memory`) or less to do at once"),
             Todo("Then try it again, alone; it gets a new run", Command("retry", Of.STEP, ("--max-parallel", "1"))),
         ),
     ),

@@ -23,6 +23,8 @@ class ExecutorContract:
 
     can_kill: ClassVar[bool] = True
     """Whether a running task can be ended, or at least given up."""
+    holds_memory: ClassVar[bool] = True
+    """Whether a task is held to `memory_bytes`."""
     apart: ClassVar[bool] = True
     """Whether tasks have processes of their own: one that ends its process leaves the controller alive."""
 
@@ -167,6 +169,33 @@ class ExecutorContract:
         assert lost.evidence["limit_seconds"] == 0.2
         assert isinstance(events[2], Finished)
 
+    def test_a_task_that_takes_too_much_memory_is_ended_alone(self, executor: Executor) -> None:
+        self._needs_memory_limits()
+        executor.submit([hoard(1, 2_000_000_000, 200_000_000), *(echo(token) for token in range(2, 12))])
+        events = {event.token: event for event in settle(executor, range(1, 12))}
+        lost = events.pop(1)
+        assert isinstance(lost, Lost)
+        assert not lost.timed_out
+        assert lost.evidence["memory_limit_bytes"] == 200_000_000 < lost.evidence["peak_memory_bytes"] < 2_000_000_000
+        assert all(isinstance(event, Finished) for event in events.values())
+
+    def test_a_peak_that_nobody_saw_is_told(self, executor: Executor) -> None:
+        self._needs_memory_limits()
+        executor.submit([Task(1, {"do": "allocate", "bytes": 100_000_000}, memory_bytes=90_000_000)])
+        [event] = settle(executor, [1])
+        over = event.body["resources"]["over_memory"] if isinstance(event, Finished) else event.evidence
+        assert over["memory_limit_bytes"] == 90_000_000 < over["peak_memory_bytes"]
+
+    def test_what_others_left_behind_is_held_against_nobody(self, executor: Executor) -> None:
+        self._needs_memory_limits()
+        executor.resize(1)
+        executor.submit([Task(1, {"do": "leave-memory", "bytes": 300_000_000})])
+        settle(executor, [1])
+        executor.submit([Task(2, {"do": "allocate", "bytes": 40_000_000}, memory_bytes=200_000_000)])
+        [event] = settle(executor, [2])
+        assert isinstance(event, Finished)
+        assert "over_memory" not in event.body["resources"]
+
     def test_a_coroutine_is_held_to_its_limit(self, executor: Executor) -> None:
         executor.submit([wait(1, 0.6, timeout_seconds=0.2), wait(2, 0.0)])
         events = {event.token: event for event in settle(executor, [1, 2])}
@@ -217,6 +246,10 @@ class ExecutorContract:
         executor.close()
         assert time.monotonic() - before < 5.0
 
+    def _needs_memory_limits(self) -> None:
+        if not self.holds_memory:
+            pytest.skip("this executor cannot tell whose memory it is")
+
     def _needs_kill(self) -> None:
         if not self.can_kill:
             pytest.skip("this executor cannot kill")
@@ -236,6 +269,11 @@ def wait(token: int, seconds: float, *, value: object = None, timeout_seconds: f
     """A task that is awaited."""
     body = {"do": "await-sleep", "seconds": seconds, "value": value}
     return Task(token, body, expected_seconds=seconds, timeout_seconds=timeout_seconds)
+
+
+def hoard(token: int, size_bytes: int, limit_bytes: int) -> Task:
+    """A task that takes more and more memory; some 10 MB every 5 ms."""
+    return Task(token, {"do": "hoard", "bytes": size_bytes, "pause_seconds": 0.005}, memory_bytes=limit_bytes)
 
 
 def append(path: Path, value: int, *, seconds: float = 0.0) -> dict[str, Any]:

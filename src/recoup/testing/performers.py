@@ -15,6 +15,7 @@ from recoup.model import errors
 from recoup.ports import Performer
 
 Body = Mapping[str, Any]
+_LEFT: list[bytearray] = []
 
 
 def make(setup: Body) -> Performer:
@@ -84,6 +85,24 @@ def _print(body: Body) -> None:
 
 def _allocate(body: Body) -> int:
     return len(bytearray(b"x" * body["bytes"]))
+
+
+def _hoard(body: Body) -> int:
+    held = bytearray()
+    while len(held) < body["bytes"]:
+        held += b"x" * 10_000_000
+        time.sleep(body["pause_seconds"])
+    return len(held)
+
+
+def _leave_memory(body: Body) -> None:
+    _LEFT.append(bytearray(b"x" * body["bytes"]))
+
+
+def _burn(body: Body) -> None:
+    until = time.process_time() + body["cpu_seconds"]
+    while time.process_time() < until:
+        pass
 
 
 def _append(body: Body) -> None:
@@ -167,6 +186,9 @@ _DEEDS: dict[str, Callable[[Body], Any]] = {
     "kill-self": _kill_self,
     "print": _print,
     "allocate": _allocate,
+    "hoard": _hoard,
+    "burn": _burn,
+    "leave-memory": _leave_memory,
     "append": _append,
     "blow-up": _blow_up,
     "leave-child": _leave_child,

@@ -18,6 +18,7 @@ import pytest
 from recoup.executors import processes as processes_module
 from recoup.executors import worker_process
 from recoup.executors.channel import INLINE_BYTES, pair
+from recoup.executors.memory import Shortage
 from recoup.executors.pace import MAX_AHEAD
 from recoup.executors.processes import Processes
 from recoup.model.errors import RecoupError, UsageError
@@ -370,6 +371,57 @@ def test_open_does_not_wait(make):
     executor.submit([echo(1)])
     assert not any(worker.ready for worker in executor._crew)
     settle(executor, [1])
+
+
+# --- memory
+
+
+def test_a_worker_that_the_system_killed_for_lack_of_memory_says_so(make, tmp_path):
+    executor = make(1)
+    counter = tmp_path / "memory.events"
+    counter.write_text("low 0\noom 3\noom_kill 1\n")
+    executor._shortage = Shortage(counter)
+    executor.submit([Task(1, {"do": "kill-self"})])
+    assert "out_of_memory" not in lost_among(settle(executor, [1]))[0].evidence
+    executor.submit([echo(2), sleep(3, 60.0)])
+    settle(executor, [2])
+    counter.write_text("low 0\noom 4\noom_kill 2\n")
+    os.kill(executor.pids()[0], signal.SIGKILL)
+    assert lost_among(settle(executor, [3]))[0].evidence["out_of_memory"] is True
+
+
+def test_what_the_system_killed_elsewhere_before_is_nobody_of_ours(make, tmp_path):
+    executor = make(1)
+    counter = tmp_path / "memory.oom_control"
+    counter.write_text("oom_kill_disable 0\noom_kill 0\n")
+    executor._shortage = Shortage(counter)
+    counter.write_text("oom_kill_disable 0\noom_kill 1\n")
+    executor._roll_call = 0.0
+    executor.submit([echo(1)])
+    settle(executor, [1])
+    executor.submit([Task(2, {"do": "kill-self"})])
+    assert "out_of_memory" not in lost_among(settle(executor, [2]))[0].evidence
+
+
+def test_a_worker_that_keeps_much_is_replaced_behind_its_task(make):
+    executor = make(1)
+    [first] = executor.pids()
+    executor.submit([Task(1, {"do": "leave-memory", "bytes": 300_000_000}, memory_bytes=250_000_000)])
+    executor.submit([echo(token) for token in range(2, 8)])
+    events = settle(executor, range(1, 8))
+    while executor.pids() == [first]:
+        assert executor.wait(10.0) == []
+    executor.submit([echo(8)])
+    assert pids_of(settle(executor, [8])) == set(executor.pids()) != {first}
+    assert {event.token for event in lost_among(events)} <= {1}
+
+
+def test_the_dead_tell_what_cpu_their_task_took(make):
+    executor = make(1)
+    executor.submit([Task(1, {"do": "burn", "cpu_seconds": 0.5})])
+    settle(executor, [1])
+    executor.submit([sleep(2, 60.0, timeout_seconds=0.1)])
+    assert 0 <= lost_among(settle(executor, [2]))[0].evidence["cpu_seconds"] < 0.5
 
 
 # --- nothing remains

@@ -12,8 +12,8 @@ import polars as pl
 import pytest
 
 from recoup.model.errors import CorruptError, DiskFullError, GrantMissingError, PipelineError, StepReturnError
-from recoup.model.failure import ADVICE, RETRYABLE, Failure, FailureKind
-from recoup.recovery.classify import MESSAGE_LIMIT, classify, fingerprint, lost, timed_out
+from recoup.model.failure import ADVICE, RETRYABLE, Failure, FailureKind, RetryClass
+from recoup.recovery.classify import MESSAGE_LIMIT, classify, fingerprint, lost, out_of_memory, timed_out
 
 Kind = FailureKind
 
@@ -394,6 +394,21 @@ def test_a_worker_that_vanished():
     assert failure.message == "the worker vanished (signal SIGKILL)"
     assert failure.evidence == {"signal": "SIGKILL", "pid": 5}
     assert lost({}).message == "the worker vanished"
+
+
+def test_memory_tells_limit_and_peak():
+    failure = out_of_memory({"pid": 5, "memory_limit_bytes": 2 << 30, "peak_memory_bytes": 2_254_857_830})
+    assert failure.kind is FailureKind.MEMORY
+    assert failure.message == "the step took 2.1 GiB of memory, more than its limit of 2 GiB"
+    assert failure.retry_class is RetryClass.NEW_RUN
+
+
+def test_memory_that_the_system_lacked_is_another_cause():
+    failure = out_of_memory({"signal": 9, "out_of_memory": True, "peak_memory_bytes": 3 << 30})
+    assert failure.kind is FailureKind.MEMORY
+    assert failure.message == "the system had no memory left and killed the worker, which held 3 GiB"
+    limited = out_of_memory({"memory_limit_bytes": 1 << 30, "peak_memory_bytes": 3 << 30})
+    assert failure.fingerprint != limited.fingerprint
 
 
 def test_a_limit_that_ran_out():

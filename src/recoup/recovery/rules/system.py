@@ -43,7 +43,8 @@ WINERROR: Final[Mapping[int, Kind]] = by_number(
 EXIT_CODE: Final[Mapping[int, Kind]] = by_number(
     {
         Kind.CANCELLED: "-1 -2 -15 129 130 143",
-        Kind.LOST: "-4 -6 -7 -8 -9 -11 132 134-137 139",
+        Kind.LOST: "-4 -6 -7 -8 -9 -11 132 134-136 139",
+        Kind.MEMORY: "137",  # what containers say when they were killed for it; a bare SIGKILL is -9, and lost
         Kind.NETWORK: "-13 141",
         Kind.TIMEOUT: "-14 -24 124 142 152",
         Kind.DISK: "-25 153",

@@ -191,6 +191,13 @@ GENERAL: Final[tuple[Block, ...]] = (
         """,
     ),
     (
+        Kind.MEMORY,
+        """
+        exit code 137 | exit code is 137 | exit status 137 | exitcode: 137 | code 137 | status code 137 |
+        container … exited with … 137
+        """,
+    ),
+    (
         Kind.LOST,
         """
         segmentation fault | segfault | core dumped | sigsegv | sigkill | sigabrt | sigbus | signal 9 |
@@ -205,9 +212,9 @@ GENERAL: Final[tuple[Block, ...]] = (
         missed heartbeat* | lost heartbeat | heartbeat stopped | did not send a heartbeat | zombie |
         process pool was terminated | terminated abruptly | brokenprocesspool | broken process pool |
         died unexpectedly | exited unexpectedly | unexpectedly exited | process … died | process … vanished |
-        process … disappeared | actor died | actor … dead | container … lost | container … exited with … 137 |
-        container killed on request | released on a … node | exit code 137 | exit status 137 | exitcode: 137 |
-        code 137 | code 139 | exit code 134 | exit code 139 | status code 137 | evicted | pod … deleted |
+        process … disappeared | actor died | actor … dead | container … lost |
+        container killed on request | released on a … node | code 139 | exit code 134 | exit code 139 | evicted |
+        pod … deleted |
         pod … disappeared | pod … not found | pod … terminated | driver … terminated | application master … lost |
         kernel died | vm … terminated | machine … terminated | host … terminated | crashed without |
         infrastructure crashed | script crash* | fetchfailed* | lost connection to worker | without reporting |
