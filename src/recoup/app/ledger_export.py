@@ -40,13 +40,15 @@ _TABLES: Mapping[str, str] = {
     "blocks": f"SELECT {_OF_NODES}, b.* FROM blocks b JOIN nodes n USING (node) ORDER BY b.node, b.ordinal",  # noqa: S608 - as above
     "waivers": f"SELECT {_OF_NODES}, w.* FROM waivers w JOIN nodes n USING (node) ORDER BY w.node, w.ordinal",  # noqa: S608 - as above
     "backfills": "SELECT * FROM backfills ORDER BY backfill",
+    "watermarks": "SELECT name, value_microseconds / 1e6 AS value, changed_at, who, sets FROM watermarks ORDER BY name",
     "events": "SELECT * FROM events ORDER BY seq",
 }
 _WHOLE = {
     *("node", "ordinal", "token", "run", "number", "attempt", "controller", "backfill", "rows", "rows_processed"),
-    *("generation", "peak_memory_bytes", "actions", "seq"),
+    *("generation", "peak_memory_bytes", "actions", "seq", "sets"),
 }
 _TIMES = {
+    *("value", "changed_at"),
     *("at", "claimed_at", "started_at", "ended_at", "created_at", "published_at", "superseded_at", "run_as_of"),
 }
 _TYPES = {**dict.fromkeys(_WHOLE, "Int64"), "cpu_seconds": "Float64", "success": "Boolean"}

@@ -86,6 +86,13 @@ class Workspace:
             yield ledger
 
     @contextmanager
+    def any_ledger(self) -> Iterator[Ledger]:
+        """The ledger for writing, made on first use: for what needs no pipeline. LakeOwnedError as `ledger_for`."""
+        refuse_lost(self.settings)
+        with self._opened() as ledger:
+            yield ledger
+
+    @contextmanager
     def _opened(self) -> Iterator[Ledger]:
         mounts = Path("/proc/mounts")
         if mounts.exists():

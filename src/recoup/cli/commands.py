@@ -12,6 +12,8 @@ class Command(NamedTuple):
     place: str
     what: str
     arguments: str = ""
+    verbs: tuple[str, ...] = ()
+    """The words that are commands of its own, where it stands alone too, and takes names."""
 
     @property
     def is_group(self) -> bool:
@@ -65,6 +67,13 @@ GROUPS: Final[tuple[tuple[str, tuple[Command, ...]], ...]] = (
                 "recoup.cli.waive:waive",
                 "accept a gap for good, or take that back",
                 "PIPELINE [PARTITION…] --reason TEXT [OPTIONS]",
+            ),
+            Command(
+                "watermark",
+                "recoup.cli.watermark:app",
+                "up to when jobs have read; set: read again from a time",
+                "[NAME], or watermark set NAME TIME",
+                verbs=("set",),
             ),
             Command("members", "recoup.cli.members:app", "ls, add: the members that partitions name"),
             Command("backfill", "recoup.cli.backfill:app", "ls, show, log, note, pause, resume, cancel, set"),

@@ -55,6 +55,7 @@ def name_of(words: Sequence[str]) -> str:
     for command in COMMANDS:
         if words and command.name == words[0]:
             deeper = command.is_group and len(words) > 1 and words[1].isidentifier()
+            deeper = deeper and (not command.verbs or words[1] in command.verbs)
             return f"{words[0]} {words[1]}" if deeper else words[0]
     return ""
 

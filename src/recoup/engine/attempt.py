@@ -33,6 +33,7 @@ from recoup.model.pipeline import Step
 from recoup.model.redact import Redact
 from recoup.model.relation import Same
 from recoup.model.rule import Rule
+from recoup.model.watermark import microseconds, moment_at
 from recoup.ports import Database, Delivery, ObjectStore, Sink
 from recoup.recovery.classify import classify
 
@@ -243,8 +244,15 @@ class _Held(threading.local):
 
 def _told(staged: dict[str, Any], context: Context) -> dict[str, Any]:
     """What was staged, and what the step said beside it."""
-    said = {"counters": context.counters, "members": context.arrived}
+    said: dict[str, Any] = {"counters": context.counters, "members": context.arrived}
+    if context.advanced:
+        said["watermark"] = microseconds(max(context.advanced))
     return {**staged, **{name: what for name, what in said.items() if what}}
+
+
+def _watermark(body: Mapping[str, Any]) -> datetime | None:
+    value = body.get("watermark")
+    return None if value is None else moment_at(value)
 
 
 def _context(graph: Graph, node: Node, body: Mapping[str, Any]) -> Context:
@@ -258,6 +266,8 @@ def _context(graph: Graph, node: Node, body: Mapping[str, Any]) -> Context:
         attempt=body["attempt"],
         span=partitions.span(body["ordinal"]) if partitions.is_time else None,
         backfill_id=body.get("backfill_id"),
+        watermark=_watermark(body),
+        has_watermark=node.step is not None and node.step.watermark is not None,
         keys=sides_of(partitions.key, body["partition"]),
         fit=graph.check_members,
         there={name: tuple(given["partitions"]) for name, given in body.get("inputs", {}).items()},

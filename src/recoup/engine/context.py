@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 
 from recoup.engine.lines import NAME
 from recoup.model.errors import PipelineError
@@ -33,6 +33,10 @@ class Context:
     keys: Mapping[str, str] = field(default_factory=dict)
     """The partition by the names of its sides: `{"dt": "2023-11-15", "tenant": "acme"}`."""
     counters: dict[str, float] = field(default_factory=dict)
+    watermark: datetime | None = None
+    """Up to when its step has read: the value of the watermark that it declares; None where it has none yet."""
+    has_watermark: bool = False
+    advanced: list[datetime] = field(default_factory=list)
     arrived: dict[str, list[str]] = field(default_factory=dict)
     fit: Callable[[str, Iterable[str]], None] = field(default=lambda _key, _members: None, repr=False)
     """Refuses members of a key that its pipeline's grids cannot have."""
@@ -50,6 +54,20 @@ class Context:
         checked = check_members(dict.fromkeys(members))
         self.fit(to.key, checked)
         self.arrived.setdefault(to.key, []).extend(checked)
+
+    def advance(self, to: datetime) -> None:
+        """It has read up to here: the watermark of its step, once this attempt has succeeded; a naive time is UTC.
+
+        It never goes back: what is read from it is what came since, and only a person sets it to an earlier time.
+        """
+        if not self.has_watermark:
+            message = f"step {self.step!r} declares no watermark"
+            raise PipelineError(message, 'declare it: @pipeline.step(watermark="NAME")')
+        aware = to.astimezone(UTC) if to.tzinfo else to.replace(tzinfo=UTC)
+        if self.watermark is not None and aware < self.watermark:
+            message = f"the watermark is {self.watermark.isoformat()}, and {aware.isoformat()} lies before it"
+            raise PipelineError(message, "`recoup watermark set NAME TIME` sets it back, a step never does")
+        self.advanced.append(aware)
 
     def count(self, name: str, by: float = 1) -> None:
         """Add to one of the attempt's own counters; they are kept in its manifest."""

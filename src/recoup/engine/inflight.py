@@ -10,6 +10,7 @@ from typing import Any
 
 from recoup.lake.pointers import PublishIntent
 from recoup.ledger.facts import Claimed, Measured, NodeId, Publication
+from recoup.ledger.watermarks import Advance, Pinned
 from recoup.model.failure import Failure
 from recoup.model.graph import Node, NodeKind
 from recoup.model.manifest import DataFile, InputRead, Manifest, output_digest
@@ -33,6 +34,7 @@ class Inflight:
     measured: Measured | None = None
     result: Mapping[str, Any] | None = None
     killed: Failure | None = None
+    watermark: Pinned | None = None
 
     @property
     def token(self) -> int:
@@ -69,6 +71,11 @@ class Inflight:
     def log_if_any(self) -> str | None:
         """Where its output lies; a step that says nothing has no log."""
         return self.log if os.path.exists(self.log) else None  # noqa: PTH110 - asked for each attempt: a Path costs more
+
+    def advances(self) -> list[Advance]:
+        """How far its step has read, if it says so."""
+        to = (self.result or {}).get("watermark")
+        return [] if to is None or self.watermark is None else [Advance(self.token, self.watermark, to)]
 
     def publish(self, result: Mapping[str, Any], node_id: NodeId) -> Publication:
         """What its partition will show: its files, the run that a table holds, or the fact that it was done."""

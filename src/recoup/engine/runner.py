@@ -38,6 +38,7 @@ from recoup.ledger.facts import (
 from recoup.ledger.leases import ControllerLease
 from recoup.ledger.registry import register_members
 from recoup.ledger.transaction import Transaction
+from recoup.ledger.watermarks import Advance, advance
 from recoup.ledger.writer import Ledger
 from recoup.model.errors import CommitUnknownError
 from recoup.model.failure import Failure, FailureKind
@@ -63,6 +64,7 @@ class _Turn:
     intents: list[tuple[Inflight, Publication]] = field(default_factory=list)
     instructions: list[Instruction] = field(default_factory=list)
     over: list[int] = field(default_factory=list)
+    advances: list[Advance] = field(default_factory=list)
 
 
 @dataclass
@@ -213,6 +215,7 @@ class Runner:
         readers = tuple((self.node_ids[reader], span) for reader, span in self.graph.touched_by(node.index, ordinal))
         turn.succeeded.append(Succeeded(publication, measured, readers))
         turn.instructions += self.machine.handle(events.Succeeded(node.index, ordinal))
+        turn.advances += inflight.advances()
         turn.over.append(inflight.token)
 
     def _fail(self, turn: _Turn, inflight: Inflight, failure: Failure, measured: Measured) -> None:
@@ -232,6 +235,7 @@ class Runner:
 
     def _record(self, tx: Transaction, turn: _Turn) -> None:
         tx.succeed(turn.succeeded)
+        advance(tx, turn.advances)
         tx.fail(turn.failed)
         tx.intend([publication for _, publication in turn.intents])
 

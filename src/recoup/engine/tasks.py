@@ -13,6 +13,7 @@ from recoup.ledger import planes
 from recoup.ledger.facts import Claim, Claimed, NodeId, Published
 from recoup.ledger.shown import named_reads
 from recoup.ledger.transaction import Transaction
+from recoup.ledger.watermarks import pinned as watermark
 from recoup.model.graph import Graph, Node, NodeKind
 from recoup.model.keys import encoded_member
 from recoup.model.manifest import InputRead, input_version
@@ -77,7 +78,10 @@ class TaskMaker:
         version = input_version(reads) if reads else ""
         nonce = self.clock.token_bytes(4).hex()
         log = f"{self.logs}/{self.backfill_id}/{node.name}/{encoded_member(partition)}.{claimed.token}.log"
-        return Inflight(claimed, node, partition, tuple(reads), version, given, delivery, nonce, log), lacking
+        inflight = Inflight(claimed, node, partition, tuple(reads), version, given, delivery, nonce, log)
+        if node.kind is NodeKind.STEP and node.step and node.step.watermark is not None:
+            inflight.watermark = watermark(tx, node.step.watermark)
+        return inflight, lacking
 
     def task(self, inflight: Inflight) -> Task:
         """What travels to the worker: ids, a token and paths, as JSON."""
@@ -93,6 +97,8 @@ class TaskMaker:
             "log": inflight.log,
             "backfill_id": self.backfill_id,
         }
+        if inflight.watermark is not None:
+            body["watermark"] = inflight.watermark.value_microseconds
         if inflight.delivery is not None:
             body["delivery"] = {**inflight.delivery, "token": inflight.token}
         elif inflight.given:

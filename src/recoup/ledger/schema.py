@@ -130,6 +130,12 @@ CREATE TABLE stages (
     PRIMARY KEY (backfill, stage)
 ) STRICT, WITHOUT ROWID;
 
+-- Up to when incremental jobs have read; `sets` counts how often a person said so. Its past is in the events.
+CREATE TABLE watermarks (
+    name TEXT PRIMARY KEY, value_microseconds INTEGER NOT NULL, changed_at REAL NOT NULL, who TEXT,
+    sets INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
 -- What a pool has let start: the last one, and when its rate's even schedule expects the next.
 CREATE TABLE starts (
     pool TEXT PRIMARY KEY, last_at REAL NOT NULL, next_at REAL NOT NULL
@@ -207,12 +213,16 @@ MIGRATIONS: Mapping[int, str] = {
         pool TEXT PRIMARY KEY, until REAL NOT NULL, reason TEXT NOT NULL
     ) STRICT, WITHOUT ROWID;
     """,
-    # To the schema that knows staged backfills.
+    # To the schema that knows staged backfills and watermarks.
     3: """
     CREATE TABLE stages (
         backfill INTEGER NOT NULL, stage INTEGER NOT NULL, name TEXT NOT NULL, ranges TEXT NOT NULL,
         partitions INTEGER NOT NULL, state TEXT NOT NULL, began_at REAL, ended_at REAL, short TEXT,
         PRIMARY KEY (backfill, stage)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE watermarks (
+        name TEXT PRIMARY KEY, value_microseconds INTEGER NOT NULL, changed_at REAL NOT NULL, who TEXT,
+        sets INTEGER NOT NULL
     ) STRICT, WITHOUT ROWID;
     """,
 }

@@ -15,6 +15,7 @@ from recoup.ledger import planes
 from recoup.ledger.facts import NodeId
 from recoup.ledger.planes import CHUNK_BYTES
 from recoup.ledger.staleness import Staleness
+from recoup.ledger.watermarks import contradictions
 from recoup.model.partition import EMPTY, PartitionSet
 
 Planes = Mapping[NodeId, Mapping[str, PartitionSet]]
@@ -89,7 +90,7 @@ def broken_laws(db: sqlite3.Connection) -> list[str]:
         if rows:
             node, ordinal, token = rows[0]
             found.append(f"{len(rows)} {sentence}; the first: node {node}, ordinal {ordinal}, token {token}")
-    return found
+    return found + contradictions(db)
 
 
 # NOT INDEXED: an index that is broken would not show what it ought to forbid.

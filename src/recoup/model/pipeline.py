@@ -19,6 +19,7 @@ from recoup.model.relation import Relation, Same
 from recoup.model.rule import Rule, checked
 from recoup.model.size import memory_bytes
 from recoup.model.sql import Sql
+from recoup.model.watermark import watermark_name
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -127,6 +128,8 @@ class Step(Generic[P, R]):
     label: str = ""
     may_be_empty: bool = False
     """Whether a partition without a row is as good as any; else the gate names it."""
+    watermark: str | None = None
+    """The name of what says up to when it has read."""
 
     def __post_init__(self) -> None:
         functools.update_wrapper(self, self.fn)
@@ -216,6 +219,7 @@ class Pipeline:
         sink: SinkSpec | None = None,
         label: str = "",
         may_be_empty: bool = False,
+        watermark: str | None = None,
     ) -> Callable[[Callable[P, R]], Step[P, R]]: ...
 
     def step(
@@ -234,10 +238,12 @@ class Pipeline:
         sink: SinkSpec | None = None,
         label: str = "",
         may_be_empty: bool = False,
+        watermark: str | None = None,
     ) -> Step[P, R] | Callable[[Callable[P, R]], Step[P, R]]:
         """Declare a step; its name is its dataset's name, its arguments are its inputs.
 
-        An expected partition for which it returns no row is incomplete to the gate, unless it `may_be_empty`.
+        An expected partition for which it returns no row is incomplete to the gate, unless it `may_be_empty`. Of the
+        `watermark` it reads the value as `ctx.watermark`, and says how far it has come with `ctx.advance(to)`.
         """
 
         def declare(function: Callable[P, R]) -> Step[P, R]:
@@ -265,6 +271,7 @@ class Pipeline:
                 sink=sink,
                 label=label,
                 may_be_empty=may_be_empty,
+                watermark=None if watermark is None else watermark_name(watermark),
             )
             self._steps[step_name] = step
             return step

@@ -7,6 +7,7 @@ import pytest
 from recoup.app import ledger_export
 from recoup.app.ledger_export import MARK, export
 from recoup.app.waiving import Gaps, waive
+from recoup.app.watermarks import set_
 from recoup.model.errors import UnreachableError, UsageError
 
 BAD = "2024-01-04"
@@ -18,6 +19,7 @@ def made(project):
     project.tell("bad", [BAD])
     project.run()
     waive(project.workspace, "days", Gaps((BAD,), steps=("raw",)), "lost")
+    set_(project.workspace, "job", "2025-10-01T00:00:00.000001")
     return project
 
 
@@ -29,13 +31,15 @@ def test_every_row_arrives(made, monkeypatch, at_once):
     done = export(made.workspace, folder)
 
     with made.reader() as reader:
-        for table in ("nodes", "attempts", "backfills", "blocks", "waivers", "events", "run_history"):
+        for table in ("nodes", "attempts", "backfills", "blocks", "waivers", "watermarks", "events", "run_history"):
             count = reader.query(f"SELECT count(*) FROM {table}")[0][0]
             assert (done.tables[table], pl.read_parquet(folder / f"{table}.parquet").height) == (count, count)
         tokens = [row[0] for row in reader.query("SELECT token FROM publications ORDER BY token")]
     assert pl.read_parquet(folder / "publications.parquet")["token"].to_list() == tokens
     assert done.tables["blocks"] > 0
     assert done.tables["waivers"] == 1
+    (mark,) = pl.read_parquet(folder / "watermarks.parquet").to_dicts()
+    assert (mark["name"], mark["value"]) == ("job", datetime(2025, 10, 1, 0, 0, 0, 1, UTC))
 
 
 def test_people_find_names_and_times(made):
