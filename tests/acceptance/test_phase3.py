@@ -260,6 +260,30 @@ def test_two_of_five_succeed_and_the_day_is_not_complete(season):
     assert done == {*STEPS[:2], *map(table, STEPS[:2])}
 
 
+def test_a_day_of_which_three_steps_are_there_is_partial_and_only_the_two_are_tried_again(season):
+    bad = list(STEPS[3:])
+    season.trouble(*(f"{step}/{DAY}/ZeroDivisionError" for step in bad))
+    assert season.recoup("run", "phase3", "--start", "2023-11-14", "--end", DAY).returncode == 1
+
+    status = season.answer("status", "phase3", "--start", "2023-11-14", "--end", DAY)
+    assert (status["total_dates"], status["completed_dates"], status["partial_dates"]) == (2, 1, 1)
+    assert status["partial"] == [
+        {"count": 1, "ranges": [[DAY, DAY]], "published": list(STEPS[:3]), "lacking": bad},
+    ]
+    shown = season.recoup("status", "phase3", "--only", "partial", "--start", "2023-11-14", "--end", DAY).stdout
+    assert shown == f"partial  {DAY}  3 of 5 steps published; not {', '.join(bad)}\n"
+    assert season.project.summary()["dates"] == {"complete": ["2023-11-14"], "partial": [DAY]}
+    attempts = season.answer("runs", "phase3", DAY, "--limit", "0")["runs"]
+    assert {run["step"] for run in attempts if run["success"]} == {*STEPS[:3], *map(table, STEPS[:3])}
+
+    called = season.called()
+    season.trouble()
+    assert season.recoup("retry", "phase3", DAY, "--force", "--reason", "the table is there again").returncode == 0
+    assert season.called() == sorted([*called, *((step, DAY) for step in bad)])
+    assert season.answer("status", "phase3", DAY)["partial"] == []
+    assert season.project.summary()["dates"] == {"complete": [DAY]}
+
+
 @pytest.mark.runbook("B-68", "B-69", "B-i1")
 def test_a_day_counts_when_all_five_have_done_it(season):
     window = ("--start", "2023-11-10", "--end", "2023-11-13")

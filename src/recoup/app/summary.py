@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from recoup.app.gaps import Gate
 from recoup.app.prepare import Planned
 from recoup.engine.events import Counts
 from recoup.ledger import planes
+from recoup.ledger.facts import NodeId
 from recoup.ledger.reader import LedgerReader
 from recoup.ledger.stages import StageRow
-from recoup.model.partition import EMPTY
+from recoup.model.graph import NodeKind
+from recoup.model.partition import EMPTY, PartitionSet
+from recoup.plan.plan import Verb
 
 SUMMARY_VERSION = 1
 
@@ -67,6 +70,7 @@ def summarise(
             "done_before": planned.plan.done,
         },
         "partitions": steps,
+        "dates": _dates(planned, now),
         **({"stages": [stage_json(stage) for stage in stages]} if stages else {}),
     }
 
@@ -81,3 +85,18 @@ def stage_json(stage: StageRow) -> dict[str, Any]:
         "ranges": [list(ends) for ends in stage.ranges],
         "short": [dict(one) for one in stage.short],
     }
+
+
+def _dates(planned: Planned, now: Mapping[NodeId, Mapping[str, PartitionSet]]) -> dict[str, list[str]]:
+    """The dates that the plan names: those of which everything is published, a part, or nothing, by all steps."""
+    prepared, named, lacking, there = planned.prepared, EMPTY, EMPTY, EMPTY
+    anchor = prepared.graph.anchor
+    for node in prepared.graph.nodes:
+        if node.is_made and node.partitions.identity() == anchor.identity():
+            facts = now[prepared.node_ids[node.index]]
+            published = facts.get(planes.PUBLISHED, EMPTY) - facts.get(planes.STALE, EMPTY)
+            named |= planned.plan.of(node.index) | planned.plan.of(node.index, Verb.BLOCK)
+            lacking |= prepared.snapshot.states[node.index].expected - published
+            there |= published if node.kind is NodeKind.STEP else EMPTY
+    outcomes = {"complete": named - lacking, "partial": named & lacking & there, "empty": named & lacking - there}
+    return {word: anchor.ranges_text(dates) for word, dates in outcomes.items() if dates}

@@ -22,7 +22,7 @@ from recoup.cli.watch import Watch
 from recoup.model.errors import ExitCode, RecoupError, UsageError
 from recoup.plan.request import Request
 
-What = Literal["failed", "blocked", "missing", "running", "waived", "stale", "unexpected"]
+What = Literal["failed", "blocked", "missing", "running", "waived", "stale", "unexpected", "partial"]
 _USUAL = Common()
 _WATCH = "Show it again every so many seconds (2 without a number), until Ctrl-C."
 

@@ -10,6 +10,7 @@ from recoup.app.pool_use import PoolUse
 from recoup.app.standing import Part, Status, StepStatus, counts, iso, parts
 from recoup.cli.tally import where_json
 from recoup.cli.text import Cell, Row, View, ago, clean, counted, name_cell, number, ranges
+from recoup.engine.partial import Partial, partial
 from recoup.model.errors import RecoupError
 from recoup.model.partition import PartitionSet
 
@@ -29,6 +30,7 @@ def status_json(found: Status, only: str | None) -> dict[str, Any]:
         "complete": insight.complete,
         **_totals_json(found),
         "steps": [_step_json(step) for step in found.steps],
+        "partial": [_partial_json(found, group) for group in partial(insight)],
         "incomplete": [_part_json(part) for part in parts(found, only) if part.state != "waived"],
         "waived": [_waived_json(part) for part in parts(found, "waived")],
         "active_backfills": [row.backfill_id for row in found.active],
@@ -54,6 +56,7 @@ def _totals_json(found: Status) -> dict[str, Any]:
     return {
         "total_dates": len(insight.dates),
         "completed_dates": len(insight.completed),
+        "partial_dates": _partial_dates(found),
         "remaining": insight.remaining,
         "pct_complete": insight.pct_complete,
     }
@@ -91,6 +94,21 @@ def _pool_json(use: PoolUse) -> dict[str, Any]:
     }
 
 
+def _partial_dates(found: Status) -> int:
+    return sum(len(group.dates) for group in partial(found.insight))
+
+
+def _partial_json(found: Status, group: Partial) -> dict[str, Any]:
+    partitions = found.insight.partitions
+    ranges_ = [[partitions.name(run.start), partitions.name(run.stop - 1)] for run in group.dates.ranges()]
+    return {
+        "count": len(group.dates),
+        "ranges": ranges_,
+        "published": list(group.published),
+        "lacking": list(group.lacking),
+    }
+
+
 def _waived_json(part: Part) -> dict[str, Any]:
     return {**(part.more or {}), **where_json(part.step.node, part.partitions)}
 
@@ -112,9 +130,13 @@ def status_lines(found: Status, only: str | None, view: View, now: datetime) -> 
             yield from view.columns(_pool_rows(found.pools, view, now))
         else:
             yield f"{found.insight.pipeline}: nothing is expected here: the calendar leaves it out{_active(found)}"
-    chosen = list(parts(found, only))
-    if only is None and chosen:
+    chosen = list(parts(found, only)) if only != "partial" else []
+    groups = partial(found.insight) if only in (None, "partial") else ()
+    if only is None and (chosen or groups):
         yield ""
+    yield from view.columns(_partial_rows(found, groups, view))
+    if only == "partial" and groups:
+        return
     if only is not None and not chosen:
         yield f"{found.insight.pipeline}: nothing is {only}"
     yield from view.columns(_part_rows(chosen, view))
@@ -146,6 +168,7 @@ def _headline(found: Status, view: View) -> str:
     style, word = ("good", "complete") if insight.complete else ("warn", "incomplete")
     counts = f"{number(len(insight.completed))} of {number(len(insight.dates))} {insight.partitions.grain}"
     left = f", {number(insight.remaining)} remaining" if insight.remaining else ""
+    left += f", {number(some)} of them partial" if (some := _partial_dates(found)) else ""
     share = f"{insight.pct_complete:g} %"
     return f"{insight.pipeline}: {view.paint(style, word)} · {counts} ({share}){left}{_active(found)}"
 
@@ -186,6 +209,15 @@ def _last(status: StepStatus, view: View, now: datetime) -> str:
         return "never"
     when = iso(at) if view.width is None else ago(now.timestamp() - at)
     return f"{status.last_successful_date}, {when}" if status.last_successful_date else when
+
+
+def _partial_rows(found: Status, groups: Sequence[Partial], view: View) -> Iterator[Row]:
+    """A line for the dates that lack the same steps."""
+    for group in groups:
+        texts = found.insight.partitions.ranges_text(group.dates, found.insight.dates)
+        there = f"{number(len(group.published))} of {counted(len(group.published) + len(group.lacking), 'step')}"
+        word = Cell("partial", "warn")
+        yield [word, ranges(texts, view, len(group.dates)), f"{there} published; not {', '.join(group.lacking)}"]
 
 
 def _part_rows(chosen: Sequence[Part], view: View) -> Iterator[Row]:
