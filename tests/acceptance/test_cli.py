@@ -387,7 +387,7 @@ def test_json_is_what_its_page_says(project):
     hold(["waive", "sample", "2024-01-20", "--reason", "lost"], "waive")
     hold(["status", "sample"], "status")
     hold(["status", "sample", "--gaps"], "status --gaps")
-    hold(["verify", "sample", "--gate"], "verify --gate", code=INCOMPLETE)
+    hold(["verify", "sample"], "verify", "verify --gate", code=INCOMPLETE)
     hold(["waive", "sample", "2024-01-20", "--take-back"], "waive")
     hold(["runs", "sample"], "runs")
     hold(["backfill", "ls"], "backfill ls")

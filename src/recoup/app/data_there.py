@@ -34,8 +34,9 @@ _SHOWN = """
 SELECT ordinal, rows FROM publications
 WHERE node = ? AND ordinal >= ? AND ordinal < ? AND state = 'current' AND run IS NOT NULL
 """
-_EMPTY, _TABLES = f"{_SHOWN} AND rows = 0", f"{_SHOWN} AND rows > 0"
-_T = TypeVar("_T")
+EMPTY_ONES, TABLES = f"{_SHOWN} AND rows = 0", f"{_SHOWN} AND rows > 0"
+T = TypeVar("T")
+R = TypeVar("R")
 
 
 @dataclass
@@ -69,7 +70,7 @@ class DataThere:
         published = self._planes(node).get(planes.PUBLISHED, EMPTY) & wanted
         self.gathered.add(node, GapKind.NOT_PUBLISHED, wanted - published, "not published")
         if node.step is None or not node.step.may_be_empty:
-            empty = self._rows(node, published, _EMPTY)
+            empty = self.rows(node, published, EMPTY_ONES)
             self.gathered.add(node, GapKind.EMPTY, empty, "published without a row")
         for ordinal, what in self._wrong(node, published - self.trusted.get(node.index, EMPTY)):
             self.gathered.add(node, GapKind.UNREADABLE, [ordinal], what)
@@ -78,7 +79,7 @@ class DataThere:
         node_id = self.node_ids[node.index]
         return self.reader.planes([node_id])[node_id]
 
-    def _rows(self, node: Node, wanted: PartitionSet, sql: str) -> dict[int, int]:
+    def rows(self, node: Node, wanted: PartitionSet, sql: str = TABLES) -> dict[int, int]:
         """What is published of these and how many rows it has; nothing of what is no table."""
         found: dict[int, int] = {}
         for span in _spans(wanted):
@@ -88,23 +89,26 @@ class DataThere:
 
     def _wrong(self, node: Node, ordinals: PartitionSet) -> Iterator[tuple[int, str]]:
         if self.at_most is None:
-            yield from self._each(self._published(node, ordinals), lambda row: self._unreadable(node, row))
+            yield from self._each(self._tables(node, ordinals), lambda row: self._unreadable(node, row))
         elif len(ordinals) <= self.at_most:
             self.at_most -= len(ordinals)
-            yield from self._each(self._published(node, ordinals), self._absent)
-        elif any(self._published(node, PartitionSet.of([ordinals.last or 0]))):  # steps without a table have no files
+            yield from self._each(self._tables(node, ordinals), self._absent)
+        elif any(self._tables(node, PartitionSet.of([ordinals.last or 0]))):  # steps without a table have no files
             self.unopened += len(ordinals)
 
-    def _published(self, node: Node, ordinals: PartitionSet) -> Iterator[Published]:
-        """Those that are tables."""
+    def _tables(self, node: Node, ordinals: PartitionSet) -> Iterator[Published]:
+        return (row for row in self.published(node, ordinals) if row.publication.rows is not None)
+
+    def published(self, node: Node, ordinals: PartitionSet) -> Iterator[Published]:
+        """What is current of these, a few thousand at a time."""
         for span in _spans(ordinals):
             for row in self.reader.current(self.node_ids[node.index], span):
-                if row.publication.ordinal in ordinals and row.publication.rows is not None:
+                if row.publication.ordinal in ordinals:
                     yield row
 
     def _each(self, rows: Iterable[Published], look: Callable[[Published], str]) -> Iterator[tuple[int, str]]:
         """What is wrong with which of them; a few at once where that pays."""
-        for row, what in _mapped(look, rows, at_once="://" in self.store.url):
+        for row, what in mapped(look, rows, at_once="://" in self.store.url):
             if what:
                 yield row.publication.ordinal, what
 
@@ -140,7 +144,7 @@ class DataThere:
         """What its step does not show, it need not; more rows than were published are somebody else's."""
         assert node.sink is not None
         step, place = self.graph.nodes[node.edges[0].parent], node.sink.name
-        due = self._rows(step, wanted, _TABLES)
+        due = self.rows(step, wanted)
         names = {ordinal: node.partitions.name(ordinal) for ordinal in due}
         try:
             with closing(open_sink(node.sink.to_json(), self.workspace.settings)) as sink:
@@ -165,7 +169,8 @@ def _spans(ordinals: PartitionSet) -> Iterator[range]:
         yield range(own.first or 0, (own.last or 0) + 1)
 
 
-def _mapped(look: Callable[[_T], str], rows: Iterable[_T], *, at_once: bool) -> Iterator[tuple[_T, str]]:
+def mapped(look: Callable[[T], R], rows: Iterable[T], *, at_once: bool) -> Iterator[tuple[T, R]]:
+    """Each with what a look at it tells; several at once where each waits for the network."""
     if not at_once:
         yield from ((row, look(row)) for row in rows)
         return

@@ -10,13 +10,13 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from recoup.app.backfills import at_work
-from recoup.app.bound import bound
+from recoup.app.bound import Bound, bound
 from recoup.app.data_there import DataThere
 from recoup.app.gaps import Gate, dates_of, missing_of
 from recoup.app.prepare import Planned
 from recoup.app.status import asked, look, readable
 from recoup.app.workspace import Workspace
-from recoup.engine.insight import Window
+from recoup.engine.insight import Insight, Window
 from recoup.ledger.reader import LedgerReader
 from recoup.model.partition import EMPTY, PartitionSet
 from recoup.model.pipeline import Pipeline
@@ -43,10 +43,23 @@ def gate(
         known = bound(workspace, reader, pipeline)
         window = Window(asked(workspace, known.graph, start, end, partitions))
         found, unread = look(workspace, reader, known, at_work(workspace, reader), window, steps)
-        reader.query("COMMIT")  # what follows takes its time: each answer is one of its own
-        there = DataThere(workspace, reader, workspace.store(), known.graph, known.node_ids)
-        for step in found.steps:
-            there.look(step.node, step.expected - step.waived)
+        return gate_of(workspace, reader, known, found, unread, stage=stage)
+
+
+def gate_of(
+    workspace: Workspace,
+    reader: LedgerReader,
+    known: Bound,
+    found: Insight,
+    unread: tuple[str, ...] = (),
+    *,
+    stage: int = 1,
+) -> Gate:
+    """The same for what was looked up already; ends the reader's transaction."""
+    reader.query("COMMIT")  # what follows takes its time: each answer is one of its own
+    there = DataThere(workspace, reader, workspace.store(), known.graph, known.node_ids)
+    for step in found.steps:
+        there.look(step.node, step.expected - step.waived)
     gaps, now = there.gathered.gaps(), workspace.clock.now()
     return Gate(
         known.pipeline.name,

@@ -46,7 +46,7 @@ def runs(
             where.append("state IN ('failed', 'lost')")
         if since is not None:
             where.append("token >= ?")
-            values.append(_first_since(reader, workspace.clock.now().timestamp() - _ago(since)))
+            values.append(first_since(reader, workspace.clock.now().timestamp() - ago(since)))
         rows = reader.run_history(f"WHERE {' AND '.join(where)}", values, -1 if limit is None else limit)
     return [{**row, "success": bool(row["success"])} for row in rows]
 
@@ -68,14 +68,15 @@ def _known_step(reader: LedgerReader, pipeline: str | None, name: str) -> None:
         raise PipelineError(f"the ledger knows no step {quoted(name)}", f"it knows {', '.join(known) or 'none yet'}")
 
 
-def _ago(since: str) -> float:
+def ago(since: str) -> float:
+    """Seconds of a duration such as `2h`; UsageError for what is none."""
     try:
         return seconds(since, "--since")
     except PipelineError as error:
         raise UsageError(error.message, error.remedy) from error
 
 
-def _first_since(reader: LedgerReader, moment: float) -> int:
+def first_since(reader: LedgerReader, moment: float) -> int:
     """The first attempt that was claimed from then on: tokens grow with time."""
     rows = reader.query("SELECT min(token) FROM attempts WHERE claimed_at >= ?", (moment,))
     return int(rows[0][0] or 2**62)

@@ -111,9 +111,18 @@ def _empty() -> sqlite3.Connection:
 
 
 def asked(
-    workspace: Workspace, graph: Graph, start: str | None, end: str | None, partitions: Sequence[str]
+    workspace: Workspace,
+    graph: Graph,
+    start: str | None,
+    end: str | None,
+    partitions: Sequence[str],
+    exclude: Sequence[str] = (),
 ) -> PartitionSet | None:
     """The window that was meant, in the pipeline's own partitions; None without one."""
+    if exclude:
+        whole = asked(workspace, graph, start, end, partitions)
+        left_out = asked(workspace, graph, None, None, exclude) or EMPTY
+        return (graph.anchor.universe(workspace.clock.now()) if whole is None else whole) - left_out
     if partitions and (start or end):
         message = "both a window and explicit partitions were given"
         raise UsageError(message, "give --start and --end, or partitions, not both")

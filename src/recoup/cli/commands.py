@@ -97,8 +97,8 @@ GROUPS: Final[tuple[tuple[str, tuple[Command, ...]], ...]] = (
             Command(
                 "verify",
                 "recoup.cli.verify:verify",
-                "is the data really there, whatever the ledger says?",
-                "PIPELINE [PARTITION…] --gate [OPTIONS]",
+                "after a recovery: is everything really there?",
+                "PIPELINE [PARTITION…] [--gate] [OPTIONS], or verify --backfill ID",
             ),
             Command("runs", "recoup.cli.runs:runs", "every attempt, newest first", "[PIPELINE [PARTITION]] [OPTIONS]"),
             Command(

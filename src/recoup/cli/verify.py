@@ -1,4 +1,4 @@
-"""`recoup verify`: is the data really there, whatever the ledger says?"""
+"""`recoup verify`: after a recovery, is everything really there, whatever the ledger says?"""
 
 from __future__ import annotations
 
@@ -6,14 +6,18 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from recoup.app.gaps import GapKind, Gate
+from recoup.app.gaps import Gap, GapKind, Gate
 from recoup.app.gate import gate as ask
+from recoup.app.verified import Verified
+from recoup.app.verifying import verify as look
+from recoup.app.verifying import verify_backfill
 from recoup.cli import names
 from recoup.cli.gate_text import called, gate_json, gate_lines
 from recoup.cli.options import Common, End, Start, Steps
 from recoup.cli.output import Answer
 from recoup.cli.plan_text import run_words
 from recoup.cli.typed import typed
+from recoup.cli.verify_text import verified_json, verified_lines
 from recoup.model.errors import UsageError
 from recoup.plan.request import Request
 
@@ -21,37 +25,75 @@ _USUAL = Common()
 
 
 def verify(
-    pipeline: Annotated[str, Parameter(help="Its name.", completer=names.pipelines)],
+    pipeline: Annotated[str | None, Parameter(help="Its name.", completer=names.pipelines)] = None,
     /,
     *partitions: Annotated[str, Parameter(help="Only these, instead of --start and --end.")],
     start: Start = None,
     end: End = None,
     step: Steps = None,
     gate: Annotated[bool, Parameter(help="Only the calendar against the data, as between two stages.")] = False,
+    backfill: Annotated[
+        str | None, Parameter(metavar="ID", help="What this backfill was asked for, since it began.")
+    ] = None,
+    since: Annotated[
+        str | None, Parameter(metavar="TIME", help="When the recovery began, such as 2h ago; else the newest backfill.")
+    ] = None,
     common: Common = _USUAL,
 ) -> Answer:
-    """Hold what the calendar expects against files and tables; exit code 1 as long as anything is missing."""
-    if not gate:
-        raise UsageError("what is to be verified?", f"`{typed('verify', pipeline, flags=['--gate'])}` passes the gate")
+    """Hold what is expected against pointers, manifests, files and tables; exit code 1 as long as anything fails."""
     workspace = common.workspace()
-    found = ask(workspace, pipeline, start=start, end=end, partitions=partitions, steps=tuple(step or ()))
-    name = called(workspace, pipeline, found)
+    if backfill is not None:
+        if pipeline or partitions or start or end or step or gate or since:
+            raise UsageError("--backfill tells which partitions of which pipeline", "give nothing beside it")
+        name, found = verify_backfill(workspace, backfill)
+        return _answer(found, called(workspace, name, found.gate), _next(found.gate, found, Request(name)), common)
+    if pipeline is None:
+        there = ", ".join(workspace.settings.pipelines) or "nothing under [pipelines]"
+        raise UsageError("no pipeline was named", f"recoup.toml has {there}; or give --backfill ID")
     request = Request(pipeline, start, end, partitions, steps=tuple(step or ()))
+    if gate:
+        if since:
+            raise UsageError("--since is for what failed, at which the gate does not look", "leave one of them out")
+        passed = ask(workspace, pipeline, start=start, end=end, partitions=partitions, steps=request.steps)
+        name = called(workspace, pipeline, passed)
+        return Answer(
+            "verify",
+            gate_json(passed, name),
+            lambda view: gate_lines(passed, name, view),
+            next=common.again(_next(passed, None, request)),
+            exit_code=passed.exit_code,
+        )
+    found = look(workspace, pipeline, start=start, end=end, partitions=partitions, steps=request.steps, since=since)
+    return _answer(found, called(workspace, pipeline, found.gate), _next(found.gate, found, request), common)
+
+
+def _answer(found: Verified, name: str, next_: str, common: Common) -> Answer:
     return Answer(
         "verify",
-        gate_json(found, name),
-        lambda view: gate_lines(found, name, view),
-        next=common.again(_next(found, pipeline, request)),
+        verified_json(found, name),
+        lambda view: verified_lines(found, name, view),
+        next=common.again(next_),
         exit_code=found.exit_code,
     )
 
 
-def _next(found: Gate, name: str, request: Request) -> str:
-    if found.is_complete:
-        return run_words(Request(name, request.start, request.end, request.partitions), name, "status")
-    first = next(iter(found.gaps), None)
-    if first is not None and first.kind is GapKind.UNREADABLE:
-        return typed("lake verify", first.node.name)
-    if first is not None and first.kind is GapKind.UNKNOWN:
-        return typed("doctor", name)
-    return run_words(request, name)
+def _next(passed: Gate, found: Verified | None, request: Request) -> str:
+    """What puts the first gap right; where there is none, what tells more of a line that fails."""
+    if passed.gaps:
+        return _filling(passed.gaps[0], request)
+    failed = {line.name for line in found.failed} if found else set()
+    if "failures" in failed:
+        return typed("why", request.pipeline)
+    if failed & {"counts", "reads"}:
+        return typed("lake verify")
+    return run_words(
+        Request(request.pipeline, request.start, request.end, request.partitions), request.pipeline, "status"
+    )
+
+
+def _filling(gap: Gap, request: Request) -> str:
+    if gap.kind is GapKind.UNREADABLE:
+        return typed("lake verify", gap.node.name)
+    if gap.kind is GapKind.UNKNOWN:
+        return typed("doctor", request.pipeline)
+    return run_words(request, request.pipeline)

@@ -27,7 +27,7 @@ def difference(store: ObjectStore, file: DataFile) -> str:
 def unreadable(store: ObjectStore, file: DataFile) -> str:
     """Why it does not hold the rows that were published, as the end of a sentence; reads its footer alone."""
     try:
-        rows = _rows(store, file.path)
+        rows = rows_of(store, file.path)
     except FileNotFoundError:
         return "is gone"
     except (ValueError, OSError) as error:
@@ -47,7 +47,8 @@ def absent(store: ObjectStore, file: DataFile) -> str:
     return "" if size_bytes == file.size_bytes else f"has {size_bytes:,} bytes instead of {file.size_bytes:,}"
 
 
-def _rows(store: ObjectStore, path: str) -> int:
+def rows_of(store: ObjectStore, path: str) -> int:
+    """How many rows a file has, by its footer; OSError or ValueError when that cannot be read."""
     uri = uri_of(store, path)
     if "://" not in uri:
         return rows_in(uri)

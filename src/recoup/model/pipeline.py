@@ -157,12 +157,14 @@ class Pipeline:
         timeout: str | float | timedelta | None = None,
         memory: str | int | None = None,
         rules: Sequence[Rule] = (),
+        fresh_within: str | float | timedelta | None = None,
     ) -> None:
         """`retry`, `timeout` and `memory` hold for all steps that say nothing else.
 
         Without them: `Retry()`, one hour, and as much memory as there is.
 
-        `rules` say of which kind a failure is, before the settings' own and before ours.
+        `rules` say of which kind a failure is, before the settings' own and before ours. `fresh_within` promises how
+        old the newest partition of every step may be, from its end on; `recoup verify` holds it against that.
         """
         check_name("pipeline", name)
         self.name = name
@@ -174,6 +176,8 @@ class Pipeline:
         self.memory_bytes = None if memory is None else memory_bytes(memory, f"pipeline {name!r}: memory")
         self.pools = {pool: _pool(name, pool, value) for pool, value in (pools or {}).items()}
         self.rules = checked(rules)
+        promised = None if fresh_within is None else seconds(fresh_within, f"pipeline {name!r}: fresh_within")
+        self.fresh_within_seconds = promised
         self._steps: dict[str, Step[..., Any]] = {}
         self._as_of: dict[str, Callable[[str], datetime]] = {}
 
