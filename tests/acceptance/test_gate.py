@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-import pytest
+import re
+import uuid
 
-from tests.acceptance.phase3 import STEPS
+import pytest
+import sqlalchemy as sa
+
+from recoup.model.failure import ADVICE
+from tests.acceptance.phase3 import PIPELINE, STEPS
 
 pytestmark = pytest.mark.services
 FIRST = STEPS[0]
@@ -80,3 +85,85 @@ def test_a_date_without_rows_is_named_and_the_run_is_no_success(season):
     retried = season.answer("run", *day)
     assert (retried["gate"]["verdict"], retried["exit_code"]) == ("complete", 0)
     assert season.project.summary()["verdict"] == "complete"
+
+
+# ------------------------------------------------------------------------------------------------ after a recovery
+
+
+@pytest.fixture
+def outsider(season):
+    """Somebody who may connect, and may read nothing."""
+    name = f"recoup_{uuid.uuid4().hex[:12]}"
+    season.say(f'CREATE ROLE "{name}" LOGIN')
+    yield sa.make_url(season.url).set(username=name).render_as_string(hide_password=False)
+    season.say(f'DROP OWNED BY "{name}"', f'DROP ROLE "{name}"')
+
+
+def outcomes(answer):
+    return {line["name"]: line["outcome"] for line in answer["lines"]}
+
+
+@pytest.mark.runbook("B-21", "D-29", "E-57", "E-58")
+def test_five_of_five_is_verified_and_four_of_five_is_not(season):
+    """Nothing is promised about freshness, and no check is declared: that is unknown, and does not pass."""
+    day = "2023-11-15"
+    season.trouble(f"{STEPS[2]}/{day}/ValueError")
+    season.recoup("run", "phase3", day)
+    status = season.recoup("status", "phase3", day)
+    steps = [line.split()[:2] for line in status.stdout.splitlines() if line.split()[:1] in [[step] for step in STEPS]]
+    assert len(steps) == len(STEPS)
+    assert [step for step in steps if step[1] == "1/1"] == [[step, "1/1"] for step in STEPS if step != STEPS[2]]
+    four = season.answer("verify", "phase3", day)
+    assert (four["exit_code"], four["verified"], four["missing"]) == (1, False, [day])
+    assert {gap["step"] for gap in four["gaps"]} == {STEPS[2]}
+    assert outcomes(four)["failures"] == "fail"
+    (backfill,) = season.answer("backfill", "ls")["backfills"]
+    assert season.recoup("verify", "--backfill", backfill["backfill_id"]).returncode == 1
+
+    season.trouble()
+    assert season.recoup("retry", "phase3", day, "--force", "--reason", "mended").returncode == 0
+    five = season.answer("verify", "phase3", day)
+    assert (five["exit_code"], five["verified"], five["phase3_dates"]) == (0, True, 1)
+    usual = {"checks": "unknown", "counts": "pass", "freshness": "unknown", "failures": "pass", "reads": "pass"}
+    assert outcomes(five) == usual
+    assert outcomes(season.answer("verify", "phase3", day, "--since", "1h"))["failures"] == "pass"
+    assert season.recoup("verify", "--backfill", backfill["backfill_id"]).returncode == 0
+    (manifest,) = season.project.folder.glob(f"lake/manifests/{STEPS[4]}/game_date={day}/*/manifest.json")
+    manifest.unlink()
+    without = season.answer("verify", "--backfill", backfill["backfill_id"])
+    assert (without["exit_code"], outcomes(without)["counts"]) == (1, "fail")
+    season.recoup("lake", "verify", "--repair")
+
+    season.declare(PIPELINE.replace("partitions=days)", "partitions=days, fresh_within='36h')"))
+    old = season.answer("verify", "phase3", day)
+    assert (old["exit_code"], outcomes(old)) == (1, {**usual, "freshness": "fail"})
+    season.declare(PIPELINE.replace("partitions=days)", "partitions=days, fresh_within='999999h')"))
+    assert outcomes(season.answer("verify", "phase3", day)) == {**usual, "freshness": "pass"}
+
+
+@pytest.mark.runbook("D-22")
+def test_a_published_file_that_was_changed_by_hand_is_found(season):
+    day = "2023-11-15"
+    season.recoup("run", "phase3", day, "--step", FIRST)
+    (file,) = season.project.folder.glob(f"lake/{FIRST}/game_date={day}/run=*/*.parquet")
+    body = bytearray(file.read_bytes())
+    body[6] ^= 1
+    file.write_bytes(bytes(body))
+    answer = season.answer("verify", "phase3", day, "--step", FIRST)
+    assert (answer["exit_code"], outcomes(answer)["reads"]) == (1, "fail")
+    assert "other bytes than were published" in str(answer["lines"])
+    for advice in ADVICE.values():
+        assert not re.search(r"\b(delete|edit)\b.*\b(data|file|partition)", advice)
+
+
+def test_a_grant_that_is_broken_fails_the_reads(season, outsider):
+    day = "2023-11-15"
+    season.recoup("run", "phase3", day, "--step", FIRST)
+    season.say("GRANT USAGE ON SCHEMA nba_raw TO PUBLIC", "GRANT SELECT ON ALL TABLES IN SCHEMA nba_raw TO PUBLIC")
+    season.say("GRANT USAGE ON SCHEMA nba_analytics TO PUBLIC")
+    shown = season.recoup("verify", "phase3", day, "--step", FIRST, RECOUP_CONNECTIONS_NBA=outsider)
+    assert shown.returncode == 1
+    assert re.search(r"reads +fail", shown.stdout)
+    assert "lacks a grant: permission denied for table" in shown.stdout
+    season.say("GRANT SELECT ON ALL TABLES IN SCHEMA nba_analytics TO PUBLIC")
+    assert season.recoup("verify", "phase3", day, "--step", FIRST, RECOUP_CONNECTIONS_NBA=outsider).returncode == 0
