@@ -25,14 +25,16 @@ class Lifted:
 
     def of(self, node: Node, reason: str, blocked: PartitionSet) -> PartitionSet:
         """Of those that were blocked for a reason the ones for which it is untrue now."""
+        about = [edge for edge in node.edges if is_shortfall(reason, self.graph.nodes[edge.parent])]
         for edge in node.edges:
             parent = self.graph.nodes[edge.parent]
             if edge.is_single and reason == waived_shortfall(parent):
                 waived = self.snapshot.states[parent.index].waived
                 return blocked - readers_of(edge, node, parent, waived, EMPTY, self.snapshot.now)
-            if is_shortfall(reason, parent):
-                return self._served(edge, node, parent, blocked)
-        return EMPTY
+        served = blocked if about else EMPTY
+        for edge in about:  # a step may read the same dataset twice: its own day, and those before
+            served &= self._served(edge, node, self.graph.nodes[edge.parent], served)
+        return served
 
     def _served(self, edge: Edge, node: Node, parent: Node, ordinals: PartitionSet) -> PartitionSet:
         """Those for which enough of this input is there; planning counts in the same way."""

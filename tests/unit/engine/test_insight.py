@@ -80,6 +80,21 @@ def test_a_block_ends_when_what_it_lacked_is_there():
     ]
 
 
+def test_a_block_for_want_of_a_lookback_stays_though_the_day_itself_is_there():
+    pipeline = rc.Pipeline("flights", partitions=JANUARY)
+
+    @pipeline.step
+    def raw(ctx): ...
+
+    @pipeline.step
+    def trend(ctx, raw, week=rc.lookback(raw, days=7, complete=0.8)): ...
+
+    why = {1: [Reason("raw: 5 of 7 there, 6 needed; missing 2024-01-07…2024-01-08 (2)", days(9, 16))]}
+    now = state(DAYS - days(9, 16), blocked=days(9, 16))
+    found = look(Graph.of(pipeline), reasons=why, raw=state(DAYS - days(7, 8)), trend=now)
+    assert (found.steps[1].blocked, found.steps[1].missing) == (days(9), days(16))
+
+
 def test_a_block_ends_when_the_gap_behind_it_is_waived_or_no_longer_so():
     pipeline = rc.Pipeline("flights", partitions=JANUARY)
 
