@@ -92,12 +92,12 @@ def test_of_every_kind_the_steps_and_the_exact_command_to_type(here):
 
     # What is told to be typed can be typed.
     here.project.write("mended", "yes")
-    for kind in ("network", "timeout", "permission"):
+    for kind in ("network", "timeout", "permission", "missing"):
         done = here.recoup(*shlex.split(causes[kind]["todo"][-1]["command"])[1:])
         assert done.returncode == 0, (kind, done.stderr)
     left = {cause["kind"] for cause in here.answer("why", "lake", "2024-01-15")["causes"]}
-    assert left == {*SAID} - {"network", "timeout", "permission"}
-    assert here.recoup(*shlex.split(causes["missing"]["todo"][-1]["command"])[1:]).returncode == 0
+    assert left == {*SAID} - {"network", "timeout", "permission", "missing"}
+    assert here.recoup(*shlex.split(causes["blocked"]["todo"][-1]["command"])[1:]).returncode == 0
     assert here.answer("why", "lake", "2024-01-15")["state"] == "done"
 
 
@@ -316,6 +316,93 @@ def test_a_contract_that_is_violated_shows_what_changed_upstream_and_is_not_trie
     assert project.recoup("retry", "games", "2024-01-02").returncode == 1
     project.write("version", "")
     assert project.recoup("run", "games", "2024-01-02", "--only", "missing,failed,stale").returncode == 0
+
+
+SCHEMAS = """
+import polars as pl
+
+lake = rc.Pipeline("lake", partitions=rc.Daily("2024-01-15", "2024-01-15", key="dt"), retry=rc.Retry(4, initial="1ms"))
+SAID = ["SchemaValidationException: contacts", "Column type mismatch: email", "Missing required field: email"]
+pl.DataFrame({"email": ["a@b"], "age": ["many"]}).write_parquet(HERE / "contacts.parquet")
+(HERE / "contacts.csv").write_text("email,age\\na@b,many\\n")
+READS = [
+    lambda: pl.scan_parquet(HERE / "contacts.parquet", schema={"email": pl.String, "age": pl.Int64}).collect(),
+    lambda: pl.read_csv(HERE / "contacts.csv", schema={"email": pl.String, "age": pl.Int64}),
+    lambda: pl.read_parquet(HERE / "contacts.parquet", columns=["phone"]),
+]
+
+
+def said(words):
+    raise RuntimeError(words)
+
+
+for n, words in enumerate(SAID):
+    lake.step(name=f"said_{n}")(lambda ctx, words=words: said(words))
+for n, read in enumerate(READS):
+    lake.step(name=f"read_{n}")(lambda ctx, read=read: (read(), None)[1])
+"""
+
+
+@pytest.mark.runbook("E-08")
+def test_a_schema_that_does_not_fit_by_text_and_by_real_file(here):
+    here.project.declare("lake", SCHEMAS, 'executor = "inline"')
+    assert here.recoup("run", "lake").returncode == 1
+    rows = here.answer("runs", "lake", "--limit", "0")["runs"]
+    assert {row["step"]: row["failure_kind"] for row in rows} == {
+        f"{how}_{n}": "contract" for how in ("said", "read") for n in range(3)
+    }
+    assert len(rows) == 6  # no second attempt of any
+    refused = here.recoup("retry", "lake", "2024-01-15", "--step", "read_0")
+    assert refused.returncode == 4
+
+
+UPSTREAM = """
+import polars as pl
+
+games = rc.Pipeline("games", partitions=rc.Daily("2023-11-14", "2023-11-15"), retry=rc.Retry(1))
+
+
+@games.step
+def features(ctx):
+    with noted(ctx):
+        return pl.DataFrame({"minutes": [12]})
+
+
+@games.step
+def sim(ctx, features: pl.LazyFrame):
+    with noted(ctx):
+        if ctx.partition in told("lost"):
+            raise FileNotFoundError(f"no worlds of {ctx.partition}")
+"""
+
+
+@pytest.mark.runbook("D-42")
+def test_a_missing_input_says_how_it_stands_upstream_and_by_which_run(here):
+    here.project.declare("games", UPSTREAM, 'executor = "inline"')
+    # Not made yet: blocked, and the recovery makes it first.
+    assert here.recoup("run", "games", "2023-11-15", "--step", "sim").returncode == 1
+    [cause] = here.answer("why", "games", "2023-11-15")["causes"]
+    [read] = cause["inputs"]
+    assert (read["dataset"], read["partition"], read["state"], read["run_id"]) == (
+        "features",
+        "2023-11-15",
+        "missing",
+        None,
+    )
+    assert "recoup recover games 2023-11-15 --dry-run" in [one["command"] for one in cause["todo"]]
+    assert here.recoup("recover", "games", "2023-11-15", "--yes").returncode == 0
+    assert [call.step for call in here.project.calls()] == ["features", "sim"]
+
+    # Made, by a run of its own; the step did not find what it looked for all the same.
+    assert here.recoup("run", "games", "2023-11-14", "--step", "features").returncode == 0
+    here.project.write("lost", "2023-11-14")
+    assert here.recoup("run", "games", "2023-11-14").returncode == 1
+    [cause] = here.answer("why", "games", "2023-11-14")["causes"]
+    [read] = cause["inputs"]
+    runs = {m["dataset"]: m["run_id"] for m in here.project.manifests() if m["partition"] == "2023-11-14"}
+    assert (cause["kind"], read["state"]) == ("missing", "published")
+    assert (read["run_id"], cause["run_id"]) == (runs["features"], runs["sim"])
+    assert f"published by run {runs['features']}" in here.recoup("why", "games", "2023-11-14").stdout
 
 
 DENIED = """

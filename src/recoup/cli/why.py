@@ -157,7 +157,8 @@ def _typed(command: Command, wrong: Wrong) -> str:
     if command.of is Of.PIPELINE:
         return typed(verb, wrong.pipeline, flags=flags)
     if len(steps) > 1 or len(keys) > NAMED:
-        return typed("run", wrong.pipeline, flags=flags if verb == "run" else ())
+        verb, flags = ("run", []) if verb == "retry" else (verb, flags)  # a retry names its partitions
+        return typed(verb, wrong.pipeline, flags=flags)
     return typed(verb, wrong.pipeline, *keys, flags=[*(["--step", *steps] if command.of is Of.STEP else []), *flags])
 
 

@@ -67,6 +67,7 @@ FORCE: Final = Command("retry", Of.STEP, ("--force", "--reason", "TEXT"))
 _DOCTOR: Final = Command("doctor", Of.PIPELINE)
 _HISTORY: Final = Command("runs", Of.PIPELINE, ("--failed",))
 _FILL: Final = Command("run", Of.PARTITIONS, ("--include-upstream",))
+_ORDER: Final = Command("recover", Of.PARTITIONS, ("--dry-run",))
 _AGAIN: Final = Todo("Then try it again, in the same run", RETRY)
 _MENDED: Final = Todo("Then run it", RUN)
 
@@ -147,8 +148,8 @@ _TRIAGE: Final[Mapping[Kind, Triage]] = {
         "an input is not there?",
         (
             Todo("See whether what it reads was made, and by the run that it asks for", Command("status", Of.PIPELINE)),
-            Todo("Fill what others own at its source"),
-            Todo("Then fill what is ours, and run it", _FILL),
+            Todo("Fill what others own at its source, and what is ours by its own step", _ORDER),
+            _AGAIN,
         ),
     ),
     Kind.BLOCKED: Triage(
@@ -156,8 +157,8 @@ _TRIAGE: Final[Mapping[Kind, Triage]] = {
         "a check refused to go on?",
         (
             Todo("See which partitions of which dataset it lacks", Command("status", Of.PIPELINE, ("--gaps",))),
-            Todo("Fill what others own at its source"),
-            Todo("Then fill the gap, and run it", _FILL),
+            Todo("Fill what others own at its source, and see in which order the rest can be filled", _ORDER),
+            Todo("Then fill the gap, and run what waits for it", _FILL),
         ),
     ),
     Kind.CONTRACT: Triage(
