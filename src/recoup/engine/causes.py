@@ -101,20 +101,20 @@ def _readers(graph: Graph, node: Node, edge: Edge, bad: PartitionSet, waiting: P
 def _blocks(steps: Sequence[StepInsight], graph: Graph, failed: Places, blocked: Places) -> Iterator[Cause]:
     """Where blocks begin: no input of theirs failed or is blocked itself. What they lack, nobody here tried to make."""
     bad = {index: failed.get(index, EMPTY) | blocked.get(index, EMPTY) for index in {*failed, *blocked}}
+    together: dict[str, Cause] = {}
     for step in steps:
         node, first = step.node, step.blocked
         if node.kind is NodeKind.DELIVERY:
             continue
         for edge in node.edges:
             first -= _readers(graph, node, edge, bad.get(edge.parent, EMPTY), first)
-        together: dict[str, Cause] = {}
         for reason in step.reasons:
             for ordinal in reason.partitions & first:
                 failure = Failure(FailureKind.BLOCKED, reason.text)
                 one = Current(node.index, ordinal, failure, reason.at, "")
                 group = group_of(failure)
                 together.setdefault(group, Cause(group, one, one.at)).add(one)
-        yield from together.values()
+    yield from together.values()
 
 
 def _named(failure: Failure) -> str:

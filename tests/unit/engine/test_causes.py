@@ -84,6 +84,19 @@ def test_blocks_that_say_the_same_of_different_days_are_one_cause():
     assert (cause.count, cause.since, cause.newest.at) == (2, 3.0, 4.0)
 
 
+def test_what_blocks_several_steps_is_one_cause_of_all_of_them():
+    made = pipeline(DAYS)
+    there = rc.Source("there", DAYS, probe=lambda key: True)
+    for name in ("points", "rebounds"):
+        made.step(name=name)(lambda ctx, there=there: None)
+    known = World.of(made)
+    for name in ("points", "rebounds"):
+        known.know(name, blocked="2024-01-03")
+    same = [Reason("there has no such partition", days("03"), 1.0)]
+    [cause] = found(known, reasons={"points": same, "rebounds": same})
+    assert shown(known, cause.where) == {"points": ["2024-01-03"], "rebounds": ["2024-01-03"]}
+
+
 def test_what_is_behind_ends_where_nothing_is_blocked():
     known = world()
     nodes = {name: index(known, name) for name in ("raw", "clean", "week")}
