@@ -7,6 +7,7 @@ What it says of one thing alone is shown where that is built: classification (te
 import json
 import re
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
@@ -26,13 +27,15 @@ INLINE = 'executor = "inline"'
 class Shift(Season):
     """The season with its commands typed in this process."""
 
-    here: object = None
+    here: Any = None
 
-    def recoup(self, *words):
+    def recoup(self, *words: str, **environ: str) -> Any:
+        assert not environ, "a process of its own would be needed"
         return self.here.recoup(*words)
 
-    def answer(self, *words):
-        return self.here.answer(*words)
+    def answer(self, *words: str) -> dict[str, Any]:
+        answer: dict[str, Any] = self.here.answer(*words)
+        return answer
 
     def rows(self, step, day):
         """What the table holds of a day."""
