@@ -12,7 +12,7 @@ from recoup.app.configuration.origin import Origin
 from recoup.app.shown_settings import Shown, shown
 from recoup.cli.options import Common
 from recoup.cli.output import Answer
-from recoup.cli.run_text import from_here
+from recoup.cli.paths import from_here
 from recoup.cli.text import Cell, View, clean
 from recoup.model.redact import redactor
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import groupby
-from pathlib import Path
 from typing import Any, Final
 
 from recoup.app.arrivals import Arrivals
@@ -12,6 +11,7 @@ from recoup.app.backfilling import RunReport
 from recoup.app.gaps import GapKind, Gate
 from recoup.app.summary import stage_json
 from recoup.cli.gate_text import gap_lines
+from recoup.cli.paths import from_here
 from recoup.cli.stage_text import stopped_lines
 from recoup.cli.tally import BlockGroup, FailureGroup, Tally
 from recoup.cli.text import Cell, Row, View, clean, counted, duration, name_cell, number, ranges
@@ -171,9 +171,3 @@ def _block_lines(groups: list[BlockGroup], view: View) -> Iterator[str]:
 
 def _where(group: BlockGroup, view: View) -> str:
     return ranges(group.node.partitions.ranges_text(group.ordinals), view, len(group.ordinals))
-
-
-def from_here(path: str) -> str:
-    """Relative where it lies below the current folder: shorter, and as it would be typed."""
-    full, here = Path(path), Path.cwd()
-    return str(full.relative_to(here)) if full.is_relative_to(here) else path

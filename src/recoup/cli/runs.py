@@ -14,7 +14,7 @@ from recoup.app.settings import Settings
 from recoup.cli import names
 from recoup.cli.options import Common, Steps
 from recoup.cli.output import Answer
-from recoup.cli.run_text import from_here
+from recoup.cli.paths import from_here
 from recoup.cli.text import Cell, Row, View, clean, counted, cut, duration, name_cell, number
 from recoup.cli.typed import status_of
 from recoup.model.errors import UsageError

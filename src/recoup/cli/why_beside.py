@@ -7,7 +7,7 @@ from typing import Final
 
 from recoup.app.circumstances import Compared, Input
 from recoup.app.why import Wrong
-from recoup.cli.run_text import from_here
+from recoup.cli.paths import from_here
 from recoup.cli.text import counted, duration, number
 from recoup.model.failure import FailureKind
 from recoup.model.size import memory_text

@@ -1,4 +1,7 @@
-"""Phrases, compiled: a quick look for their longest part first, a regular expression only where that is found."""
+"""Phrases: a quick look for their longest part first, a regular expression only where that is found.
+
+Most commands meet no failure, and a failure few phrases: nothing is indexed or compiled before it is needed.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cache, cached_property
 
 from recoup.model.failure import FailureKind
 from recoup.recovery.rules.words import Block
@@ -33,36 +37,40 @@ class Phrase:
 
     text: str
     kind: FailureKind
-    part: str
-    pattern: re.Pattern[str]
+
+    def stands_in(self, text: str) -> bool:
+        """Whether a text has it."""
+        return _longest_part(self.text) in text and _compiled(self.text).search(text) is not None
 
 
 class Phrasebook:
     """All phrases of some blocks; only those that share their rarest word with a text are looked at."""
 
     def __init__(self, blocks: Iterable[Block]) -> None:
-        self._phrases = tuple(
-            Phrase(text, kind, _longest_part(text), re.compile(_pattern(text)))
-            for kind, phrases in blocks
-            for text in split(phrases)
-        )
-        count = Counter(word for phrase in self._phrases for word in _whole_words(phrase.text))
-        self._by_word: dict[str, list[int]] = {}
-        self._others: list[int] = []
-        for place, phrase in enumerate(self._phrases):
-            rarest = min(_whole_words(phrase.text), key=count.__getitem__, default=None)
-            (self._others if rarest is None else self._by_word.setdefault(rarest, [])).append(place)
+        self._blocks = tuple(blocks)
 
     def first_in(self, text: str) -> Phrase | None:
         """The first, in the order of the table, that stands in a text that has been made `readable`."""
-        places = set(self._others)
+        by_word, others = self._index
+        places = set(others)
         for word in set(_WORD.findall(text)):
-            places.update(self._by_word.get(word, ()))
-        for place in sorted(places):
-            phrase = self._phrases[place]
-            if phrase.part in text and phrase.pattern.search(text):
-                return phrase
-        return None
+            places.update(by_word.get(word, ()))
+        return next((self._phrases[place] for place in sorted(places) if self._phrases[place].stands_in(text)), None)
+
+    @cached_property
+    def _phrases(self) -> tuple[Phrase, ...]:
+        return tuple(Phrase(text, kind) for kind, phrases in self._blocks for text in split(phrases))
+
+    @cached_property
+    def _index(self) -> tuple[dict[str, list[int]], list[int]]:
+        """The places of phrases by their rarest word, and of those that have none."""
+        count = Counter(word for phrase in self._phrases for word in _whole_words(phrase.text))
+        by_word: dict[str, list[int]] = {}
+        others: list[int] = []
+        for place, phrase in enumerate(self._phrases):
+            rarest = min(_whole_words(phrase.text), key=count.__getitem__, default=None)
+            (others if rarest is None else by_word.setdefault(rarest, [])).append(place)
+        return by_word, others
 
 
 def split(phrases: str) -> Iterator[str]:
@@ -80,6 +88,11 @@ def readable(text: str) -> str:
     return _SPACES.sub(" ", _ID.sub("~", _URL.sub("~", text.lower())))
 
 
+@cache
+def _compiled(text: str) -> re.Pattern[str]:
+    return re.compile(_pattern(text))
+
+
 def _pattern(text: str) -> str:
     parts = [_part_pattern(part.strip()) for part in text.split("…")]
     return _GAP.join(parts)
@@ -92,6 +105,7 @@ def _part_pattern(part: str) -> str:
     return f"{before}{pattern}{after}"
 
 
+@cache
 def _longest_part(text: str) -> str:
     """What must stand in the text, letter for letter."""
     return max(re.split(r"…|#|\*", text), key=lambda part: len(part.strip())).strip()
