@@ -203,6 +203,8 @@ class Delivery:
     storage_options: Mapping[str, str] = field(default_factory=dict, repr=False)
     member_key: str | None = None
     """Which of the key's names is one of members: they are text, whatever one of them looks like."""
+    anew: bool = False
+    """Rows may be gone behind the record's back: they are written, whatever it says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,7 +221,7 @@ class Sink(Protocol):
     """A table that shows what is published: a projection, never the truth."""
 
     def deliver(self, delivery: Delivery) -> Held:
-        """Make the table hold this run, in one transaction with the record of it; twice does nothing.
+        """Make the table hold this run, in one transaction with the record of it; twice does nothing, but `anew`.
 
         FencedError when the table already holds a newer token.
         """

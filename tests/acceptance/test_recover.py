@@ -130,7 +130,7 @@ def test_a_yes_does_the_rest_in_the_same_run_or_a_new_one_and_leaves_to_a_person
     (need,) = answer["needs"]
     assert need["command"] == f"recoup recover shop {need['group']}"
     answer = shop.answer("recover", "shop", need["group"], "--yes")
-    assert (answer["state"], answer["exit_code"], ran(shop)) == ("done", 0, [("prices", "08")])
+    assert (answer["state"], answer["exit_code"], ran(shop)) == ("done", 0, [("prices", "08")]), answer
 
     nothing = shop.recoup("recover", "shop", "--yes")
     assert (nothing.returncode, ran(shop)) == (0, [])
@@ -250,3 +250,95 @@ def test_what_somebody_else_is_at_is_awaited_and_not_repeated(project, until):
     project.write("go", "")
     assert running.wait(30) == 0
     assert sorted(ran(project)) == [("after", "15"), ("after", "16"), ("waits", "15"), ("waits", "16")]
+
+
+# --- upstream first
+
+
+CHAIN = """
+import polars as pl
+
+chain = rc.Pipeline("chain", partitions=rc.Daily("2024-01-01", "2024-01-05", key="dt"), retry=rc.Retry(1))
+
+
+@chain.step
+def raw(ctx):
+    with noted(ctx):
+        return pl.DataFrame({"x": [1]})
+
+
+@chain.step
+def features(ctx, raw: pl.LazyFrame):
+    with noted(ctx):
+        return raw.collect()
+"""
+
+
+@pytest.mark.runbook("D-42")
+def test_an_input_that_is_gone_is_made_again_and_then_what_reads_it(project):
+    """The ledger has it as published: only the failure tells that its file is not there."""
+    project.declare("chain", CHAIN, INLINE)
+    project.recoup("run", "chain", "--step", "raw")
+    (file,) = project.folder.glob("lake/raw/dt=2024-01-03/run=*/*.parquet")
+    file.unlink()
+    assert project.recoup("run", "chain").returncode == 1
+    ran(project)
+    (cause,) = project.answer("why", "chain", "2024-01-03")["causes"]
+    assert cause["kind"] in {"missing", "corrupt"}
+    (upstream,) = cause["inputs"]
+    ((raw_run,),) = project.ledger("SELECT r.run_id FROM runs r WHERE partition = '2024-01-03' LIMIT 1")
+    assert (bool(cause["run_id"]), upstream["run_id"]) == (True, raw_run)
+
+    answer = project.answer("recover", "chain")
+    assert told(answer["actions"], "verb", "step", "reason") == [
+        ("rerun", "raw", "its file is gone or cannot be read", "03"),
+        ("retry", "features", "what it lacked is filled first", "03"),
+    ]
+    assert project.recoup("recover", "chain", "--yes").returncode == 0
+    assert [(call.step, call.partition) for call in project.calls()] == [
+        ("raw", "2024-01-03"), ("features", "2024-01-03"),
+    ]  # fmt: skip
+
+
+PHASE2 = """
+phase2 = rc.Pipeline("phase2", partitions=rc.Daily("2024-01-01", "2024-01-05", key="dt"), retry=rc.Retry(1))
+there = rc.Source("there", phase2.partitions, probe=lambda key: key not in told("gone"))
+
+
+@phase2.step
+def boxes(ctx, there=there):
+    with noted(ctx):
+        pass
+"""
+PHASE3 = """
+from phase2 import boxes
+
+phase3 = rc.Pipeline("phase3", partitions=rc.Daily("2024-01-01", "2024-01-05", key="dt"), retry=rc.Retry(1))
+
+
+@phase3.step
+def players(ctx, boxes=boxes):
+    with noted(ctx):
+        pass
+"""
+
+
+def test_another_pipeline_of_ours_comes_before_what_reads_it(project):
+    project.declare("phase2", PHASE2)
+    project.declare("phase3", PHASE3)
+    project.write("recoup.toml", f'{INLINE}\n[pipelines]\nphase3 = "phase3.py:phase3"\nphase2 = "phase2.py:phase2"\n')
+    project.write("gone", "2024-01-03")
+    project.recoup("run", "phase2")
+    project.recoup("run", "phase3")
+    ran(project)
+    answer = project.answer("recover", "phase3", "2024-01-03")
+    assert (answer["to_do"], answer["pipelines"]) == (0, ["phase2", "phase3"])
+    assert answer["needs"][0]["message"] == "there lacks 2024-01-03"
+
+    project.write("gone", "")
+    answer = project.answer("recover", "phase3", "2024-01-03", "--yes")
+    assert (answer["state"], answer["exit_code"]) == ("done", 0)
+    assert [(call.step, call.partition) for call in project.calls()] == [
+        ("boxes", "2024-01-03"), ("players", "2024-01-03"),
+    ]  # fmt: skip
+    assert project.answer("recover")["to_do"] == 0

@@ -16,13 +16,13 @@ from recoup.app.status import look, running_now
 from recoup.app.workspace import Workspace
 from recoup.engine.causes import Cause, causes
 from recoup.engine.insight import Insight
+from recoup.engine.surroundings import ownership
 from recoup.ledger.reader import LedgerReader
 from recoup.ledger.writer import Ledger
-from recoup.model.failure import RetryClass
+from recoup.model.failure import FailureKind, RetryClass
 from recoup.model.graph import Node
 from recoup.model.grid import Grid
 from recoup.model.partition import EMPTY, PartitionSet
-from recoup.model.partitioning import Partitioning
 from recoup.model.relation import parents
 from recoup.model.touching import touching
 from recoup.plan.request import Request
@@ -71,7 +71,11 @@ class Looked:
         """What is another one than when it failed: its code, what it reads, or nothing."""
         if last.run is None:
             return ""
-        node = self.prepared.graph.nodes[last.current.node]
+        node, evidence = self.prepared.graph.nodes[last.current.node], last.current.failure.evidence
+        if last.current.failure.kind is FailureKind.PERMISSION and "path" in evidence:
+            now = ownership(evidence["path"])
+            if now != {name: value for name, value in evidence.items() if name in now}:
+                return "what it may do there"
         if last.code_version != self.prepared.code_versions[node.index]:
             return "its code"
         for edge in node.edges:
@@ -146,8 +150,3 @@ def _read(prepared: Prepared, node: int) -> Iterator[int]:
 def _hull(ordinals: PartitionSet) -> PartitionSet:
     first, last = ordinals.first, ordinals.last
     return EMPTY if first is None or last is None else PartitionSet.of_range(range(first, last + 1))
-
-
-def within(window: PartitionSet | None, anchor: Partitioning, node: Node, snapshot: Snapshot) -> PartitionSet | None:
-    """A window of the pipeline's own partitions in a node's; None where there is no limit."""
-    return None if window is None else touching(window, anchor, node.partitions, snapshot.now)

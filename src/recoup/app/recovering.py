@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
+from recoup.app.memory_limits import HOLDS_LIMITS
 from recoup.app.recover import Recovering, Recovery, with_coming
 from recoup.app.recover_asked import Asked
 from recoup.app.recover_look import Looked, looked
+from recoup.app.recover_lost import Lost, lost
 from recoup.app.recover_needs import lacking
 from recoup.app.recover_waits import Waits, paused_of
 from recoup.app.retry import Insisted
@@ -32,6 +35,7 @@ class Recovered:
     """What is to be done, pipeline by pipeline, in an order that works."""
 
     recoveries: tuple[Recovery, ...]
+    asked: Asked
     ended: tuple[str, ...]
     """Causes that were named and have come to an end since."""
     errors: Mapping[str, RecoupError]
@@ -45,15 +49,22 @@ def recoveries(
     end: str | None = None,
     steps: Sequence[str] = (),
     insisted: Insisted | None = None,
+    executor: str | None = None,
 ) -> Recovered:
     """Decide, and change nothing; without words about everything."""
     asked = Asked.of(
         workspace.settings, words, start=start, end=end, steps=tuple(steps), insisted=insisted or Insisted()
     )
+    most = machine_memory_bytes() if (executor or workspace.settings.executor) == HOLDS_LIMITS else 0
     errors: dict[str, RecoupError] = {}
     names = _that_load(workspace, asked, errors)
     with workspace.ledger_for(names[0]) as ledger:
-        return _All(workspace, ledger, asked, errors).decided(names)
+        return _All(workspace, ledger, asked, errors, most).decided(names)
+
+
+def machine_memory_bytes() -> int:
+    """All that this machine has."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 def _that_load(workspace: Workspace, asked: Asked, errors: dict[str, RecoupError]) -> list[str]:
@@ -76,7 +87,10 @@ class _All:
     ledger: Ledger
     asked: Asked
     errors: dict[str, RecoupError]
+    most_memory_bytes: int
+    """What the machine has; 0 where no attempt can be held to a limit."""
     looks: dict[str, Looked] = field(default_factory=dict)
+    losses: dict[str, Lost] = field(default_factory=dict)
     more: dict[str, dict[str, PartitionSet]] = field(default_factory=dict)
     done: dict[str, Recovery] = field(default_factory=dict)
     waits: Waits = field(init=False)
@@ -92,7 +106,7 @@ class _All:
             self._try(name, lambda name: self._decide(name, frozenset()))
         if not self.done:
             raise next(iter(self.errors.values()))
-        return Recovered(tuple(self.done.values()), ended, self.errors)
+        return Recovered(tuple(self.done.values()), self.asked, ended, self.errors)
 
     def _try(self, name: str, act: Callable[[str], object]) -> None:
         try:
@@ -134,7 +148,19 @@ class _All:
     def _recovery(self, one: Looked) -> Recovery:
         graph = one.prepared.graph
         more = {graph.node(dataset).index: wanted for dataset, wanted in self.more.get(one.name, {}).items()}
-        return Recovering(one, self.asked, self.waits, more, only_more=one.name not in self.asked.pipelines).recovery()
+        only_more = one.name not in self.asked.pipelines
+        if one.name not in self.losses:
+            asked = Asked() if only_more else self.asked
+            self.losses[one.name] = lost(self.workspace, self.ledger, one, asked)
+        return Recovering(
+            one,
+            self.asked,
+            self.waits,
+            self.losses[one.name],
+            more,
+            only_more=only_more,
+            most_memory_bytes=self.most_memory_bytes,
+        ).recovery()
 
     def _owner(self, dataset: str) -> str | None:
         """The pipeline of recoup.toml that makes it."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from recoup.app.recover import Recovery
@@ -16,6 +17,27 @@ from recoup.model.partition import PartitionSet
 from recoup.recovery.recover import Action, Need, Verb
 
 _STYLES = {Verb.WAIT: "warn", Verb.FILL: "", Verb.RETRY: "good", Verb.RERUN: "good", Verb.MAKE: "", Verb.DELIVER: ""}
+
+
+@dataclass(frozen=True, slots=True)
+class Typed:
+    """What was typed, to be typed again."""
+
+    words: Sequence[str]
+    flags: Sequence[str]
+    again: Callable[[str], str]
+    """Makes a command one for the same project."""
+
+    def command(self, verb: str, *flags: str) -> str:
+        """The same with another verb, or more flags."""
+        return typed(verb, *self.words, flags=[*self.flags, *flags])
+
+
+def needs_left(found: Recovered) -> list[str]:
+    """A line for each thing that only a person can do."""
+    return [
+        f"{one.name}: left to you: {need.what}: {clean(need.message)}" for one in found.recoveries for need in one.needs
+    ]
 
 
 def again(recovery: Recovery, *words: str, flags: Sequence[str] = ()) -> str:

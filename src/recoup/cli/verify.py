@@ -8,6 +8,7 @@ from cyclopts import Parameter
 
 from recoup.app.gaps import Gap, GapKind, Gate
 from recoup.app.gate import gate as ask
+from recoup.app.recover_lost import MADE_AGAIN
 from recoup.app.verified import Verified
 from recoup.app.verifying import verify as look
 from recoup.app.verifying import verify_backfill
@@ -92,8 +93,8 @@ def _next(passed: Gate, found: Verified | None, request: Request) -> str:
 
 
 def _filling(gap: Gap, request: Request) -> str:
-    if gap.kind is GapKind.UNREADABLE:
-        return typed("lake verify", gap.node.name)
+    if gap.kind in MADE_AGAIN:
+        return run_words(request, request.pipeline, "recover")
     if gap.kind is GapKind.UNKNOWN:
         return typed("doctor", request.pipeline)
     return run_words(request, request.pipeline)

@@ -182,6 +182,7 @@ class AttemptPerformer:
                 files=tuple(uri_of(self._store, path) for path in given["files"]),
                 storage_options=self._store.storage_options(),
                 member_key=side.key if (side := node.partitions.member_side) else None,
+                anew=given["anew"],
             )
         )
         return {"rows": held.rows}

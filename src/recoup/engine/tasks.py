@@ -100,7 +100,8 @@ class TaskMaker:
         if inflight.watermark is not None:
             body["watermark"] = inflight.watermark.value_microseconds
         if inflight.delivery is not None:
-            body["delivery"] = {**inflight.delivery, "token": inflight.token}
+            anew = any(place.again and place.again == claim.decision for place in self.request.places)
+            body["delivery"] = {**inflight.delivery, "token": inflight.token, "anew": anew}
         elif inflight.given:
             body["inputs"] = inflight.given
         step = node.step if node.kind is NodeKind.STEP else None

@@ -63,6 +63,8 @@ class Known:
     """A person has named its cause, and so says that it is mended."""
     forced: bool = False
     """A person wants it all the same, and has said why."""
+    more: str = ""
+    """How much memory it may take this time, where a limit was in the way."""
 
 
 class Way(StrEnum):
@@ -90,7 +92,7 @@ def treatment(failure: Failure, known: Known) -> Treatment:
         case RetryClass.SAME_RUN:
             return Treatment(way, f"{failure.kind}: it may pass by itself")
         case RetryClass.NEW_RUN:
-            return Treatment(way, f"{failure.kind}: a new run, which begins with nothing in its memory")
+            return Treatment(way, f"{failure.kind}: a new run" + (f", with {known.more}" if known.more else ""))
         case RetryClass.NOT_BLINDLY:
             return _not_blindly(failure.kind, known)
 

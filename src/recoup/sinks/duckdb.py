@@ -138,7 +138,7 @@ class DuckDBSink:
             newer = f"token {before.token}, newer than {delivery.token}"
             message = f"{self._spec.name} holds {delivery.partition} under {newer}"
             raise errors.FencedError(message, "nothing is to be done: somebody else has taken over")
-        if before and (before.run_id, before.digest) == (delivery.run_id, delivery.digest):
+        if before and not delivery.anew and (before.run_id, before.digest) == (delivery.run_id, delivery.digest):
             rows = before.rows
         else:
             rows = self._replace_rows(connection, delivery, is_on_record=before is not None)

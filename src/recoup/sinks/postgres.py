@@ -108,7 +108,7 @@ class PostgresSink:
             newer = f"token {before.token}, newer than {delivery.token}"
             message = f"{self._spec.name} holds {delivery.partition} under {newer}"
             raise errors.FencedError(message, "nothing is to be done: somebody else has taken over")
-        if before and _same_rows(before, delivery):
+        if before and not delivery.anew and _same_rows(before, delivery):
             held = Held(delivery.run_id, delivery.token, delivery.digest, before.rows)
             self._record.write(connection, delivery, held)
             return held

@@ -112,6 +112,14 @@ class SinkContract:
         self.deliver("run-1", 3, DAY_ONE)
         assert self.shown() == self.expected(DAY_ONE)
 
+    def test_anew_the_record_is_not_believed(self) -> None:
+        """Somebody may have changed rows behind its back."""
+        self.deliver("run-1", 1, DAY_ONE)
+        files = (self.file(DAY_ONE_AGAIN),)
+        held = self._sink.deliver(Delivery(DATASET, KEY, MONDAY, "run-1", 2, "digest of run-1", files, anew=True))
+        assert held == Held("run-1", 2, "digest of run-1", len(DAY_ONE_AGAIN))
+        assert self.shown() == self.expected(DAY_ONE_AGAIN)
+
     def test_none_as_the_first(self) -> None:
         self.deliver(None, 5)
         assert self._sink.held(DATASET, MONDAY) == Held(None, 5, "digest of None", 0)
