@@ -98,7 +98,7 @@ GROUPS: Final[tuple[tuple[str, tuple[Command, ...]], ...]] = (
                 "verify",
                 "recoup.cli.verify:verify",
                 "after a recovery: is everything really there?",
-                "PIPELINE [PARTITION…] [--gate] [OPTIONS], or verify --backfill ID",
+                "PIPELINE [PARTITION…] [OPTIONS], or verify --backfill ID",
             ),
             Command("runs", "recoup.cli.runs:runs", "every attempt, newest first", "[PIPELINE [PARTITION]] [OPTIONS]"),
             Command(
