@@ -238,6 +238,9 @@ class Sink(Protocol):
     def check(self) -> list[str]:
         """What is wrong with it, in sentences; an empty list when all is well."""
 
+    def rehearse(self, delivery: Delivery) -> list[str]:
+        """Why the table would not take these rows, in sentences; nothing is changed, whatever they are."""
+
     def close(self) -> None:
         """Let go of the database, so that people can query."""
 

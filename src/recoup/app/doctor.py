@@ -6,12 +6,12 @@ import importlib.metadata
 import os
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
 from recoup.app.backfills import at_work
+from recoup.app.checks import Check, Verdict, guarded, without_secrets
 from recoup.app.datasets import datasets
 from recoup.app.plugins import open_sink
 from recoup.app.settings import Settings
@@ -26,12 +26,11 @@ from recoup.ledger.connection import refuse_network_file_system
 from recoup.ledger.facts import NodeId
 from recoup.ledger.reader import LedgerReader
 from recoup.ledger.schema import SCHEMA_VERSION
-from recoup.model.errors import CorruptError, RecoupError
+from recoup.model.errors import CorruptError
 from recoup.model.graph import Graph, NodeKind
 from recoup.model.redact import HIDDEN, redactor
 from recoup.ports import ObjectStore
 
-Verdict = Literal["pass", "fail", "unknown"]
 SOUND_SQLITE: Final = (3, 51, 3)
 """Before it, two connections that write or checkpoint at once could corrupt a WAL."""
 LITTLE_BYTES: Final = 500_000_000
@@ -46,40 +45,19 @@ _PROBE: Final = "_recoup/doctor"
 _NOT_IN_FILES: Final = "take the secret out of it, and change it: whoever reads the settings has it"
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One question and its answer."""
-
-    name: str
-    verdict: Verdict
-    evidence: str
-    remedy: str = ""
-
-
 def doctor(workspace: Workspace, pipelines: Sequence[str] = ()) -> list[Check]:
     """Every check, in the order in which a run would stumble over them."""
     checks = [
-        *_guarded("settings", _settings(workspace.settings)),
-        *_guarded("ledger", _ledger(workspace)),
-        *_guarded("lake", _lake(workspace)),
-        *_guarded("disk", _disk(workspace.settings)),
+        *guarded("settings", _settings(workspace.settings)),
+        *guarded("ledger", ledger_checks(workspace)),
+        *guarded("lake", lake_checks(workspace)),
+        *guarded("disk", _disk(workspace.settings)),
     ]
     for name in pipelines or list(workspace.settings.pipelines):
-        checks += _guarded(f"pipeline {name}", _pipeline(workspace, name))
-    checks += _guarded("ports", _ports(workspace))
-    checks += _guarded("extras", _extras())
-    hide = redactor(os.environ)  # servers and settings are quoted as they are
-    return [replace(check, evidence=hide(check.evidence), remedy=hide(check.remedy)) for check in checks]
-
-
-def _guarded(name: str, checks: Iterator[Check]) -> Iterator[Check]:
-    """A check that stumbles is an answer too: what recoup says of it is a fail, anything else unknown."""
-    try:
-        yield from checks
-    except RecoupError as error:
-        yield Check(name, "fail", error.message, error.remedy)
-    except Exception as error:  # noqa: BLE001 - one question that cannot be answered must not hide the others
-        yield Check(name, "unknown", f"{type(error).__name__}: {error}", "look into it by hand")
+        checks += guarded(f"pipeline {name}", pipeline_checks(workspace, name))
+    checks += guarded("ports", _ports(workspace))
+    checks += guarded("extras", _extras())
+    return without_secrets(checks)
 
 
 def _settings(settings: Settings) -> Iterator[Check]:
@@ -97,7 +75,8 @@ def _settings(settings: Settings) -> Iterator[Check]:
         yield Check("setting pipelines", "unknown", "no pipeline is named, so none is checked", remedy)
 
 
-def _ledger(workspace: Workspace) -> Iterator[Check]:
+def ledger_checks(workspace: Workspace) -> Iterator[Check]:
+    """Whether it is sound, and can be written."""
     path = workspace.settings.ledger
     yield from _file_system(path)
     if path.exists():
@@ -133,7 +112,8 @@ def _file_system(path: Path) -> Iterator[Check]:
     yield Check("file system", "pass", "the ledger is on a local disk")
 
 
-def _lake(workspace: Workspace) -> Iterator[Check]:
+def lake_checks(workspace: Workspace) -> Iterator[Check]:
+    """Whether it can be written, and is this ledger's."""
     where = workspace.settings.lake
     if "://" not in where and not Path(where).exists():
         yield Check("lake", "pass", f"not there yet; the first run makes {where}")
@@ -197,7 +177,8 @@ def _disk(settings: Settings) -> Iterator[Check]:
             yield Check(f"disk of the {name}", "pass", evidence)
 
 
-def _pipeline(workspace: Workspace, name: str) -> Iterator[Check]:
+def pipeline_checks(workspace: Workspace, name: str) -> Iterator[Check]:
+    """Whether it loads, its pools are declared, and its sinks are ready."""
     pipeline, place = workspace.pipeline(name)
     graph = Graph.of(pipeline)
     kinds = [node.kind for node in graph.nodes]
@@ -211,9 +192,7 @@ def _pipeline(workspace: Workspace, name: str) -> Iterator[Check]:
             yield Check(f"pool {step.pool}", "fail", f"step {step.name} uses it, and it is not declared", remedy)
     for node in graph.nodes:
         if node.sink is not None:
-            yield from _guarded(
-                f"sink {node.sink.name}", _sink(node.sink.name, node.sink.to_json(), workspace.settings)
-            )
+            yield from guarded(f"sink {node.sink.name}", _sink(node.sink.name, node.sink.to_json(), workspace.settings))
 
 
 def _sink(name: str, spec: Mapping[str, object], settings: Settings) -> Iterator[Check]:

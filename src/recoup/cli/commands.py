@@ -45,6 +45,12 @@ GROUPS: Final[tuple[tuple[str, tuple[Command, ...]], ...]] = (
                 "[PIPELINE [PARTITION…]] [OPTIONS]",
             ),
             Command(
+                "preflight",
+                "recoup.cli.preflight:preflight",
+                "the gate before a backfill: sources, tables, room, one date",
+                "PIPELINE [PARTITION…] [OPTIONS]",
+            ),
+            Command(
                 "run",
                 "recoup.cli.run:run",
                 "run what is missing or failed",

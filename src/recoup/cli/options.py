@@ -99,6 +99,9 @@ class Caution:
         str | None, Parameter(metavar="N", help="Start nothing more once so many partitions, or 10%, have failed.")
     ] = None
     pause_between: Annotated[str | None, Parameter(metavar="TIME", help="Between stages, such as 10s.")] = None
+    preflight: Annotated[bool, Parameter(help="First what `recoup preflight` does; begin only when nothing fails.")] = (
+        False
+    )
 
     def on(self, request: Request) -> Request:
         """The same request, so carefully."""

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from recoup.app import backfilling
+from recoup.app import backfilling, preflight
 from recoup.app.backfilling import RunOptions, RunReport
 from recoup.app.gaps import GapKind
 from recoup.app.memory_limits import unheld
 from recoup.app.prepare import Planned
 from recoup.app.workspace import Workspace
 from recoup.cli import names, version
+from recoup.cli.check_text import check_lines
 from recoup.cli.options import Caution, Common, Pace, Reason, Scope, no_scope_with_a_plan
 from recoup.cli.output import Output, error_json
 from recoup.cli.plan_text import run_words
@@ -58,7 +60,20 @@ def run(
     loaded, _ = workspace.pipeline(pipeline)
     request = Request(loaded.name) if plan is not None else caution.on(scope.request(loaded.name, partitions))
     options = RunOptions(set_.max_parallel, executor, resume, plan, set_.delay_seconds, set_.priority, reason)
+    if caution.preflight:
+        _look_first(workspace, request, pipeline, executor, Output(json=common.json))
     return carry_out(workspace, request, pipeline, options, common)
+
+
+def _look_first(workspace: Workspace, request: Request, pipeline: str, executor: str | None, output: Output) -> None:
+    """RefusedError when the preflight fails; its findings are told on stderr."""
+    found = preflight.preflight(workspace, request, pipeline, executor=executor)
+    if not output.json:
+        for line in check_lines(found.failed or found.checks, output.err_view):
+            output.note(line)
+    found.refuse(
+        run_words(replace(request, stages=(), stop_after=None, pause_between_seconds=0.0), pipeline, "preflight")
+    )
 
 
 def carry_out(

@@ -92,6 +92,33 @@ class DuckDBSink:
         except errors.RecoupError as error:
             return [f"{error.message}: {error.remedy}"]
 
+    def rehearse(self, delivery: Delivery) -> list[str]:
+        """The delivery itself, undone. A column that the record counts on and the table has lost is named."""
+        if not self._path.exists() or not delivery.files:
+            return []
+        try:
+            with self._closing_on_error():
+                connection = self._open(wait=False)
+                lost = self._lost(connection, delivery)
+                connection.begin()
+                self._replace_rows(connection, delivery, is_on_record=True)
+                connection.rollback()
+        except errors.RecoupError as error:
+            return [f"{error.message}: {error.remedy}"]
+        finally:
+            self.close()  # what it remembers of the table was undone
+        return lost
+
+    def _lost(self, connection: Connection, delivery: Delivery) -> list[str]:
+        held = self._recorded(connection, delivery.dataset, delivery.partition) if self._has_record else None
+        if held is None or (held.run_id, held.digest) != (delivery.run_id, delivery.digest):
+            return []
+        with arrived_rows(connection, delivery) as arrived:
+            names = [name for name in arrived.columns if name.lower() not in self._table.columns]
+        lost, others = ", ".join(names), ", ".join(self._table.columns)
+        told = f"{self._spec.name} has lost the column {lost}, which an earlier delivery filled; it has {others}"
+        return [told] if names else []
+
     def close(self) -> None:
         """Let other processes open the database; an open transaction is undone."""
         connection, self._connection = self._connection, None

@@ -16,6 +16,7 @@ from recoup.sinks.postgres_check import complaints
 from recoup.sinks.postgres_counts import row_counts
 from recoup.sinks.postgres_partition import check_partition
 from recoup.sinks.postgres_record import Record
+from recoup.sinks.postgres_rehearsal import rehearse
 from recoup.sinks.postgres_rows import Arrived
 from recoup.sinks.postgres_server import begin, begin_reading, connect, lock, meaning_of
 from recoup.sinks.postgres_table import Table
@@ -69,6 +70,18 @@ class PostgresSink:
                 return complaints(self._open(), self._spec)
         except errors.RecoupError as error:
             return [f"{error.message}: {error.remedy}"]
+
+    def rehearse(self, delivery: Delivery) -> list[str]:
+        """Everything but the change: the rows are staged, and asked whether the table's columns can hold them."""
+        try:
+            with self._closing_on_error():
+                connection = self._open()
+                begin(connection)
+                rehearse(connection, self._spec, delivery)
+                connection.execute("ROLLBACK")
+        except errors.RecoupError as error:
+            return [f"{error.message}: {error.remedy}"]
+        return []
 
     def close(self) -> None:
         """Let go of the connection; an open transaction is undone."""

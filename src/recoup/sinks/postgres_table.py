@@ -14,7 +14,7 @@ from recoup.sinks.postgres_server import lock, psycopg_package
 from recoup.sinks.postgres_sql import as_written, composed, first_row, listed, name, names, run, type_name
 
 if TYPE_CHECKING:
-    from psycopg.sql import Identifier
+    from psycopg.sql import Composable, Identifier
 
     from recoup.sinks.postgres_sql import Connection
 
@@ -89,8 +89,14 @@ class Table:
 
     def add(self, connection: Connection, lacking: Mapping[str, str]) -> None:
         """Add columns; RowsRefusedError where that is not for us to do."""
+        run(connection, "{alter}", alter=self.addition(connection, lacking))
+
+    def addition(self, connection: Connection, lacking: Mapping[str, str]) -> Composable:
+        """The statement that adds columns; refused where somebody took them away, or the table is not ours."""
         new, others = ", ".join(lacking), ", ".join(self.columns)
-        if gone := Record(self.spec).once_there(connection, list(lacking)):
+        record = Record(self.spec)
+        gone = record.once_there(connection, list(lacking)) if record.is_there(connection) else []
+        if gone:
             lost = f"{', '.join(gone)}, which earlier deliveries filled"
             message = f"{self.spec.name} has lost the column {lost}; it has {others}"
             raise RowsRefusedError(message, f"give it back to {self.spec.table}, under that name")
@@ -100,7 +106,7 @@ class Table:
             message = f"{self.spec.name} has no column {new}, which the rows have; it has {others}"
             remedy = f"recoup did not make that table, and leaves it as it is; {as_written(alter)}"
             raise RowsRefusedError(message, remedy)
-        run(connection, "{alter}", alter=alter)
+        return alter
 
     def check_types(self, connection: Connection, arrived: Arrived) -> None:
         """Refuse a value that the table's column cannot hold, or would hold changed, as an integer does 1.5."""

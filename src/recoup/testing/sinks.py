@@ -93,6 +93,17 @@ class SinkContract:
         assert held == Held("run-1", 1, "digest of run-1", 4)
         assert self.shown() == self.expected(DAY_ONE)
 
+    def test_a_rehearsal_changes_nothing(self) -> None:
+        delivery = Delivery(DATASET, KEY, MONDAY, "run-2", 2, "digest", (self.file(DAY_ONE_AGAIN),))
+        assert self._sink.rehearse(delivery) == []
+        self.deliver("run-1", 1, DAY_ONE)
+        assert self._sink.rehearse(delivery) == []
+        text = self.file(DAY_ONE.with_columns(count=pl.lit("many")))
+        told = self._sink.rehearse(Delivery(DATASET, KEY, MONDAY, "run-3", 3, "other", (text,)))
+        assert "count" in " ".join(told)
+        assert self.shown() == self.expected(DAY_ONE)
+        assert self._sink.held(DATASET, MONDAY) == Held("run-1", 1, "digest of run-1", 4)
+
     def test_a_new_run_replaces_the_partition(self) -> None:
         self.deliver("run-1", 1, DAY_ONE)
         assert self.deliver("run-2", 2, DAY_ONE_AGAIN).run_id == "run-2"
