@@ -97,6 +97,20 @@ def test_a_week_then_its_month_before_then_the_rest_and_a_gate_that_fails_ends_i
     assert season.recoup(*words).returncode == 0  # and then there is nothing to do
 
 
+def test_the_gate_looks_at_the_data_and_not_at_what_the_ledger_says(days):
+    """A file that was published in the stage is gone before its end."""
+    gone = """
+        if ctx.partition == "2024-01-12":
+            next((HERE / "lake/raw/dt=2024-01-10").glob("run=*/*.parquet")).unlink()
+"""
+    days.declare("days", DAYS.replace("        while", gone.strip("\n") + "\n        while"), 'executor = "inline"')
+    result = days.recoup("run", "days", *STAGED, "--step", "raw", "--max-parallel", "1")
+    assert result.returncode == 4
+    assert "stage 2 of 3 (2024-01-10..2024-01-12) is not complete; stage 3 did not begin" in result.stdout
+    assert "raw  2024-01-10  " in result.stdout
+    assert days.answer("status", "days", "--start", "2024-01-10", "--end", "2024-01-12", "--step", "raw")["complete"]
+
+
 def test_killed_in_a_stage_it_goes_on_there_as_the_same_backfill(days, until):
     days.write("wait", "2024-01-11")
     process = days.start("run", "days", *STAGED, "--executor", "processes")

@@ -20,7 +20,7 @@ from recoup.app.memory_limits import refuse_idle_memory, refuse_memory_without_p
 from recoup.app.new_runs import close_spent_runs
 from recoup.app.prepare import Planned, Prepared
 from recoup.app.signals import stop_on_signals
-from recoup.app.staging import OnStage, Staged, Staging, to_rows
+from recoup.app.staging import OnStage, Staged, Staging, from_rows, staged_part, to_rows
 from recoup.app.stopped import Stopped, where_it_stopped
 from recoup.app.summary import summarise
 from recoup.app.workspace import Workspace
@@ -165,17 +165,18 @@ class _Backfilling:
 
     def run(self, on_plan: Callable[[Planned, str | None], None], observe: Observer, on_stage: OnStage) -> RunReport:
         """Open the backfill, carry it out as a whole or stage by stage, end it."""
-        clock, chosen = self.workspace.clock, self.planned.plan
+        clock = self.workspace.clock
         began = clock.monotonic()
         self._refuse_unknown_moments()
         refuse_memory_without_processes(self.planned, self.options.executor or self.workspace.settings.executor)
-        old = self._unfinished(chosen.request)
-        if not chosen.actions and not (old and chosen.request.stages):
+        old = self._unfinished(self.planned.plan.request)
+        stages = self._stages(old)
+        self.planned = staged_part(self.planned, stages)
+        chosen = self.planned.plan
+        if not chosen.actions and not (old and stages):
             on_plan(self.planned, None)
             return self._nothing_to_run(clock.monotonic() - began)
         self._refuse_unknown_pools()
-        prepared = self.planned.prepared
-        stages = () if old or not chosen.request.stages else cut(chosen, prepared.graph, prepared.snapshot)
         opened = self._open(old, stages)
         on_plan(self.planned, opened.backfill_id)
         carrying = self._carrying(opened)
@@ -189,6 +190,15 @@ class _Backfilling:
         stopped = self._stopped(state, opened, stopping)
         report = self._end(state, gate, opened, staged.counts, clock.monotonic() - began, signal.number, stopped)
         return replace(report, halted=stopping.halted, enough=stopping.enough)
+
+    def _stages(self, old: BackfillRow | None) -> tuple[Stage, ...]:
+        """As they were cut when it began, or cut now; none of a request that has none, or has nothing to do."""
+        chosen, prepared = self.planned.plan, self.planned.prepared
+        if not chosen.request.stages:
+            return ()
+        if old is not None:
+            return from_rows(stages_of(self.ledger.db, old.backfill), prepared.graph.anchor)
+        return cut(chosen, prepared.graph, prepared.snapshot) if chosen.actions else ()
 
     def _stopped(self, state: str, opened: Opened, stopping: Stopping) -> Stopped | None:
         """Where it was, when somebody asked it to stop."""

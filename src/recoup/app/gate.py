@@ -6,7 +6,7 @@ ends with: what it has just published it knows to be there, of what was publishe
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from recoup.app.backfills import at_work
@@ -86,6 +86,29 @@ def gate_of_run(workspace: Workspace, reader: LedgerReader, store: ObjectStore, 
     gaps, dates = there.gathered.gaps(), dates_of(graph, touched, now)
     missing = missing_of(graph, gaps, dates, now)
     return Gate(graph.pipeline, graph.anchor, dates, missing, gaps, unopened=there.unopened)
+
+
+def gate_of_stage(
+    workspace: Workspace,
+    reader: LedgerReader,
+    store: ObjectStore,
+    planned: Planned,
+    *,
+    stage: int,
+    meanwhile: Callable[[], None],
+) -> Gate:
+    """The same between two stages: every pointer, file and table of the stage is looked at, this process's own too.
+
+    `meanwhile` is called now and then: whoever runs the stages holds a lease.
+    """
+    graph, now = planned.prepared.graph, workspace.clock.now()
+    touched = _touched(planned)
+    there = DataThere(workspace, reader, store, graph, planned.prepared.node_ids)
+    for index, ordinals in touched.items():
+        meanwhile()
+        there.look(graph.nodes[index], ordinals)
+    gaps, dates = there.gathered.gaps(), dates_of(graph, touched, now)
+    return Gate(graph.pipeline, graph.anchor, dates, missing_of(graph, gaps, dates, now), gaps, stage=stage)
 
 
 def _touched(planned: Planned) -> Mapping[int, PartitionSet]:

@@ -14,11 +14,15 @@ from typing import Any, Final
 
 from recoup.app.carrying import Carrying, Observer
 from recoup.app.coming import with_coming
+from recoup.app.gaps import GapKind
+from recoup.app.gate import gate_of_stage
 from recoup.app.prepare import Planned
 from recoup.engine.events import Block, Counts
 from recoup.engine.stopping import Progress
 from recoup.ledger.backfills import set_state, wish_of
+from recoup.ledger.reader import LedgerReader
 from recoup.ledger.stages import StageRow, StageState, begin_stage, end_stage, stages_of
+from recoup.model.graph import Node
 from recoup.model.partition import EMPTY, PartitionSet
 from recoup.model.partitioning import Partitioning
 from recoup.plan.plan import Plan, Verb
@@ -72,6 +76,21 @@ def to_rows(stages: Sequence[Stage], anchor: Partitioning) -> list[tuple[str, li
     ]
 
 
+def from_rows(rows: Sequence[StageRow], anchor: Partitioning) -> tuple[Stage, ...]:
+    """The inverse."""
+    return tuple(Stage(row.name, _partitions(row, anchor)) for row in rows)
+
+
+def staged_part(planned: Planned, stages: Sequence[Stage]) -> Planned:
+    """Of what was asked for the part that lies in the stages: all of it where one of them is the rest."""
+    if not stages or any(stage.is_rest for stage in stages):
+        return planned
+    prepared, within = planned.prepared, EMPTY
+    for stage in stages:
+        within |= stage.partitions
+    return Planned(make_plan(planned.plan.request, prepared.graph, prepared.snapshot, within), prepared)
+
+
 @dataclass
 class Staging:
     """One staged backfill while it goes on; `whole` is the plan of all that was asked for when it began, or went on."""
@@ -116,7 +135,7 @@ class Staging:
             self._before = _sum(before, self.carrying.carry_out(planned, self._observer(before)))
         if self.stopping.ends and not self.stopping.halted:
             return False
-        short = self._short(stage)
+        short = self._short(stage, planned)
         with self.ledger.transaction() as tx:
             self.lease.renew(tx)
             state = end_stage(tx, self.backfill, stage.number, stage.name, short)
@@ -132,19 +151,17 @@ class Staging:
         within = None if stage.name == REST else _partitions(stage, prepared.graph.anchor)
         return Planned(make_plan(request, prepared.graph, prepared.snapshot, within), prepared)
 
-    def _short(self, stage: StageRow) -> list[Mapping[str, Any]]:
-        """What is not there of it: each step's partitions, and why."""
+    def _short(self, stage: StageRow, begun: Planned) -> list[Mapping[str, Any]]:
+        """What is not there of it: what is still to do, and what is published, and is not there all the same."""
         planned = self._planned(stage)
         nodes = planned.prepared.graph.nodes
-        return [
-            {
-                "step": nodes[group.node].name,
-                "partitions": nodes[group.node].partitions.ranges_text(group.ordinals),
-                "count": len(group.ordinals),
-                "why": group.reason,
-            }
-            for group in planned.plan.groups
-        ]
+        left = [_lacking(nodes[group.node], group.ordinals, group.reason) for group in planned.plan.groups]
+        reader = LedgerReader(self.ledger.path, self.ledger.db)
+        gate = gate_of_stage(
+            self.workspace, reader, self.carrying.store, begun, stage=stage.number, meanwhile=self._look
+        )
+        gone = [gap for gap in gate.gaps if gap.kind is not GapKind.NOT_PUBLISHED]
+        return [*left, *(_lacking(gap.node, gap.partitions, gap.why) for gap in gone)]
 
     # --- what an observer sees: one backfill, not many
 
@@ -195,6 +212,11 @@ class Staging:
                 set_state(tx, self.backfill, "paused" if self.stopping.paused else "running")
         counts = replace(self._before, total=self._before.total + self._to_come)
         self.observe(Progress(counts, 0, self.stopping.paused))
+
+
+def _lacking(node: Node, ordinals: PartitionSet, why: str) -> Mapping[str, Any]:
+    texts = node.partitions.ranges_text(ordinals)
+    return {"step": node.name, "partitions": texts, "count": len(ordinals), "why": why}
 
 
 def _sum(one: Counts, other: Counts) -> Counts:

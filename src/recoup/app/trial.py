@@ -147,7 +147,7 @@ class Trial:
             clock=self.scratch.workspace.clock,
             logs=self.scratch.workspace.settings.state / "logs",
             backfill_id=REASON,
-            as_of_limits=self.planned.plan.request.as_of_mode != "now",
+            request=self.planned.plan.request,
         )
 
     def _carried_out(self, executor: Executor, inflight: Inflight) -> Finished | Lost:
