@@ -246,6 +246,12 @@ def test_a_snapshot_is_as_old_as_it_was_at_the_runs_moment(project):
     for day in ("2024-01-03", "2024-01-06"):
         project.write(f"roster/{day}.csv", "x")
 
+    planned = project.answer("plan", "p", "--as-of-mode", "partition-end")
+    assert (planned["actions"], planned["blocked"]) == (4, 6)
+    ran = project.answer("run", "p", "--as-of-mode", "partition-end")
+    assert ran["counts"]["actions"] == 4
+    blocks = {(group["reason"], *group["ranges"][0]) for group in planned["groups"] if group["verb"] == "block"}
+    assert {(part["reason"], *part["ranges"][0]) for part in ran["incomplete"]} == blocks
     told = project.recoup("run", "p", "--as-of-mode", "partition-end")
     assert told.returncode == 1
     assert "roster snapshot 2024-01-03 is 48h old, and may be 36h old at most" in told.stdout

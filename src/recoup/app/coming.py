@@ -36,7 +36,9 @@ def with_coming(ledger: Ledger, prepared: Prepared, before: int | None = None) -
     coming = [EMPTY] * len(prepared.graph.nodes)
     for backfill, request in others:
         with suppress(RecoupError):  # it asked for what is not declared any more
-            plan = make_plan(Request.from_json(json.loads(request)), prepared.graph, prepared.snapshot)
+            # Of their runs' moments nothing is known here: that a snapshot is too old for them is for them to say.
+            facts = replace(prepared.snapshot, moments=None)
+            plan = make_plan(Request.from_json(json.loads(request)), prepared.graph, facts)
             failed = ledger.db.execute(_FAILED, (backfill,)).fetchall()
             for node in prepared.graph.nodes:
                 tried = PartitionSet.of(o for node_id, o in failed if node_id == prepared.node_ids[node.index])

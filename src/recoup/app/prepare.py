@@ -9,6 +9,7 @@ from datetime import datetime
 from recoup.app.calendars import expected
 from recoup.app.code import code_version, same_code
 from recoup.app.held import held
+from recoup.app.moments import moments
 from recoup.app.notebook import Table, page, ranges_text
 from recoup.app.observing import listed, presence
 from recoup.app.outside import Outside
@@ -97,7 +98,8 @@ def prepare(
         )
         for node, node_id in zip(graph.nodes, node_ids, strict=True)
     )
-    return Prepared(pipeline, graph, node_ids, versions, Snapshot(states, now))
+    known = moments(reader, pipeline, graph, states, request, now)
+    return Prepared(pipeline, graph, node_ids, versions, Snapshot(states, now, known))
 
 
 def _asked(

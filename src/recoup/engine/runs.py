@@ -36,15 +36,11 @@ class RunBook:
             name = node.partitions.name(ordinal)
             asked = (self.pipeline, key[0], ordinal, name, as_of)
             run = tx.open_run(new_run_id(self.clock), *asked, limited=self.limited)
-            if not self._may_continue(run, as_of):
+            if not may_continue(run, as_of, limited=self.limited):
                 tx.close_runs([run.run])
                 run = tx.open_run(new_run_id(self.clock), *asked, limited=self.limited)
             self._open[key] = run
         return self._open[key]
-
-    def _may_continue(self, run: RunRow, as_of: float) -> bool:
-        """Whether it may know just what is asked for: one moment means all that there is, or no more than was known."""
-        return run.limited == self.limited and (run.run_as_of == as_of or not self.limited)
 
     def close(self, partitions: Iterable[tuple[Node, int]]) -> list[int]:
         """Forget these; the answer is the row numbers of those that we had open."""
@@ -55,6 +51,11 @@ class RunBook:
         if node.index not in self._grains:
             self._grains[node.index] = grain_of(node.partitions)
         return self._grains[node.index]
+
+
+def may_continue(run: RunRow, as_of: float, *, limited: bool) -> bool:
+    """Whether it may know just what is asked for: one moment means all that there is, or no more than was known."""
+    return run.limited == limited and (run.run_as_of == as_of or not limited)
 
 
 def grain_of(partitioning: Partitioning) -> str:

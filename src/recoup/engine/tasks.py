@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from recoup.engine.inflight import Inflight
-from recoup.engine.snapshots import over_by, unfit
 from recoup.lake.layout import is_staged
 from recoup.ledger import planes
 from recoup.ledger.facts import Claim, Claimed, NodeId, Published
@@ -19,6 +18,7 @@ from recoup.model.keys import encoded_member
 from recoup.model.manifest import InputRead, input_version
 from recoup.model.partition import PartitionSet
 from recoup.model.relation import Edge, Newest, parents
+from recoup.plan.freshness import over_by, unfit
 from recoup.plan.request import Request
 from recoup.plan.shortfall import TOO_LATE, shortfall
 from recoup.plan.snapshot import Snapshot

@@ -148,11 +148,11 @@ class LedgerReader:
     def open_runs(self, pipeline: str, grain: str) -> dict[int, RunRow]:
         """Runs that still have work, by ordinal."""
         rows = self.query(
-            "SELECT ordinal, run, run_id, partition, run_as_of FROM runs"
+            "SELECT ordinal, run, run_id, partition, run_as_of, limited FROM runs"
             " WHERE pipeline = ? AND grain = ? AND closed_at IS NULL",
             (pipeline, grain),
         )
-        return {row[0]: RunRow(*row[1:]) for row in rows}
+        return {row[0]: RunRow(row[1], row[2], row[3], row[4], bool(row[5])) for row in rows}
 
     def current(self, node: NodeId, ordinals: range, as_of: float | None = None) -> Iterator[Published]:
         """What these partitions show; with `as_of`, made from what was known by then."""

@@ -11,6 +11,7 @@ from recoup.model.graph import Graph, Node, NodeKind
 from recoup.model.partition import EMPTY, PartitionSet
 from recoup.model.relation import Edge, Newest, parents
 from recoup.plan.edges import read_by, readers_of
+from recoup.plan.freshness import over_by, unfit
 from recoup.plan.plan import Group, Plan, Verb
 from recoup.plan.request import Only, Request
 from recoup.plan.scope import Scope
@@ -169,6 +170,7 @@ class _Planning:
                     blocks.add(same_shortfall(parent), lacking)
             else:
                 self._count(node, edge, parent, there, wanted - blocks.everything, blocks)
+                self._date(node, edge, parent, there & state.expected, wanted - blocks.everything, blocks)
         return blocks
 
     def _whose_own(self, edge: Edge, node: Node, parent: Node, ordinals: PartitionSet) -> PartitionSet:
@@ -191,6 +193,20 @@ class _Planning:
             if have < edge.needed(need):
                 lacking = (expected - there).within(span)
                 blocks.add(shortfall(edge, parent, lacking, have, need), PartitionSet.of((ordinal,)))
+
+    def _date(
+        self, node: Node, edge: Edge, parent: Node, there: PartitionSet, wanted: PartitionSet, blocks: _Blocks
+    ) -> None:
+        """Snapshots: whether the newest that is over at the run's moment is new enough."""
+        newest, moments = edge.relation, self.snapshot.moments
+        if not isinstance(newest, Newest) or not newest.snapshot or moments is None:
+            return
+        for ordinal in wanted:
+            moment, all_of_it = moments(node, ordinal), parents(newest, node.partitions, parent.partitions, ordinal)
+            last = there.within(over_by(all_of_it, parent.partitions, newest, moment)).last
+            found = [] if last is None else [parent.partitions.name(last)]
+            if reason := unfit(newest, parent, found, moment):
+                blocks.add(reason, PartitionSet.of((ordinal,)))
 
     def _group(self, node: Node, verb: Verb, ordinals: PartitionSet, reason: str) -> None:
         if not ordinals:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from recoup.model.graph import Node
 from recoup.model.partition import EMPTY, PartitionSet
+
+Moments = Callable[[Node, int], float]
+"""The `run_as_of` that a partition of a node has, or will have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +43,11 @@ class NodeState:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """All nodes' states by their index in the graph, as they were at `now`."""
+    """All nodes' states by their index in the graph, as they were at `now`.
+
+    `moments` says how old a snapshot would be; None: nobody asks for it.
+    """
 
     states: tuple[NodeState, ...]
     now: datetime
+    moments: Moments | None = None

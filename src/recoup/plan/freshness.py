@@ -1,4 +1,4 @@
-"""Which partition a step may take for the newest one, and whether it is new enough."""
+"""Which partition a step may take for the newest one, and whether it is new enough. Planner and engine share it."""
 
 from __future__ import annotations
 
