@@ -16,7 +16,7 @@ FROM attempts f JOIN attempts s ON s.token = (
     WHERE node = f.node AND ordinal = f.ordinal AND token > f.token AND state = 'succeeded')
 JOIN runs r ON r.run = f.run
 WHERE f.failure IS NOT NULL AND json_extract(f.failure, '$.fingerprint') = ?
-ORDER BY f.token DESC LIMIT 1
+ORDER BY f.token DESC LIMIT ?
 """
 
 
@@ -33,15 +33,21 @@ class SeenBefore:
 
 def seen_before(reader: LedgerReader, cause: Cause) -> SeenBefore | None:
     """The newest failure of this cause after which its partition succeeded."""
-    rows = reader.query(_FIXED, (cause.newest.failure.fingerprint,)) if cause.newest.run_id else []
-    if not rows:
-        return None
-    node, partition, at, fixed_at, number, same_run, same_code, decision = rows[0]
-    names: dict[NodeId, str] = {row.node: row.name for row in reader.nodes().values()}
+    return next(iter(earlier(reader, cause, 1)), None)
+
+
+def earlier(reader: LedgerReader, cause: Cause, limit: int) -> list[SeenBefore]:
+    """The failures of this cause after which their partitions succeeded, newest first."""
+    rows = reader.query(_FIXED, (cause.newest.failure.fingerprint, limit)) if cause.newest.run_id else []
+    names: dict[NodeId, str] = {row.node: row.name for row in reader.nodes().values()} if rows else {}
+    return [
+        SeenBefore(names[node], partition, at, fixed_at, _how(*how)) for node, partition, at, fixed_at, *how in rows
+    ]
+
+
+def _how(number: int, same_run: int, same_code: int, decision: str) -> str:
     if decision == ADOPTED:
-        how = "what was there already was adopted"
-    elif not same_code:
-        how = "the step's code was changed"
-    else:
-        how = f"it passed by itself, at try {number}" if same_run else "it was run again"
-    return SeenBefore(names[node], partition, at, fixed_at, how)
+        return "what was there already was adopted"
+    if not same_code:
+        return "the step's code was changed"
+    return f"it passed by itself, at try {number}" if same_run else "it was run again"

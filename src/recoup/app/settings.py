@@ -35,6 +35,8 @@ class Settings:
     max_parallel: int = field(default_factory=lambda: os.cpu_count() or 1)
     lease_seconds: float = 60.0
     discover: Sequence[str] = ()
+    links: Mapping[str, str] = field(default_factory=dict)
+    """Where people read on when something is wrong, by a name."""
     rules: Sequence[Rule] = ()
     """A team's own, of which kind a failure is; those of a pipeline go before them."""
     origin: Mapping[str, Origin] = field(default_factory=dict)

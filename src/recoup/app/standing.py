@@ -48,6 +48,15 @@ class StepStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class Overdue:
+    """A failure that is open for too long: since when, at which step, and for how many seconds."""
+
+    step: str
+    since: float
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Status:
     """A pipeline within a window, and the backfills that are at work on it.
 
@@ -59,6 +68,7 @@ class Status:
     active: tuple[BackfillRow, ...]
     unread: tuple[str, ...] = ()
     pools: tuple[PoolUse, ...] = ()
+    overdue: Overdue | None = None
 
     def _repr_html_(self) -> str:
         """What a notebook shows."""

@@ -15,6 +15,7 @@ from recoup.app.code import code_version, same_code
 from recoup.app.held import held
 from recoup.app.known_calendars import KnownCalendars
 from recoup.app.lost_ledger import refuse_lost
+from recoup.app.overdue import overdue
 from recoup.app.pool_use import pool_use
 from recoup.app.standing import Accepted, FailureSample, Status, StepStatus
 from recoup.app.waived import waived_of
@@ -64,7 +65,8 @@ def status(
         steps_told = tuple(_with_history(reader, known, step, tail) for step in found.steps)
         pools = {**workspace.settings.pools, **known.pipeline.pools}
         used = pool_use(reader, found, pools, workspace.clock.now().timestamp())
-        return Status(found, steps_told, tuple(active), unread, used)
+        late = overdue(reader, known, found, workspace.clock.now().timestamp())
+        return Status(found, steps_told, tuple(active), unread, used, late)
 
 
 def look(

@@ -106,6 +106,12 @@ GROUPS: Final[tuple[tuple[str, tuple[Command, ...]], ...]] = (
                 "after a recovery: is everything really there?",
                 "PIPELINE [PARTITION…] [OPTIONS], or verify --backfill ID",
             ),
+            Command(
+                "escalate",
+                "recoup.cli.escalate:escalate",
+                "hand a failure over: one file with all that is known",
+                "[PIPELINE] [PARTITION | RUN | GROUP] [-o PATH]",
+            ),
             Command("runs", "recoup.cli.runs:runs", "every attempt, newest first", "[PIPELINE [PARTITION]] [OPTIONS]"),
             Command(
                 "classify",

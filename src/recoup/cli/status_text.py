@@ -7,9 +7,9 @@ from datetime import datetime
 from typing import Any, Final
 
 from recoup.app.pool_use import PoolUse
-from recoup.app.standing import Part, Status, StepStatus, counts, iso, parts
+from recoup.app.standing import Overdue, Part, Status, StepStatus, counts, iso, parts
 from recoup.cli.tally import where_json
-from recoup.cli.text import Cell, Row, View, ago, clean, counted, name_cell, number, ranges
+from recoup.cli.text import Cell, Row, View, ago, clean, counted, duration, name_cell, number, ranges
 from recoup.engine.partial import Partial, partial
 from recoup.model.errors import RecoupError
 from recoup.model.partition import PartitionSet
@@ -35,6 +35,7 @@ def status_json(found: Status, only: str | None) -> dict[str, Any]:
         "waived": [_waived_json(part) for part in parts(found, "waived")],
         "active_backfills": [row.backfill_id for row in found.active],
         "unread_calendars": list(found.unread),
+        "overdue": _overdue_json(found.overdue),
         "pools": [_pool_json(use) for use in found.pools],
     }
 
@@ -81,6 +82,10 @@ def _step_json(status: StepStatus) -> dict[str, Any]:
     }
 
 
+def _overdue_json(late: Overdue | None) -> dict[str, Any] | None:
+    return None if late is None else {"step": late.step, "since": iso(late.since), "seconds": round(late.seconds, 1)}
+
+
 def _pool_json(use: PoolUse) -> dict[str, Any]:
     times = {"last_start": use.last_start, "paused_until": use.paused_until}
     return {
@@ -125,6 +130,9 @@ def status_lines(found: Status, only: str | None, view: View, now: datetime) -> 
     if only is None:
         if found.insight.dates or any(step.insight.expected for step in found.steps):
             yield _headline(found, view)
+            if late := found.overdue:
+                open_for = f"a failure of {late.step} is open for {duration(late.seconds)}"
+                yield view.paint("bad", f"{open_for}: `recoup escalate` puts together what the next person needs")
             yield ""
             yield from view.columns(_figures(found.steps, view, now))
             yield from view.columns(_pool_rows(found.pools, view, now))

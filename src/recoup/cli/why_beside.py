@@ -35,7 +35,7 @@ def beside_lines(wrong: Wrong) -> Iterator[str]:
     if failure.kind in _OF_TIME and (compared := " · ".join(_compared(wrong.beside.compared))):
         yield compared
     if failure.kind in _OF_INPUT:
-        yield from map(_input, wrong.beside.inputs)
+        yield from map(input_words, wrong.beside.inputs)
 
 
 def _evidence(wrong: Wrong) -> str:
@@ -68,7 +68,7 @@ def _compared(found: Compared) -> Iterator[str]:
     yield f"{failed}, {number(found.others_complete)} are complete"
 
 
-def _input(found: Input) -> str:
+def input_words(found: Input) -> str:
     """`raw 2024-01-15: published by run 01a1…, 40 rows; since run 019f…: minutes Int64 → String, team is gone`."""
     run = f" by run {found.run_id}" if found.run_id else ""
     rows = "" if found.rows is None else f", {counted(found.rows, 'row')}"

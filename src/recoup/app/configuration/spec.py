@@ -83,6 +83,10 @@ def _pipeline(value: object) -> str:
     return "" if isinstance(value, str) else "is no place"
 
 
+def _link(value: object) -> str:
+    return "" if isinstance(value, str) and value.strip() else "is no link"
+
+
 def _connection(value: object) -> str:
     return "" if isinstance(value, str) else "is no URL"
 
@@ -101,6 +105,7 @@ SETTINGS: Final[Mapping[str, Setting]] = {
     "pipelines": Setting((dict,), _pipeline, 'write the entries of [pipelines] as name = "file.py:variable"'),
     "pools": Setting((dict,), read=Pool.of),
     "rules": Setting((list,), remedy="write each rule below [[rules]]", read=_rules),
+    "links": Setting((dict,), _link, 'write the entries of [links] as name = "https://…", or a path'),
     "connections": Setting(
         (dict,),
         _connection,
