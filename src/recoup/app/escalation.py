@@ -14,7 +14,8 @@ from typing import Any, Final
 
 from recoup.app import backfilling
 from recoup.app.bound import Bound, bound
-from recoup.app.doctor import Check, doctor
+from recoup.app.checks import Check
+from recoup.app.doctor import doctor
 from recoup.app.execution_log import ExecutionLog, log_of
 from recoup.app.prepare import Planned
 from recoup.app.seen_before import SeenBefore, earlier
