@@ -16,7 +16,7 @@ from recoup.app.workspace import Workspace
 from recoup.model.pipeline import Pipeline
 from recoup.model.policy import seconds
 from recoup.model.size import memory_bytes
-from recoup.plan.request import Order, Request, parse_only
+from recoup.plan.request import Order, Request, parse_downstream, parse_only
 
 if TYPE_CHECKING:
     import polars as pl
@@ -98,6 +98,7 @@ def run(
     order: str = "oldest",
     as_of_mode: str = "now",
     memory: str | int | None = None,
+    downstream: str | None = None,
     max_parallel: int | None = None,
     delay: str | float | timedelta | None = None,
     priority: int | None = None,
@@ -110,9 +111,11 @@ def run(
     """Run what is missing or failed, or what `only` says; failures are in the report, they are not raised.
 
     `memory`, such as "4GiB", is what an attempt may take of steps whose own limit is lower. `delay` is between the
-    beginnings of partitions; of two that want the same slots, the higher `priority` goes first.
+    beginnings of partitions; of two that want the same slots, the higher `priority` goes first. `downstream` says when
+    pipelines that follow are fired: "hold", "each" or "none"; the report's `fired` tells what became of them.
     """
     from recoup.app import backfilling
+    from recoup.app.firing_dates import run_and_fire
 
     with _workspace(config, env) as workspace:
         request = Request(
@@ -127,6 +130,7 @@ def run(
             order=Order(order),
             as_of_mode=as_of_mode,
             memory_bytes=None if memory is None else memory_bytes(memory),
+            downstream=None if downstream is None else parse_downstream(downstream),
         )
         options = backfilling.RunOptions(
             max_parallel=max_parallel,
@@ -135,7 +139,7 @@ def run(
             delay_seconds=None if delay is None else seconds(delay, "delay"),
             priority=priority,
         )
-        return backfilling.run(workspace, request, pipeline, options, observe=observe)
+        return run_and_fire(workspace, request, pipeline, options, observe)
 
 
 def status(

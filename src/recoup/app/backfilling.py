@@ -14,6 +14,7 @@ from recoup.app.asof import as_of
 from recoup.app.backfills import STOPPED
 from recoup.app.carrying import Carrying, Observer, Opened, blocked_by, is_live
 from recoup.app.coming import with_coming
+from recoup.app.following import Firing, Following, following
 from recoup.app.gaps import Gate
 from recoup.app.gate import gate_of_run
 from recoup.app.memory_limits import refuse_idle_memory, refuse_memory_without_processes
@@ -70,6 +71,9 @@ class RunReport:
     """Whether the data of what it touched is there; None when it was stopped."""
     stopped: Stopped | None = None
 
+    fired: tuple[Any, ...] = ()
+    """What followed it, as `firing.Fired`, where somebody carried that out, too."""
+
 
 @dataclass(frozen=True, slots=True)
 class RunOptions:
@@ -83,6 +87,10 @@ class RunOptions:
     priority: int | None = None
     reason: str | None = None
     """Why, for the history."""
+    firing: Firing | None = None
+    """Because of what others have published; it is settled in the transaction in which this begins."""
+    stopping: Stopping | None = None
+    """Who asks it to stop, where that is not a signal."""
 
     @property
     def controls(self) -> Controls:
@@ -214,7 +222,7 @@ class _Backfilling:
             self.lease,
             self.store,
             opened,
-            Stopping(),
+            self.options.stopping or Stopping(),
             self.place,
             self.options.executor,
             is_live(self.planned),
@@ -263,7 +271,12 @@ class _Backfilling:
             )
             self._set_controls(tx, backfill, Controls())
             record_stages(tx, backfill, to_rows(stages, self.planned.prepared.graph.anchor))
+            self._following.begin(tx, backfill, self.options.firing)
             return Opened(backfill, backfill_id, tx.now)
+
+    @property
+    def _following(self) -> Following:
+        return following(self.workspace.settings, self.place, self.planned)
 
     def _told(self) -> dict[str, Any]:
         """What the history keeps of a beginning: who and why, by which process, and what it is about."""
@@ -324,6 +337,7 @@ class _Backfilling:
             self.lease.hold(tx)
             told = {"stopped": stopped.to_json()} if stopped else {}
             set_state(tx, backfill, state, {"counts": summary["counts"], "seconds": summary["seconds"]}, told)
+            self._following.end(tx, backfill, state)
         code = ExitCode.DONE if state == "done" else ExitCode.INCOMPLETE
         if state == "interrupted":
             code = ExitCode.INTERRUPTED if signal is None else ExitCode(128 + signal)

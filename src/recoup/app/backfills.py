@@ -6,12 +6,13 @@ import json
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from recoup.app.workspace import Workspace
 from recoup.ledger.backfills import IN_FORCE, set_controls, set_state, set_wish
 from recoup.ledger.facts import BackfillRow, Controls
+from recoup.ledger.firings import Told, told_of
 from recoup.ledger.leases import void_dead
 from recoup.ledger.reader import LedgerReader
 from recoup.ledger.restore import live_controllers
@@ -54,6 +55,7 @@ class Detail:
     max_parallel: int
     """How many at once, where nobody has set it for this one."""
     stages: tuple[StageRow, ...] = ()
+    following: Told = field(default_factory=Told)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +85,9 @@ def show(workspace: Workspace, name: str) -> Detail:
         blocked = reader.query("SELECT count(*) FROM blocks WHERE backfill = ?", (row.backfill,))[0][0]
         causes = tuple(_causes(reader, row.backfill))
         stages = tuple(stages_of(reader.db, row.backfill))
-        return Detail(row, states, blocked, causes, workspace.settings.max_parallel, stages)
+        return Detail(
+            row, states, blocked, causes, workspace.settings.max_parallel, stages, told_of(reader, row.backfill)
+        )
 
 
 def pause(workspace: Workspace, name: str, reason: str | None = None) -> Wished:

@@ -12,6 +12,7 @@ from recoup.app.configuration import layers
 from recoup.app.configuration.check import check_file, read_entries
 from recoup.app.configuration.discovery import discover
 from recoup.app.configuration.file import FILE_VARIABLE, find_file, read_file
+from recoup.app.configuration.follows import check_follows
 from recoup.app.configuration.layers import Entries
 from recoup.app.configuration.origin import Entry, Origin, Source
 from recoup.model.pool import Pool
@@ -29,6 +30,8 @@ class Settings:
     lake: str
     ledger: Path
     pipelines: Mapping[str, str] = field(default_factory=dict)
+    follows: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Pipelines by the name of those that run after them have published something; without circles."""
     pools: Mapping[str, Pool] = field(default_factory=dict)
     connections: Mapping[str, str] = field(default_factory=dict, repr=False)  # they may hold passwords
     executor: str = "processes"
@@ -69,6 +72,7 @@ def load_settings(
     entries = read_entries(layers.filled_in(layers.layered(file, chosen, environ), variables))
     root = _plain(path.parent) if path else Path.cwd()
     entries |= _discovered(root, entries)
+    check_follows(entries)
     values = _by_name(entries)
     lake = values.pop("lake")
     return Settings(

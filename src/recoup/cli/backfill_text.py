@@ -13,6 +13,7 @@ from recoup.cli.plan_text import run_words
 from recoup.cli.stage_text import stage_lines, standing_words
 from recoup.cli.text import Cell, View, ago, clean, counted, duration, number
 from recoup.ledger.facts import BackfillRow, Controls
+from recoup.ledger.firings import Told
 from recoup.plan.request import Request
 
 _STYLE = {
@@ -41,6 +42,13 @@ def detail_json(detail: Detail) -> dict[str, Any]:
     return {
         **row_json(detail.row),
         "controls": controls_json(detail.row.controls),
+        "mode": detail.following.mode,
+        "downstream": detail.following.downstream,
+        "fired_by": list(detail.following.by),
+        "fired": [
+            {"pipeline": one.follower, "outcome": one.outcome, "backfill_id": one.backfill_id}
+            for one in detail.following.fired
+        ],
         "attempts": dict(detail.attempts),
         "blocked": detail.blocked,
         "failures": [
@@ -109,6 +117,7 @@ def detail_lines(detail: Detail, view: View, now: float) -> Iterator[str]:
         ["attempts", " · ".join([f"{number(done)} of {counted(row.actions, 'action')} succeeded", *rest])],
     ]
     rows.append(["goes", controls_words(Controls(detail.max_parallel).changed_by(row.controls))])
+    rows += _following_rows(detail.following)
     if _pending(row):
         rows.append(["wish", f"{row.wish}, which its controller has not taken over yet"])
     if standing := standing_words(detail.stages):
@@ -130,6 +139,15 @@ def detail_lines(detail: Detail, view: View, now: float) -> Iterator[str]:
         )
         if log := next((c.log for c in detail.causes if c.log), None):
             yield f"  log of one: {log}"
+
+
+def _following_rows(told: Told) -> Iterator[list[str]]:
+    if told.mode is not None:
+        yield ["mode", f"{told.mode}, downstream {told.downstream}"]
+    if told.by:
+        yield ["fired by", ", ".join(told.by)]
+    for one in told.fired:
+        yield ["fired", f"{one.follower}: {one.backfill_id or one.outcome}"]
 
 
 def _pending(row: BackfillRow) -> bool:

@@ -17,7 +17,7 @@ from recoup.ledger.facts import Controls
 from recoup.model.errors import UsageError
 from recoup.model.policy import seconds
 from recoup.model.size import memory_bytes
-from recoup.plan.request import Order, Request, parse_only
+from recoup.plan.request import Order, Request, parse_downstream, parse_only
 
 MOST_AT_ONCE: Final = 10_000
 HIGHEST_PRIORITY: Final = 100
@@ -140,6 +140,13 @@ class Scope:
         str | None,
         Parameter(metavar="SIZE", help="What an attempt may take, such as 4GiB, of steps whose own limit is lower."),
     ] = None
+    downstream: Annotated[
+        Literal["hold", "each", "none"] | None,
+        Parameter(
+            help="When pipelines that follow are fired: hold for once at the end, each as soon as a date is complete, "
+            "none; else each for one partition, hold for more."
+        ),
+    ] = None
 
     def request(self, pipeline: str, partitions: tuple[str, ...]) -> Request:
         """What was asked, as the planner takes it."""
@@ -155,6 +162,7 @@ class Scope:
             order=Order(self.order),
             as_of_mode=self.as_of_mode,
             memory_bytes=None if self.memory is None else memory_bytes(self.memory, "--memory"),
+            downstream=parse_downstream(self.downstream) if self.downstream else None,
         )
 
     @property

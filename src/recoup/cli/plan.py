@@ -9,11 +9,13 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from recoup.app import backfilling
+from recoup.app.following import following
 from recoup.app.kept import kept
 from recoup.app.loading import all_pipelines
 from recoup.app.prepare import Planned
 from recoup.app.workspace import Workspace
 from recoup.cli import names
+from recoup.cli.following import following_lines
 from recoup.cli.options import Common, Scope
 from recoup.cli.output import Answer
 from recoup.cli.plan_text import kept_json, plan_json, plan_lines, plans_json, plans_lines, run_words
@@ -45,10 +47,10 @@ def plan(
         if len(named) > 1:
             return _overview(workspace, named, scope, output, common, check=check)
         pipeline = named[0]
-    loaded, _ = workspace.pipeline(pipeline)
+    loaded, place = workspace.pipeline(pipeline)
     request = scope.request(loaded.name, partitions)
     planned = backfilling.plan(workspace, request, pipeline)
-    left = kept(workspace, planned)
+    left, wanted = kept(workspace, planned), following(workspace.settings, place, planned)
     if output is not None:
         text = json.dumps(planned.plan.to_json(planned.prepared.graph), indent=1, ensure_ascii=False)
         save(output, text, "the plan")
@@ -61,8 +63,8 @@ def plan(
     look = typed("status", pipeline, flags=["--only", "blocked"] if planned.plan.blocked else [])
     return Answer(
         "plan",
-        {**plan_json(planned), "kept": kept_json(left)},
-        lambda view: plan_lines(planned, view, workspace.settings.max_parallel, left),
+        {**plan_json(planned), "kept": kept_json(left), "following": wanted.to_json()},
+        lambda view: [*plan_lines(planned, view, workspace.settings.max_parallel, left), *following_lines(wanted)],
         next=common.again(carry_out if pending else look),
         exit_code=ExitCode.PENDING if check and pending else ExitCode.DONE,
         notes=(f"saved: {output}",) if output is not None else (),

@@ -99,6 +99,7 @@ def run_words(request: Request, name: str, verb: str = "run") -> str:
     words += ["--include-upstream"] if request.include_upstream else []
     words += ["--order", request.order.value] if request.order != Request(name).order else []
     words += ["--as-of-mode", request.as_of_mode] if request.as_of_mode != "now" else []
+    words += ["--downstream", request.downstream.value] if request.downstream and verb == "run" else []
     words += [word for stage in request.stages for word in ("--stage", stage)]
     words += ["--stop-after", request.stop_after] if request.stop_after else []
     words += ["--pause-between", f"{request.pause_between_seconds:g}s"] if request.pause_between_seconds else []

@@ -17,6 +17,7 @@ from recoup.app.prepare import Planned
 from recoup.app.workspace import Workspace
 from recoup.cli import names, version
 from recoup.cli.check_text import check_lines
+from recoup.cli.following import Followed
 from recoup.cli.options import Caution, Common, Pace, Reason, Scope, no_scope_with_a_plan
 from recoup.cli.output import Output, error_json
 from recoup.cli.plan_text import run_words
@@ -89,19 +90,21 @@ def carry_out(
     parallel = options.max_parallel or workspace.settings.max_parallel
     shown = Shown(output, workspace.clock, command, version(), parallel)
     executor = options.executor or workspace.settings.executor
+    followed = Followed(workspace, options, output, pipeline)
 
     def on_plan(planned: Planned, backfill_id: str | None) -> None:
         shown.on_plan(planned, backfill_id)
         if backfill_id and (warning := unheld(planned, executor)):
             output.note(f"warning: {warning}", "warn")
+        followed.on_plan(planned, backfill_id)
 
     try:
-        with output.apart(), shown.on():
+        with output.apart(), shown.on(), followed.meanwhile() as meanwhile:
             report = backfilling.run(
                 workspace,
                 request,
                 pipeline,
-                options,
+                meanwhile,
                 on_plan=on_plan,
                 observe=shown.observe,
                 on_stage=shown.on_stage,
@@ -113,14 +116,20 @@ def carry_out(
         output.result(body, error.exit_code, "")
         return error.exit_code
     assert shown.tally is not None
-    command_next = common.again(_next(report, pipeline))
+    if not output.json:
+        for line in report_lines(report, shown.tally, output.out_view):
+            output.data(line)
+    followed.carry_out(report)
+    exit_code = followed.exit_code(report.exit_code)
+    command_next = common.again(
+        _next(report, pipeline) if report.exit_code else followed.next or _next(report, pipeline)
+    )
     if output.json:
-        output.result(report_json(report, shown.tally), report.exit_code, command_next)
-        return report.exit_code
-    for line in report_lines(report, shown.tally, output.out_view):
-        output.data(line)
-    output.next(command_next)
-    return report.exit_code
+        body = {**report_json(report, shown.tally), "following": followed.to_json(report)}
+        output.result(body, exit_code, command_next)
+    else:
+        output.next(command_next)
+    return exit_code
 
 
 def _next(report: RunReport, name: str) -> str:

@@ -136,6 +136,19 @@ CREATE TABLE watermarks (
     sets INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
+-- What kind of run a backfill is (backfill or live), and when what follows it is fired: hold, each or none.
+CREATE TABLE modes (
+    backfill INTEGER PRIMARY KEY, mode TEXT NOT NULL, downstream TEXT NOT NULL
+) STRICT;
+
+-- Pipelines that are to run because of what a backfill published: due when it ended; settled when that is carried out,
+-- `fired` by which backfill. `dates`: ordinals that were complete before it ended, in JSON; null: the rest.
+CREATE TABLE firings (
+    firing INTEGER PRIMARY KEY, backfill INTEGER NOT NULL, follower TEXT NOT NULL, dates TEXT, due_at REAL NOT NULL,
+    settled_at REAL, fired INTEGER, outcome TEXT
+) STRICT;
+CREATE INDEX due_firings ON firings (follower) WHERE settled_at IS NULL;
+
 -- What a pool has let start: the last one, and when its rate's even schedule expects the next.
 CREATE TABLE starts (
     pool TEXT PRIMARY KEY, last_at REAL NOT NULL, next_at REAL NOT NULL
@@ -213,7 +226,7 @@ MIGRATIONS: Mapping[int, str] = {
         pool TEXT PRIMARY KEY, until REAL NOT NULL, reason TEXT NOT NULL
     ) STRICT, WITHOUT ROWID;
     """,
-    # To the schema that knows staged backfills and watermarks.
+    # To the schema that knows staged backfills, watermarks, and what follows a backfill.
     3: """
     CREATE TABLE stages (
         backfill INTEGER NOT NULL, stage INTEGER NOT NULL, name TEXT NOT NULL, ranges TEXT NOT NULL,
@@ -224,6 +237,14 @@ MIGRATIONS: Mapping[int, str] = {
         name TEXT PRIMARY KEY, value_microseconds INTEGER NOT NULL, changed_at REAL NOT NULL, who TEXT,
         sets INTEGER NOT NULL
     ) STRICT, WITHOUT ROWID;
+    CREATE TABLE modes (
+        backfill INTEGER PRIMARY KEY, mode TEXT NOT NULL, downstream TEXT NOT NULL
+    ) STRICT;
+    CREATE TABLE firings (
+        firing INTEGER PRIMARY KEY, backfill INTEGER NOT NULL, follower TEXT NOT NULL, dates TEXT, due_at REAL NOT NULL,
+        settled_at REAL, fired INTEGER, outcome TEXT
+    ) STRICT;
+    CREATE INDEX due_firings ON firings (follower) WHERE settled_at IS NULL;
     """,
 }
 """The step from each older version to the next one."""

@@ -76,6 +76,10 @@ class PlanMovedError(RefusedError):
     """A saved plan no longer matches the ledger it was made from."""
 
 
+class FiredElsewhereError(RefusedError):
+    """What follows a backfill was due, and somebody else has begun it."""
+
+
 class FencedError(RefusedError):
     """A write named a token that is no longer the newest: somebody else has taken over."""
 

@@ -30,6 +30,14 @@ class Order(StrEnum):
     NEWEST = "newest"
 
 
+class Downstream(StrEnum):
+    """When the pipelines that follow are fired: once at the end, as soon as a date is complete, or not at all."""
+
+    HOLD = "hold"
+    EACH = "each"
+    NONE = "none"
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """Partitions of one step and of its tables, as ranges of keys that include both ends.
@@ -73,6 +81,8 @@ class Request:
     places: tuple[Place, ...] = ()
     memory_bytes: int | None = None
     """What an attempt may take at least, where its step's own limit is lower."""
+    downstream: Downstream | None = None
+    """None: as usual, which is at once for one partition, and hold for a backfill."""
 
     def __post_init__(self) -> None:
         if self.partitions and (self.start or self.end):
@@ -89,7 +99,7 @@ class Request:
     def to_json(self) -> dict[str, Any]:
         """The form in which ledger and saved plan keep it; without what nobody said, as before there was that."""
         body = {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
-        for name in ("places", "memory_bytes"):
+        for name in ("places", "memory_bytes", "downstream"):
             if not body[name]:
                 del body[name]
         return body
@@ -107,6 +117,7 @@ class Request:
         body["only"] = parse_only(body["only"])
         body["order"] = Order(body["order"])
         body["places"] = tuple(Place.from_json(place) for place in body.get("places", ()))
+        body["downstream"] = Downstream(body["downstream"]) if body.get("downstream") else None
         return cls(**body)
 
     @property
@@ -128,3 +139,12 @@ def parse_only(words: str | tuple[str, ...]) -> tuple[Only, ...]:
         message = f"--only does not know {wrong[:80]!r}"
         raise UsageError(message, f"choose from {', '.join(member for member in Only)}, separated by commas")
     return tuple(member for member in Only if member in names)
+
+
+def parse_downstream(word: str) -> Downstream:
+    """`hold`, `each` or `none`."""
+    try:
+        return Downstream(word)
+    except ValueError as error:
+        message = f"downstream does not know {word[:80]!r}"
+        raise UsageError(message, f"choose from {', '.join(Downstream)}") from error

@@ -13,6 +13,8 @@ from recoup.testing.clock import FakeClock
 NEWER = (
     "CREATE UNIQUE INDEX member_ids",
     "CREATE INDEX causes",
+    "CREATE INDEX due_firings",
+    *(f"CREATE TABLE {table} (" for table in ("modes", "firings")),
     *(f"CREATE TABLE {table} (" for table in ("durations", "controls", "starts", "shares")),
     *(f"CREATE TABLE {table} (" for table in ("waivers", "reads", "calendar_changes", "pauses", "former_members")),
     "CREATE TABLE stages (",

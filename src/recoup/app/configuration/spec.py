@@ -91,6 +91,16 @@ def _connection(value: object) -> str:
     return "" if isinstance(value, str) else "is no URL"
 
 
+def _follows(value: object) -> str:
+    names = [value] if isinstance(value, str) else value
+    is_right = isinstance(names, list) and names and all(isinstance(name, str) for name in names)
+    return "" if is_right else "names no pipeline"
+
+
+def _upstreams(value: str | list[str]) -> tuple[str, ...]:
+    return (value,) if isinstance(value, str) else tuple(dict.fromkeys(value))
+
+
 def _rules(value: list[Any]) -> tuple[Rule, ...]:
     return checked([Rule.of(one) for one in value])
 
@@ -103,6 +113,9 @@ SETTINGS: Final[Mapping[str, Setting]] = {
     "lease_seconds": Setting((int, float), _lease),
     "discover": Setting((list,), _patterns, 'write discover = ["pipelines/*.py"]'),
     "pipelines": Setting((dict,), _pipeline, 'write the entries of [pipelines] as name = "file.py:variable"'),
+    "follows": Setting(
+        (dict,), _follows, 'write the entries of [follows] as phase4 = "phase3", or as a list of names', read=_upstreams
+    ),
     "pools": Setting((dict,), read=Pool.of),
     "rules": Setting((list,), remedy="write each rule below [[rules]]", read=_rules),
     "links": Setting((dict,), _link, 'write the entries of [links] as name = "https://…", or a path'),

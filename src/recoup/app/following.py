@@ -1,0 +1,98 @@
+"""Which pipelines follow a run, and when; noted when it begins, owed when it ends."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+from recoup.app.carrying import is_live
+from recoup.app.configuration.follows import in_order
+from recoup.app.prepare import Planned
+from recoup.app.settings import Settings
+from recoup.ledger.firings import Dates, Due, note_mode, owe, take, take_dates
+from recoup.ledger.transaction import Transaction
+from recoup.plan.request import Downstream
+
+ENDED: Final = ("done", "incomplete")
+"""The states in which nothing is left to resume, so that what follows is due."""
+
+
+class Firing(Protocol):
+    """Why a run begins that nobody asked for."""
+
+    def take(self, tx: Transaction, fired: int) -> None:
+        """Settle it, in the transaction in which the backfill begins that carries it out."""
+
+
+@dataclass(frozen=True, slots=True)
+class AtEnd:
+    """Because backfills have ended."""
+
+    due: Sequence[Due]
+
+    def take(self, tx: Transaction, fired: int) -> None:
+        """FiredElsewhereError when somebody else was first."""
+        take(tx, self.due, fired)
+
+
+@dataclass(frozen=True, slots=True)
+class AtDates:
+    """Because dates of a backfill are complete that has not ended yet."""
+
+    by: Due
+    dates: Dates
+
+    def take(self, tx: Transaction, fired: int) -> None:
+        """Only the backfill's own controller fires these."""
+        take_dates(tx, self.by, self.dates, fired)
+
+
+@dataclass(frozen=True, slots=True)
+class Following:
+    """What kind of run it is, which pipelines follow it, and when they are fired."""
+
+    is_live: bool
+    choice: Downstream
+    pipelines: tuple[str, ...]
+
+    @property
+    def mode(self) -> str:
+        """`live` or `backfill`."""
+        return "live" if self.is_live else "backfill"
+
+    def begin(self, tx: Transaction, backfill: int, firing: Firing | None) -> None:
+        """Note it, and settle why it began."""
+        note_mode(tx, backfill, self.mode, self.choice)
+        if firing is not None:
+            firing.take(tx, backfill)
+
+    def end(self, tx: Transaction, backfill: int, state: str) -> None:
+        """What follows is due from now on, whoever lives to carry it out."""
+        if state in ENDED and self.choice is not Downstream.NONE:
+            owe(tx, backfill, self.pipelines)
+
+    def to_json(self) -> dict[str, Any]:
+        """As plans and answers show it."""
+        return {"mode": self.mode, "downstream": self.choice.value, "pipelines": list(self.pipelines)}
+
+
+def following(settings: Settings, place: str, planned: Planned) -> Following:
+    """A live run fires at once, a backfill holds back until its end, unless something else was asked for."""
+    live = is_live(planned)
+    usual = Downstream.EACH if live else Downstream.HOLD
+    return Following(live, planned.plan.request.downstream or usual, followers(settings, place))
+
+
+def followers(settings: Settings, place: str) -> tuple[str, ...]:
+    """The pipelines that follow the one at this place, each after those that it follows."""
+    own = _plain(settings, place)
+    names = {name for name, other in settings.pipelines.items() if _plain(settings, other) == own}
+    return tuple(name for name in in_order(settings.follows) if names & set(settings.follows[name]))
+
+
+def _plain(settings: Settings, place: str) -> str:
+    """Equal for places that are the same."""
+    file, colon, variable = place.partition(":")
+    return f"{settings.root / Path(file)}{colon}{variable}" if file.endswith(".py") else place

@@ -1,0 +1,146 @@
+"""What follows a backfill: due in the transaction that ends it, settled in the one that begins what it fires.
+
+So it is never lost, and never fired twice: whoever was killed in between left a row that the next command finds.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from recoup.ledger.reader import LedgerReader
+from recoup.ledger.transaction import Transaction
+from recoup.model.errors import FiredElsewhereError
+from recoup.model.partition import PartitionSet
+
+_DUE = (
+    "SELECT f.firing, f.backfill, b.backfill_id, b.pipeline, f.follower"
+    " FROM firings f JOIN backfills b USING (backfill) WHERE f.follower = ? AND f.settled_at IS NULL ORDER BY f.firing"
+)
+_OF = (
+    "SELECT f.follower, f.outcome, b.backfill_id FROM firings f LEFT JOIN backfills b ON b.backfill = f.fired"
+    " WHERE f.backfill = ? ORDER BY f.firing"
+)
+_BY = "SELECT b.backfill_id FROM firings f JOIN backfills b USING (backfill) WHERE f.fired = ? ORDER BY f.firing"
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A pipeline that is to run because of what a backfill has published."""
+
+    firing: int
+    backfill: int
+    backfill_id: str
+    pipeline: str
+    follower: str
+
+
+@dataclass(frozen=True, slots=True)
+class Dates:
+    """Partitions of a partitioning that has this identity."""
+
+    grain: Mapping[str, Any]
+    ordinals: PartitionSet
+
+
+@dataclass(frozen=True, slots=True)
+class Fired:
+    """What became of it: `fired` with the backfill that it is, `nothing` to run, or `due` still."""
+
+    follower: str
+    outcome: str
+    backfill_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """Whether a run is `live` or a `backfill`, its choice, what fired it, what it fires; None: from before a choice."""
+
+    mode: str | None = None
+    downstream: str | None = None
+    by: tuple[str, ...] = ()
+    fired: tuple[Fired, ...] = ()
+
+
+def note_mode(tx: Transaction, backfill: int, mode: str, downstream: str) -> None:
+    """What kind of run it is, and when what follows it is fired."""
+    tx.execute("INSERT OR REPLACE INTO modes VALUES (?, ?, ?)", (backfill, mode, downstream))
+
+
+def owe(tx: Transaction, backfill: int, followers: Iterable[str]) -> None:
+    """These are due, now that it has ended."""
+    rows = [(backfill, follower, tx.now) for follower in followers]
+    for row in rows:
+        tx.execute("INSERT INTO firings (backfill, follower, due_at) VALUES (?, ?, ?)", row)
+
+
+def take(tx: Transaction, due: Sequence[Due], fired: int) -> None:
+    """They are carried out by this backfill, which begins in this transaction.
+
+    FiredElsewhereError when somebody else was first.
+    """
+    for one in due:
+        taken = tx.execute(
+            "UPDATE firings SET settled_at = ?, fired = ?, outcome = 'fired' WHERE firing = ? AND settled_at IS NULL",
+            (tx.now, fired, one.firing),
+        )
+        if not taken.rowcount:
+            message = f"what follows {one.backfill_id} has been fired by somebody else"
+            raise FiredElsewhereError(message, "`recoup backfill ls` lists it")
+    by = [one.backfill_id for one in due]
+    tx.event("downstream fired", backfill=fired, data={"by": by})
+
+
+def take_dates(tx: Transaction, by: Due, dates: Dates, fired: int) -> None:
+    """The same for dates of one that has not ended yet: they are complete."""
+    ranges = json.dumps({"grain": dates.grain, "ranges": [[run.start, run.stop] for run in dates.ordinals.ranges()]})
+    tx.execute(
+        "INSERT INTO firings (backfill, follower, dates, due_at, settled_at, fired, outcome)"
+        " VALUES (?, ?, ?, ?, ?, ?, 'fired')",
+        (by.backfill, by.follower, ranges, tx.now, tx.now, fired),
+    )
+    tx.event("downstream fired", backfill=fired, data={"by": [by.backfill_id]})
+
+
+def settle(tx: Transaction, due: Sequence[Due], outcome: str) -> None:
+    """Nothing is left to be done about these."""
+    for one in due:
+        tx.execute(
+            "UPDATE firings SET settled_at = ?, outcome = ? WHERE firing = ? AND settled_at IS NULL",
+            (tx.now, outcome, one.firing),
+        )
+
+
+def due_of(reader: LedgerReader, follower: str) -> list[Due]:
+    """For what this pipeline is to run, the oldest first."""
+    return [Due(*row) for row in reader.query(_DUE, (follower,))]
+
+
+def followers_due(reader: LedgerReader) -> list[str]:
+    """All pipelines for which anything is due."""
+    return [row[0] for row in reader.query("SELECT DISTINCT follower FROM firings WHERE settled_at IS NULL")]
+
+
+def dates_fired(reader: LedgerReader, backfill: int, follower: str) -> list[Dates]:
+    """The dates of a backfill for which a pipeline was fired while it ran."""
+    sql = "SELECT dates FROM firings WHERE backfill = ? AND follower = ? AND dates IS NOT NULL"
+    found = [json.loads(dates) for (dates,) in reader.query(sql, (backfill, follower))]
+    return [Dates(one["grain"], _ordinals(one["ranges"])) for one in found]
+
+
+def _ordinals(ranges: Iterable[Sequence[int]]) -> PartitionSet:
+    found = PartitionSet()
+    for start, stop in ranges:
+        found |= PartitionSet.of_range(range(start, stop))
+    return found
+
+
+def told_of(reader: LedgerReader, backfill: int) -> Told:
+    """What is known of how a backfill and what follows it hang together."""
+    modes = reader.query("SELECT mode, downstream FROM modes WHERE backfill = ?", (backfill,))
+    mode, downstream = modes[0] if modes else (None, None)
+    by = tuple(row[0] for row in reader.query(_BY, (backfill,)))
+    fired = tuple(Fired(name, outcome or "due", id_) for name, outcome, id_ in reader.query(_OF, (backfill,)))
+    return Told(mode, downstream, by, fired)
