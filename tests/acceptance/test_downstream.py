@@ -88,7 +88,9 @@ def test_a_backfill_fires_once_at_its_end_and_with_none_not_at_all(phases):
     assert quiet.returncode == 0, quiet.stderr
     assert "downstream: not fired; later: recoup run phase4 --only missing,failed,stale\n" in quiet.stdout
     assert {call.step for call in phases.calls()} == {"games"}
-    assert phases.summary()["request"]["downstream"] == "none"
+    summary = phases.summary()
+    assert (summary["mode"], summary["downstream"], summary["request"]["downstream"]) == ("backfill", "none", "none")
+    assert {(body["mode"], body["downstream"]) for body in phases.manifests()} == {("backfill", "none")}
     shown = phases.answer("backfill", "show", "latest")
     assert (shown["mode"], shown["downstream"], shown["fired"]) == ("backfill", "none", [])
     assert backfills(phases) == [("phase3", "done")]

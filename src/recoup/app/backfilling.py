@@ -12,7 +12,7 @@ from typing import Any
 from recoup.app.arrivals import Arrivals, arrivals
 from recoup.app.asof import as_of
 from recoup.app.backfills import STOPPED
-from recoup.app.carrying import Carrying, Observer, Opened, blocked_by, is_live
+from recoup.app.carrying import Carrying, Observer, Opened, blocked_by
 from recoup.app.coming import with_coming
 from recoup.app.following import Firing, Following, following
 from recoup.app.gaps import Gate
@@ -225,7 +225,7 @@ class _Backfilling:
             self.options.stopping or Stopping(),
             self.place,
             self.options.executor,
-            is_live(self.planned),
+            self._following,
         )
 
     def _refuse_unknown_moments(self) -> None:
@@ -332,6 +332,7 @@ class _Backfilling:
         reader = LedgerReader(self.ledger.path, self.ledger.db)
         stages = stages_of(reader.db, backfill)
         summary = summarise(self.planned, reader, backfill_id, state, counts, seconds, gate=gate, stages=stages)
+        summary |= {key: value for key, value in self._following.to_json().items() if key != "pipelines"}
         self.store.put(summary_path(backfill_id), json.dumps(summary, indent=1, ensure_ascii=False).encode(), sync=True)
         with self.ledger.transaction() as tx:
             self.lease.hold(tx)

@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from recoup.app.asof import as_of
+from recoup.app.following import Following
 from recoup.app.plugins import open_executor
 from recoup.app.prepare import Planned
 from recoup.app.workspace import Workspace
 from recoup.engine.budgets import Budgets
 from recoup.engine.events import Counts
+from recoup.engine.inflight import Whose
 from recoup.engine.machine import Machine
 from recoup.engine.publisher import Publisher
 from recoup.engine.runner import Runner
@@ -24,7 +26,6 @@ from recoup.ledger.backfills import wish_of
 from recoup.ledger.facts import Blocked
 from recoup.ledger.leases import ControllerLease
 from recoup.ledger.writer import Ledger
-from recoup.model.partition import EMPTY
 from recoup.model.redact import redactor
 from recoup.plan.plan import Verb
 from recoup.ports import ObjectStore
@@ -55,7 +56,7 @@ class Carrying:
     stopping: Stopping
     place: str
     executor: str | None
-    is_live: bool
+    following: Following
     owes_manifests: bool = False
 
     def carry_out(self, planned: Planned, observe: Observer) -> Counts:
@@ -80,9 +81,8 @@ class Carrying:
         max_parallel = self.workspace.settings.max_parallel
         executor = self._executor(min(controls.max_parallel or max_parallel, chosen.actions))
         return Runner(
-            pipeline=pipeline.name,
+            whose=Whose(pipeline.name, backfill_id, self.following.mode, self.following.choice.value),
             backfill=backfill,
-            backfill_id=backfill_id,
             graph=prepared.graph,
             node_ids=prepared.node_ids,
             code_versions=prepared.code_versions,
@@ -95,7 +95,7 @@ class Carrying:
                 backfill_id=backfill_id,
                 host=socket.gethostname(),
                 host_slots=max_parallel,
-                usual_priority=LIVE if self.is_live else 0,
+                usual_priority=LIVE if self.following.is_live else 0,
             ),
             ledger=self.ledger,
             lease=self.lease,
@@ -129,16 +129,6 @@ class Carrying:
             "lake": self.store.describe(),
         }
         return open_executor(settings, self.executor or settings.executor, workers, setup)
-
-
-def is_live(planned: Planned) -> bool:
-    """Whether it is about one partition: somebody, or something, waits for that one."""
-    graph, plan = planned.prepared.graph, planned.plan
-    asked = EMPTY
-    for group in plan.groups:
-        if group.verb is Verb.RUN and graph.nodes[group.node].partitions.identity() == graph.anchor.identity():
-            asked |= group.ordinals
-    return len(asked) == 1 or plan.actions == 1
 
 
 def blocked_by(planned: Planned) -> list[Blocked]:

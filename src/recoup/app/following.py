@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-from recoup.app.carrying import is_live
 from recoup.app.configuration.follows import in_order
 from recoup.app.prepare import Planned
 from recoup.app.settings import Settings
 from recoup.ledger.firings import Dates, Due, note_mode, owe, take, take_dates
 from recoup.ledger.transaction import Transaction
+from recoup.model.partition import EMPTY
+from recoup.plan.plan import Verb
 from recoup.plan.request import Downstream
 
 ENDED: Final = ("done", "incomplete")
@@ -83,6 +84,16 @@ def following(settings: Settings, place: str, planned: Planned) -> Following:
     live = is_live(planned)
     usual = Downstream.EACH if live else Downstream.HOLD
     return Following(live, planned.plan.request.downstream or usual, followers(settings, place))
+
+
+def is_live(planned: Planned) -> bool:
+    """Whether it is about one partition: somebody, or something, waits for that one."""
+    graph, plan = planned.prepared.graph, planned.plan
+    asked = EMPTY
+    for group in plan.groups:
+        if group.verb is Verb.RUN and graph.nodes[group.node].partitions.identity() == graph.anchor.identity():
+            asked |= group.ordinals
+    return len(asked) == 1 or plan.actions == 1
 
 
 def followers(settings: Settings, place: str) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ from recoup.lake.layout import summary as summary_path
 from recoup.lake.waivers import AcceptedGaps, read_waivers
 from recoup.ledger import planes
 from recoup.ledger.facts import NodeId, Waiver
+from recoup.ledger.firings import note_mode
 from recoup.ledger.registry import as_chunks, register_members
 from recoup.ledger.restore import Restoring, raise_tokens, restore_planes
 from recoup.ledger.staleness import staleness
@@ -149,12 +150,14 @@ class Rebuilding:
                 (row,),
             ).fetchone()
             request, digest, state, told = Request(pipeline).to_json(), "", "interrupted", None
+            mode: tuple[str, str] | None = None
             try:
                 body = json.loads(stored.data) if stored else None
                 if body is not None:
                     request, digest = body["request"], Request.from_json(body["request"]).digest
                     state, actions = body["state"], body["counts"]["actions"]
                     told = json.dumps({"counts": body["counts"], "seconds": body["seconds"]})
+                    mode = (body["mode"], body["downstream"]) if "mode" in body else None
             except (ValueError, KeyError, TypeError) as error:
                 self.trouble.append(f"the summary of backfill {backfill_id} cannot be read: {error}")
             tx.execute(
@@ -162,6 +165,8 @@ class Rebuilding:
                 " ended_at, who, summary) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, '', ?)",
                 (row, backfill_id, pipeline, json.dumps(request), digest, state, actions, began, ended, told),
             )
+            if mode is not None:
+                note_mode(tx, row, *mode)
 
 
 def _unfinished(

@@ -7,6 +7,7 @@ from typing import Any
 
 from recoup.app import backfilling
 from recoup.app.backfilling import RunOptions, RunReport
+from recoup.app.firing import Fired, fire
 from recoup.app.gaps import Gate
 from recoup.app.gate import gate
 from recoup.app.recover import Recovery, begin
@@ -50,6 +51,7 @@ class Carrying:
     options: RunOptions
     ended: list[Ended] = field(default_factory=list)
     gates: list[tuple[Recovery, Gate]] = field(default_factory=list)
+    fired: list[Fired] = field(default_factory=list)
 
     def out(self, reason: str) -> ExitCode:
         """Until the last one has ended, or somebody stops it."""
@@ -60,6 +62,8 @@ class Carrying:
                 for one in self.found.recoveries:
                     if one.planned.plan.actions and not self._is_stopped:
                         self._one(one, reason, shown)
+                if not self._is_stopped:
+                    self.fired = list(fire(self.workspace, self.options))
             self._verify()
         except RecoupError as error:
             if not self.output.json:
@@ -102,7 +106,8 @@ class Carrying:
     def _code(self) -> ExitCode:
         if self._is_stopped:
             return self.ended[-1].report.exit_code
-        failed = any(one.report.exit_code is not ExitCode.DONE for one in self.ended)
+        codes = [*(one.report.exit_code for one in self.ended), *(one.exit_code for one in self.fired)]
+        failed = any(code is not ExitCode.DONE for code in codes)
         open_ = any(not found.is_complete for _, found in self.gates)
         return ExitCode.INCOMPLETE if failed or open_ or needs_left(self.found) else ExitCode.DONE
 
@@ -115,6 +120,9 @@ class Carrying:
         for one in self.ended:
             for line in report_lines(one.report, one.tally, view):
                 self.output.data(line)
+        for fired in self.fired:
+            if fired.state != "nothing":
+                self.output.data(f"downstream: {fired.pipeline}: {fired.state}")
         for recovery, found in self.gates:
             for line in gate_lines(found, recovery.name, view):
                 self.output.data(line)
@@ -128,7 +136,8 @@ class Carrying:
         worst = next((one.report.state for one in reversed(self.ended) if one.report.state != "done"), "done")
         state = "incomplete" if worst == "done" and self._code is ExitCode.INCOMPLETE else worst
         gates = [gate_json(found, recovery.name) for recovery, found in self.gates]
-        return {"state": state, **recovered_json(self.found), "done": True, "runs": runs, "gates": gates}
+        fired = [one.to_json() for one in self.fired]
+        return {"state": state, **recovered_json(self.found), "done": True, "runs": runs, "gates": gates, "fired": fired}
 
     def _next(self) -> str:
         if self._is_stopped:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from recoup.engine.inflight import Inflight, intent_of, manifest_of
+from recoup.engine.inflight import Inflight, Whose, intent_of, manifest_of
 from recoup.engine.publisher import put_manifest
 from recoup.engine.remembered import remembered
 from recoup.engine.runs import grain_of, new_run_id
@@ -104,7 +104,7 @@ class Adopter:
 
     def _manifest(self, inflight: Inflight) -> Manifest:
         assert inflight.measured is not None
-        return manifest_of(self.tasks.graph.pipeline, None, inflight, inflight.measured, "success", None)
+        return manifest_of(Whose(self.tasks.graph.pipeline), inflight, inflight.measured, "success", None)
 
     def _intent(self, inflight: Inflight) -> PublishIntent:
         assert inflight.publication is not None

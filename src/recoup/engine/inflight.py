@@ -110,9 +110,21 @@ def iso(moment: float) -> str:
     return datetime.fromtimestamp(moment, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
+@dataclass(frozen=True, slots=True)
+class Whose:
+    """For which backfill attempts are made, whether it is `live` or a `backfill`, and when it fires what follows.
+
+    What was adopted was made for none.
+    """
+
+    pipeline: str
+    backfill_id: str | None = None
+    mode: str | None = None
+    downstream: str | None = None
+
+
 def manifest_of(
-    pipeline: str,
-    backfill_id: str | None,
+    whose: Whose,
     inflight: Inflight,
     measured: Measured,
     outcome: str,
@@ -122,7 +134,7 @@ def manifest_of(
     claim, publication = inflight.claimed.claim, inflight.publication
     result = inflight.result or {}
     return Manifest(
-        pipeline=pipeline,
+        pipeline=whose.pipeline,
         dataset=inflight.node.name,
         partition=inflight.partition,
         run_id=claim.run.run_id,
@@ -142,7 +154,9 @@ def manifest_of(
         digest=publication.digest if publication else "",
         counters=result.get("counters", {}),
         failure={**failure.to_json(), "advice": failure.advice} if failure else None,
-        backfill_id=backfill_id,
+        backfill_id=whose.backfill_id,
+        mode=whose.mode,
+        downstream=whose.downstream,
         limited=claim.run.limited,
         peak_memory_bytes=measured.peak_memory_bytes,
         cpu_seconds=measured.cpu_seconds,

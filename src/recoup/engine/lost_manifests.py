@@ -31,9 +31,11 @@ WRITEBACK_SECONDS = 60.0
 
 _ATTEMPTS = """
 SELECT a.token, a.ordinal, a.number, a.state, a.started_at, a.ended_at, a.rows, a.failure, a.code_version, a.claimed_at,
-       a.peak_memory_bytes, a.cpu_seconds, r.run_id, r.run_as_of, r.limited, p.digest, p.input_version, b.backfill_id
+       a.peak_memory_bytes, a.cpu_seconds, r.run_id, r.run_as_of, r.limited, p.digest, p.input_version, b.backfill_id,
+       m.mode, m.downstream
 FROM attempts a JOIN runs r USING (run)
 LEFT JOIN publications p ON p.token = a.token LEFT JOIN backfills b ON b.backfill = a.backfill
+LEFT JOIN modes m ON m.backfill = a.backfill
 """
 _ENDED = f"""{_ATTEMPTS}
 WHERE a.node = ? AND a.token > ? AND a.state IN ('succeeded', 'failed') AND coalesce(p.nonce, '') = ''
@@ -162,6 +164,8 @@ def _again(row: tuple[Any, ...], graph: Graph, node: Node, partition: str, input
         digest,
         version,
         backfill,
+        mode,
+        downstream,
     ) = row
     told = Failure.from_json(json.loads(failure)) if failure else None
     return Manifest(
@@ -183,6 +187,8 @@ def _again(row: tuple[Any, ...], graph: Graph, node: Node, partition: str, input
         digest=digest or "",
         failure={**told.to_json(), "advice": told.advice} if told else None,
         backfill_id=backfill,
+        mode=mode,
+        downstream=downstream,
         limited=bool(limited),
         peak_memory_bytes=memory,
         cpu_seconds=cpu,

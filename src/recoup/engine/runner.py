@@ -15,7 +15,7 @@ from recoup.engine import events
 from recoup.engine.budgets import STARVED_SECONDS, Budgets
 from recoup.engine.claims import Claims
 from recoup.engine.events import Block, Broken, CloseRun, Counts, Enough, Halt, Instruction, Pause
-from recoup.engine.inflight import Inflight, intent_of, manifest_of
+from recoup.engine.inflight import Inflight, Whose, intent_of, manifest_of
 from recoup.engine.machine import Machine
 from recoup.engine.neighbours import Neighbours
 from recoup.engine.publisher import Publisher, PublishOutcome
@@ -71,9 +71,8 @@ class _Turn:
 class Runner:
     """One backfill, from its plan to its end."""
 
-    pipeline: str
+    whose: Whose
     backfill: int
-    backfill_id: str
     graph: Graph
     node_ids: Sequence[NodeId]
     code_versions: Sequence[str]
@@ -277,7 +276,7 @@ class Runner:
             self._write_manifests(at_least=1)
         for inflight, publication in turn.intents:
             assert inflight.measured is not None
-            manifest = manifest_of(self.pipeline, self.backfill_id, inflight, inflight.measured, "success", None)
+            manifest = manifest_of(self.whose, inflight, inflight.measured, "success", None)
             run_id = inflight.claimed.claim.run.run_id
             intent = intent_of(
                 inflight.node, inflight.partition, run_id, publication, self._ledger_id, self._epoch, now
@@ -311,7 +310,7 @@ class Runner:
     def _keep_manifest(self, inflight: Inflight, measured: Measured, outcome: str, failure: Failure | None) -> None:
         if inflight.node.kind is NodeKind.DELIVERY:
             return  # it made nothing in the lake; the table's own record says what it holds
-        manifest = manifest_of(self.pipeline, self.backfill_id, inflight, measured, outcome, failure)
+        manifest = manifest_of(self.whose, inflight, measured, outcome, failure)
         self._manifests.append((manifest, inflight.node.partitions.key))
 
     def _write_manifests(self, at_least: int) -> None:

@@ -36,7 +36,8 @@ class InputRead:
 class Manifest:
     """What one attempt of (step, partition) read, made and took; times are ISO 8601 UTC.
 
-    A `limited` run read only what was known by its `run_as_of`.
+    A `limited` run read only what was known by its `run_as_of`. `mode` is `live` or `backfill`, and `downstream` says
+    when the backfill fires what follows.
     """
 
     pipeline: str
@@ -61,6 +62,8 @@ class Manifest:
     checks: tuple[Mapping[str, Any], ...] = ()
     failure: Mapping[str, Any] | None = None
     backfill_id: str | None = None
+    mode: str | None = None
+    downstream: str | None = None
     limited: bool = False
     peak_memory_bytes: int | None = None
     cpu_seconds: float | None = None
