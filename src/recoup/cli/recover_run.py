@@ -136,8 +136,8 @@ class Carrying:
         worst = next((one.report.state for one in reversed(self.ended) if one.report.state != "done"), "done")
         state = "incomplete" if worst == "done" and self._code is ExitCode.INCOMPLETE else worst
         gates = [gate_json(found, recovery.name) for recovery, found in self.gates]
-        fired = [one.to_json() for one in self.fired]
-        return {"state": state, **recovered_json(self.found), "done": True, "runs": runs, "gates": gates, "fired": fired}
+        more = {"runs": runs, "gates": gates, "fired": [one.to_json() for one in self.fired]}
+        return {"state": state, **recovered_json(self.found), "done": True, **more}
 
     def _next(self) -> str:
         if self._is_stopped:
