@@ -3,6 +3,7 @@
 import os
 import threading
 import time
+from datetime import UTC, datetime
 from itertools import pairwise
 from types import SimpleNamespace
 
@@ -12,7 +13,10 @@ from recoup.app.workspace import Workspace
 from recoup.engine.runner import LOOK_SECONDS
 from recoup.executors.inline import Inline
 from recoup.testing.clock import FakeClock
+from tests.acceptance.vendor import vendor
 
+LATER = datetime(2100, 1, 1, tzinfo=UTC)
+"""Workers measure by the system's clock: what they have done must not lie ahead of ours."""
 TICK = LOOK_SECONDS
 """How late a start may come by the held clock."""
 
@@ -20,7 +24,7 @@ TICK = LOOK_SECONDS
 @pytest.fixture
 def held(here, monkeypatch):
     """The same command line, by a clock that goes on only while somebody waits or sleeps."""
-    clock, original = FakeClock(), Workspace.here
+    clock, original = FakeClock(LATER), Workspace.here
 
     def with_clock(*given):
         workspace = original(*given)
@@ -256,7 +260,58 @@ def test_a_retry_on_the_step_two_seconds_between_dates_and_the_pool_in_the_statu
     assert waits(moments["2023-11-03"]) == pytest.approx([10], abs=TICK)
     [pool] = held.answer("status", "phase3")["pools"]
     assert (pool["pool"], pool["slots"], pool["delay_seconds"], pool["running"]) == ("warehouse", 4, 2.0, 0)
-    assert pool["last_start"].startswith("2024-01-01T00:00:1")
+    assert pool["last_start"].startswith("2100-01-01T00:00:1")
     assert pool["paused_until"] is None
     told = held.recoup("status", "phase3").stdout
-    assert "pool warehouse  0 running · 4 slots, 2 s between starts · last start 2024-01-01T00:00:1" in told
+    assert "pool warehouse  0 running · 4 slots, 2 s between starts · last start 2100-01-01T00:00:1" in told
+
+
+VENDOR = """
+import urllib.request
+
+games = rc.Pipeline("games", partitions=rc.Daily("2024-01-01", "2024-01-30"), retry=rc.Retry(4, initial="30s"))
+feed = rc.Source("feed", games.partitions, probe=lambda key: True)
+
+
+@games.step
+def schedule(ctx, feed=feed):
+    with noted(ctx):
+        urllib.request.urlopen(told("vendor")[0] + "/" + ctx.partition, timeout=5).close()
+
+
+@games.step
+def other(ctx):
+    pass
+"""
+
+
+def test_a_source_that_stays_away_is_marked_probed_once_by_each_run_and_goes_on_when_it_is_back(held):
+    held.project.declare("games", VENDOR, 'executor = "inline"')
+    with vendor() as known:
+        port = known.url
+    held.project.write("vendor", port)  # nobody listens there any more
+    assert held.recoup("run", "games").returncode == 1
+    first = len(held.project.calls())
+    assert first < 30  # five in a row, what was on its way, and three probes
+    status = held.answer("status", "games")
+    [away] = status["outages"]
+    assert (away["dataset"], away["message"][:8]) == ("feed", "URLError")
+    assert "feed is in an outage since 2100-01-01T00:" in held.recoup("status", "games").stdout
+    done = {step["step"]: step["completed"] for step in status["steps"]}
+    assert (done["schedule"], done["other"]) == (0, 30)
+
+    # Still away: probes, by their intervals, and nothing else.
+    before, moment = len(held.project.calls()), held.clock.monotonic()
+    assert held.recoup("run", "games").returncode == 1
+    assert len(held.project.calls()) - before == 3
+    assert held.clock.monotonic() - moment >= 30 + 60
+    assert held.answer("status", "games")["outages"][0]["since"] == away["since"]
+    blocked = held.answer("status", "games", "--only", "blocked")["incomplete"]
+    assert any("not tried: what it reads is in an outage" in part["reason"] for part in blocked)
+
+    with vendor() as known:
+        held.project.write("vendor", known.url)
+        assert held.recoup("run", "games").returncode == 0
+    assert held.answer("status", "games")["outages"] == []
+    kinds = [kind for (kind,) in held.project.ledger("SELECT kind FROM events WHERE kind LIKE 'outage%' ORDER BY seq")]
+    assert kinds == ["outage began", "outage over"]

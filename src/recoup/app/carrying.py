@@ -17,6 +17,7 @@ from recoup.engine.budgets import Budgets
 from recoup.engine.events import Counts
 from recoup.engine.inflight import Whose
 from recoup.engine.machine import Machine
+from recoup.engine.outages import Outages
 from recoup.engine.publisher import Publisher
 from recoup.engine.runner import Runner
 from recoup.engine.runs import RunBook
@@ -25,6 +26,8 @@ from recoup.engine.tasks import TaskMaker
 from recoup.ledger.backfills import wish_of
 from recoup.ledger.facts import Blocked
 from recoup.ledger.leases import ControllerLease
+from recoup.ledger.outages import outages
+from recoup.ledger.reader import LedgerReader
 from recoup.ledger.writer import Ledger
 from recoup.model.redact import redactor
 from recoup.plan.plan import Verb
@@ -75,7 +78,9 @@ class Carrying:
         backfill, backfill_id = self.opened.backfill, self.opened.backfill_id
         pipeline = prepared.pipeline
         pools = {**self.workspace.settings.pools, **pipeline.pools}
-        machine = Machine(prepared.graph, chosen, prepared.snapshot, pools)
+        known = outages(LedgerReader(self.ledger.path, self.ledger.db))
+        away = Outages(prepared.graph, prepared.node_ids, known)
+        machine = Machine(prepared.graph, chosen, prepared.snapshot, pools, away.known())
         mode = chosen.request.as_of_mode
         _, controls = wish_of(self.ledger, backfill)
         max_parallel = self.workspace.settings.max_parallel
@@ -97,6 +102,7 @@ class Carrying:
                 host_slots=max_parallel,
                 usual_priority=LIVE if self.following.is_live else 0,
             ),
+            outages=away,
             ledger=self.ledger,
             lease=self.lease,
             executor=executor,

@@ -57,6 +57,15 @@ class Overdue:
 
 
 @dataclass(frozen=True, slots=True)
+class Away:
+    """A source that stays away, or a step that asks somebody who does; what reads it waits for a good probe."""
+
+    dataset: str
+    since: float
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
 class Status:
     """A pipeline within a window, and the backfills that are at work on it.
 
@@ -69,6 +78,7 @@ class Status:
     unread: tuple[str, ...] = ()
     pools: tuple[PoolUse, ...] = ()
     overdue: Overdue | None = None
+    outages: tuple[Away, ...] = ()
 
     def _repr_html_(self) -> str:
         """What a notebook shows."""

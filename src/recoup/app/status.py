@@ -17,12 +17,13 @@ from recoup.app.known_calendars import KnownCalendars
 from recoup.app.lost_ledger import refuse_lost
 from recoup.app.overdue import overdue
 from recoup.app.pool_use import pool_use
-from recoup.app.standing import Accepted, FailureSample, Status, StepStatus
+from recoup.app.standing import Accepted, Away, FailureSample, Status, StepStatus
 from recoup.app.waived import waived_of
 from recoup.app.workspace import Workspace
 from recoup.engine.insight import Insight, Reason, StepInsight, Window, insight
 from recoup.ledger import planes as plane_names
 from recoup.ledger.facts import NodeId
+from recoup.ledger.outages import outages
 from recoup.ledger.reader import LedgerReader
 from recoup.ledger.schema import TABLES, VIEWS
 from recoup.ledger.staleness import ROLLBACK
@@ -66,7 +67,9 @@ def status(
         pools = {**workspace.settings.pools, **known.pipeline.pools}
         used = pool_use(reader, found, pools, workspace.clock.now().timestamp())
         late = overdue(reader, known, found, workspace.clock.now().timestamp())
-        return Status(found, steps_told, tuple(active), unread, used, late)
+        names = {node_id: node.name for node, node_id in zip(known.graph.nodes, known.node_ids, strict=True)}
+        away = tuple(Away(names[n], one.since, one.message) for n, one in outages(reader).items() if n in names)
+        return Status(found, steps_told, tuple(active), unread, used, late, away)
 
 
 def look(

@@ -37,6 +37,7 @@ def status_json(found: Status, only: str | None) -> dict[str, Any]:
         "unread_calendars": list(found.unread),
         "overdue": _overdue_json(found.overdue),
         "pools": [_pool_json(use) for use in found.pools],
+        "outages": [{"dataset": a.dataset, "since": iso(a.since), "message": a.message} for a in found.outages],
     }
 
 
@@ -133,6 +134,9 @@ def status_lines(found: Status, only: str | None, view: View, now: datetime) -> 
             if late := found.overdue:
                 open_for = f"a failure of {late.step} is open for {duration(late.seconds)}"
                 yield view.paint("bad", f"{open_for}: `recoup escalate` puts together what the next person needs")
+            for away in found.outages:
+                told = f"{away.dataset} is in an outage since {iso(away.since)}: {clean(away.message)}"
+                yield from view.columns([[Cell(told, "bad")]])
             yield ""
             yield from view.columns(_figures(found.steps, view, now))
             yield from view.columns(_pool_rows(found.pools, view, now))

@@ -5,6 +5,7 @@ Its source is down, or its network: to try ten thousand partitions there, four t
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -17,6 +18,8 @@ IN_A_ROW: Final = 5
 """So many attempts that fail alike, with no success between them, open a breaker."""
 BREAKING: Final = frozenset({FailureKind.NETWORK, FailureKind.SERVICE, FailureKind.TIMEOUT})
 """Kinds that tell of the other side, not of the partition."""
+OUTAGE: Final = frozenset({FailureKind.NETWORK, FailureKind.SERVICE})
+"""Kinds that tell of it for certain: it does not answer, or with an error of its own."""
 
 Action = tuple[int, int, int]
 """As the machine's queues hold it: its rank, its node, its ordinal."""
@@ -45,6 +48,8 @@ class Breaker:
     probe: int | None = None
     probes: int = 0
     due: float = 0.0
+    in_outage: bool = False
+    """It was when the plan began: nothing but a probe was tried."""
     parked: deque[Action] = field(default_factory=deque)
     """Untried ones come first: a probe of another partition tells more."""
     failed: set[int] = field(default_factory=set)
@@ -53,6 +58,8 @@ class Breaker:
     def reason(self) -> str:
         """Why what it holds was not tried."""
         message = self.last.message if self.last else ""
+        if self.in_outage:
+            return f"not tried: what it reads is in an outage ({message})"
         return f"not tried: {self.in_a_row} attempts in a row failed alike ({message})"
 
     def fail(self, ordinal: int, failure: Failure) -> Follows:
@@ -87,6 +94,16 @@ class Breakers:
     def of(self, node: int) -> Breaker:
         """A step's, from now on."""
         return self._of.setdefault(node, Breaker())
+
+    def is_open(self, node: int) -> bool:
+        """Whether nothing but probes of this step are tried."""
+        breaker = self._of.get(node)
+        return breaker is not None and breaker.is_open
+
+    def know_outage(self, node: int, failure: Failure) -> None:
+        """From the beginning only probes, the first one at once."""
+        breaker = self.of(node)
+        breaker.last, breaker.is_open, breaker.in_outage, breaker.due = failure, True, True, -math.inf
 
     def refusal(self, node: int) -> str | None:
         """Why nothing of this step is tried any more."""

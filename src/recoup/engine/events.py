@@ -139,7 +139,16 @@ class Pause:
     failure: Failure
 
 
-Instruction = Start | Block | Retry | CloseRun | Halt | Enough | Broken | Pause
+@dataclass(frozen=True, slots=True)
+class Outage:
+    """The probes of a step are spent too: what it reads stays away, until an attempt succeeds."""
+
+    node: int
+    ordinal: int
+    failure: Failure
+
+
+Instruction = Start | Block | Retry | CloseRun | Halt | Enough | Broken | Outage | Pause
 
 
 @dataclass(slots=True)

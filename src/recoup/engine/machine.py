@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import assert_never
 
 from recoup.engine.awaited import awaited
-from recoup.engine.breaker import Breakers, Follows
+from recoup.engine.breaker import OUTAGE, Breakers, Follows
 from recoup.engine.events import (
     Block,
     Broken,
@@ -23,6 +23,7 @@ from recoup.engine.events import (
     FailedElsewhere,
     Halt,
     Instruction,
+    Outage,
     Pause,
     Released,
     Retry,
@@ -35,7 +36,7 @@ from recoup.engine.inputs import Inputs
 from recoup.engine.queues import Queues
 from recoup.engine.retrying import retry_after, wait_before_retry
 from recoup.engine.work import Settled, Status, Work, grains_of, mark
-from recoup.model.failure import FailureKind
+from recoup.model.failure import Failure, FailureKind
 from recoup.model.graph import Graph, Node, NodeKind
 from recoup.model.partition import PartitionSet
 from recoup.model.policy import Retry as Policy
@@ -53,11 +54,20 @@ DELIVERIES_AT_ONCE = 8
 """To one server, unless its pool says otherwise: with a thousand threads it would run out of connections."""
 _SERVER = Pool(slots=DELIVERIES_AT_ONCE)
 
+NO_OUTAGES: Mapping[int, Failure] = {}
+
 
 class Machine:
     """The state of one plan that is being carried out."""
 
-    def __init__(self, graph: Graph, plan: Plan, snapshot: Snapshot, pools: Mapping[str, Pool]) -> None:
+    def __init__(
+        self,
+        graph: Graph,
+        plan: Plan,
+        snapshot: Snapshot,
+        pools: Mapping[str, Pool],
+        outages: Mapping[int, Failure] = NO_OUTAGES,
+    ) -> None:
         self.graph = graph
         self.counts = Counts()
         self.halted = False  # nothing more is taken: every attempt would fail alike
@@ -67,6 +77,8 @@ class Machine:
         self.lanes = frozenset(lanes)
         self._grains = grains_of(graph)
         self._breakers = Breakers()
+        for step, failure in outages.items():
+            self._breakers.know_outage(step, failure)
         self._elsewhere: set[tuple[int, int]] = set()
         self._running = 0
         self._awaited = awaited(graph, plan, snapshot)
@@ -250,6 +262,8 @@ class Machine:
             else:
                 work.set(ordinal, Status.READY)
                 ready.append(ordinal)
+        if self._breakers.is_open(node.index):
+            ready = [at for at in ready if not self._breakers.park(self.queues.key(node.index, at))]
         self.queues.load(node.index, ready)
 
     # --- settling
@@ -319,7 +333,8 @@ class Machine:
             return []
         if breaker.probes >= max(retry.attempts(kind) - 1, 1):
             breaker.given_up = True
-            return self._give_up(event.node)
+            outage = [Outage(event.node, event.ordinal, event.failure)] if kind in OUTAGE else []
+            return [*outage, *self._give_up(event.node)]
         wait = retry_after(event.failure.evidence) or retry.of(kind).delay(breaker.probes + 1, event.chance)
         breaker.due = event.now + wait
         if follows is Follows.PROBE:

@@ -14,10 +14,11 @@ from dataclasses import dataclass, field
 from recoup.engine import events
 from recoup.engine.budgets import STARVED_SECONDS, Budgets
 from recoup.engine.claims import Claims
-from recoup.engine.events import Block, Broken, CloseRun, Counts, Enough, Halt, Instruction, Pause
+from recoup.engine.events import Block, Broken, CloseRun, Counts, Enough, Halt, Instruction, Outage, Pause
 from recoup.engine.inflight import Inflight, Whose, intent_of, manifest_of
 from recoup.engine.machine import Machine
 from recoup.engine.neighbours import Neighbours
+from recoup.engine.outages import Outages
 from recoup.engine.publisher import Publisher, PublishOutcome
 from recoup.engine.reconcile import reconcile
 from recoup.engine.remembered import remembered
@@ -78,6 +79,7 @@ class Runner:
     code_versions: Sequence[str]
     machine: Machine
     budgets: Budgets
+    outages: Outages
     ledger: Ledger
     lease: ControllerLease
     executor: Executor
@@ -234,6 +236,7 @@ class Runner:
 
     def _record(self, tx: Transaction, turn: _Turn) -> None:
         tx.succeed(turn.succeeded)
+        self.outages.succeed(tx, (one.publication.node for one in turn.succeeded))
         advance(tx, turn.advances)
         tx.fail(turn.failed)
         tx.intend([publication for _, publication in turn.intents])
@@ -262,6 +265,8 @@ class Runner:
         for enough in (i for i in turn.instructions if isinstance(i, Enough)):
             self.stopping.enough = enough.failed
             tx.event("failures reached their limit", backfill=self.backfill, data={"partitions": enough.failed})
+        for outage in (i for i in turn.instructions if isinstance(i, Outage)):
+            self.outages.begin(tx, outage.node, outage.failure)
         for pause in (i for i in turn.instructions if isinstance(i, Pause)):
             self.budgets.pause(tx, pause.pool, pause.seconds, pause.failure.message)
         for broken in (i for i in turn.instructions if isinstance(i, Broken)):

@@ -97,6 +97,11 @@ CREATE UNIQUE INDEX current_publication ON publications (node, ordinal) WHERE st
 CREATE INDEX past_publications ON publications (node, ordinal) WHERE state = 'past';
 CREATE INDEX open_intents ON publications (token) WHERE state = 'intent';
 
+-- Sources that stay away, or steps that ask somebody outside: a good probe ends it.
+CREATE TABLE outages (
+    node INTEGER PRIMARY KEY, since REAL NOT NULL, kind TEXT NOT NULL, message TEXT NOT NULL
+) STRICT;
+
 CREATE TABLE blocks (
     node INTEGER NOT NULL, ordinal INTEGER NOT NULL, reason TEXT NOT NULL, at REAL NOT NULL, backfill INTEGER,
     PRIMARY KEY (node, ordinal)
@@ -245,6 +250,9 @@ MIGRATIONS: Mapping[int, str] = {
         settled_at REAL, fired INTEGER, outcome TEXT
     ) STRICT;
     CREATE INDEX due_firings ON firings (follower) WHERE settled_at IS NULL;
+    CREATE TABLE outages (
+        node INTEGER PRIMARY KEY, since REAL NOT NULL, kind TEXT NOT NULL, message TEXT NOT NULL
+    ) STRICT;
     """,
 }
 """The step from each older version to the next one."""
