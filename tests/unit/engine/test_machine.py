@@ -57,7 +57,7 @@ class Driven:
                 return (kind, node.name, key, instruction.probe_in_seconds)
             case events.Enough():
                 return (kind, node.name, key, instruction.failed)
-            case events.Halt():
+            case events.Halt() | events.Outage():
                 return (kind, node.name, key, instruction.failure.kind)
             case _:
                 return (kind, node.name, key, instruction.reason)
@@ -848,10 +848,24 @@ def test_when_the_probes_are_spent_the_rest_is_not_tried():
     # Eight attempts for a month: those failed; 23 days were not tried, and what reads them is blocked with them.
     assert driven.counts == (0, 8, 54, 62)
     assert driven.machine.done
+    assert ("Outage", "raw", "08", "network") in told
     reasons = {reason for kind, node, _, reason in told if (kind, node) == ("Block", "raw")}
     assert reasons == {"not tried: 8 attempts in a row failed alike (it failed)"}
     assert driven.take(now=1e6) == []
     assert driven.machine.next_due(now) is None
+
+
+def test_what_was_in_an_outage_before_is_only_probed_and_goes_on_when_a_probe_succeeds():
+    made = pipeline(MONTH)
+    made.step(name="raw", retry=rc.Retry(jitter=0))(lambda ctx: None)
+    world = World.of(made)
+    raw, down = world.graph.by_name["raw"].index, Failure(FailureKind.NETWORK, "nobody answers")
+    driven = Driven(world)
+    driven.machine = Machine(world.graph, world.plan(), world.snapshot, {}, {raw: down})
+    assert driven.take(now=0.0) == [("raw", "01")]
+    assert driven.take(now=0.0) == []
+    driven.succeed("raw", "01")
+    assert len(driven.take(room=99, now=0.0)) == 30
 
 
 @pytest.mark.parametrize("marks", ["aaaab", "ababa", [""] * 5])
