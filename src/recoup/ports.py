@@ -229,10 +229,11 @@ class Sink(Protocol):
     def held(self, dataset: str, partition: str) -> Held | None:
         """What the table's own record says."""
 
-    def counts(self, key: str, partitions: Sequence[str]) -> Mapping[str, int]:
+    def counts(self, key: str, partitions: Sequence[str], *, wait: bool = True) -> Mapping[str, int]:
         """How many rows the table has of each of these, in one query, whatever its record says; no entry where none.
 
-        What may not be read raises GrantMissingError, what does not answer UnreachableError or ConflictError.
+        What may not be read raises GrantMissingError, what does not answer UnreachableError; a database that lets in
+        one at a time is waited for, or raises ConflictError.
         """
 
     def check(self) -> list[str]:

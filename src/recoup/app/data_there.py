@@ -15,6 +15,7 @@ from typing import Final, TypeVar
 
 from recoup.app.gaps import GapKind, Gathered
 from recoup.app.plugins import open_sink
+from recoup.app.table_rows import EMPTY_ONES, Filled, rows_due, spans
 from recoup.app.workspace import Workspace
 from recoup.lake.manifests import read_manifest
 from recoup.lake.pointers import read_pointer
@@ -22,7 +23,7 @@ from recoup.lake.soundness import absent, unreadable
 from recoup.ledger import planes
 from recoup.ledger.facts import NodeId, Published
 from recoup.ledger.reader import LedgerReader
-from recoup.model.errors import CorruptError, RecoupError
+from recoup.model.errors import ConflictError, CorruptError, RecoupError
 from recoup.model.graph import Graph, Node, NodeKind
 from recoup.model.manifest import DataFile
 from recoup.model.partition import CHUNK_BITS, EMPTY, PartitionSet
@@ -30,11 +31,6 @@ from recoup.ports import ObjectStore
 
 THREADS: Final = 16
 """For a bucket: each look at it waits for the network."""
-_SHOWN = """
-SELECT ordinal, rows FROM publications
-WHERE node = ? AND ordinal >= ? AND ordinal < ? AND state = 'current' AND run IS NOT NULL
-"""
-EMPTY_ONES, TABLES = f"{_SHOWN} AND rows = 0", f"{_SHOWN} AND rows > 0"
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -70,7 +66,7 @@ class DataThere:
         published = self._planes(node).get(planes.PUBLISHED, EMPTY) & wanted
         self.gathered.add(node, GapKind.NOT_PUBLISHED, wanted - published, "not published")
         if node.step is None or not node.step.may_be_empty:
-            empty = self.rows(node, published, EMPTY_ONES)
+            empty = rows_due(self.reader, self.node_ids[node.index], published, EMPTY_ONES)
             self.gathered.add(node, GapKind.EMPTY, empty, "published without a row")
         for ordinal, what in self._wrong(node, published - self.trusted.get(node.index, EMPTY)):
             self.gathered.add(node, GapKind.UNREADABLE, [ordinal], what)
@@ -78,14 +74,6 @@ class DataThere:
     def _planes(self, node: Node) -> Mapping[str, PartitionSet]:
         node_id = self.node_ids[node.index]
         return self.reader.planes([node_id])[node_id]
-
-    def rows(self, node: Node, wanted: PartitionSet, sql: str = TABLES) -> dict[int, int]:
-        """What is published of these and how many rows it has; nothing of what is no table."""
-        found: dict[int, int] = {}
-        for span in _spans(wanted):
-            rows = self.reader.query(sql, (self.node_ids[node.index], span.start, span.stop))
-            found.update(row for row in rows if row[0] in wanted)
-        return found
 
     def _wrong(self, node: Node, ordinals: PartitionSet) -> Iterator[tuple[int, str]]:
         if self.at_most is None:
@@ -101,7 +89,7 @@ class DataThere:
 
     def published(self, node: Node, ordinals: PartitionSet) -> Iterator[Published]:
         """What is current of these, a few thousand at a time."""
-        for span in _spans(ordinals):
+        for span in spans(ordinals):
             for row in self.reader.current(self.node_ids[node.index], span):
                 if row.publication.ordinal in ordinals:
                     yield row
@@ -143,30 +131,24 @@ class DataThere:
     def _look_at_table(self, node: Node, wanted: PartitionSet) -> None:
         """What its step does not show, it need not; more rows than were published are somebody else's."""
         assert node.sink is not None
-        step, place = self.graph.nodes[node.edges[0].parent], node.sink.name
-        due = self.rows(step, wanted)
-        names = {ordinal: node.partitions.name(ordinal) for ordinal in due}
+        due = rows_due(self.reader, self.node_ids[node.edges[0].parent], wanted)
         try:
             with closing(open_sink(node.sink.to_json(), self.workspace.settings)) as sink:
-                counts = sink.counts(node.partitions.key, list(names.values()))
+                found = Filled.asked(sink, node, due, wait=self.at_most is None)
         except (RecoupError, ImportError) as error:
-            unknown = PartitionSet.of(due) - self.trusted.get(node.index, EMPTY)
-            why = error.message if isinstance(error, RecoupError) else str(error)
-            self.gathered.add(node, GapKind.UNKNOWN, unknown, f"nobody could be asked: {why}")
+            self._unasked(node, PartitionSet.of(due) - self.trusted.get(node.index, EMPTY), error)
             return
-        for ordinal, rows in due.items():
-            have = counts.get(names[ordinal], 0)
-            if not have:
-                self.gathered.add(node, GapKind.NO_ROWS, [ordinal], f"no rows in {place}")
-            elif have < rows:
-                self.gathered.add(node, GapKind.FEWER_ROWS, [ordinal], f"{have:,} of {rows:,} rows in {place}")
+        self.gathered.add(node, GapKind.NO_ROWS, found.gone, f"no rows in {node.sink.name}")
+        for ordinal, (have, rows) in found.fewer.items():
+            self.gathered.add(node, GapKind.FEWER_ROWS, [ordinal], f"{have:,} of {rows:,} rows in {node.sink.name}")
 
-
-def _spans(ordinals: PartitionSet) -> Iterator[range]:
-    """Where they lie: a query for each, and never many rows at once."""
-    for index, _ in ordinals.chunks():
-        own = ordinals.within(range(index * CHUNK_BITS, (index + 1) * CHUNK_BITS))
-        yield range(own.first or 0, (own.last or 0) + 1)
+    def _unasked(self, node: Node, ordinals: PartitionSet, error: RecoupError | ImportError) -> None:
+        """Nobody could tell of these; that somebody has the database open just now is no damage to the end of a run."""
+        if isinstance(error, ConflictError) and self.at_most is not None:
+            self.unopened += len(ordinals)
+            return
+        why = error.message if isinstance(error, RecoupError) else str(error)
+        self.gathered.add(node, GapKind.UNKNOWN, ordinals, f"nobody could be asked: {why}")
 
 
 def mapped(look: Callable[[T], R], rows: Iterable[T], *, at_once: bool) -> Iterator[tuple[T, R]]:

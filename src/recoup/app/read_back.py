@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from recoup.app.data_there import DataThere, mapped
 from recoup.app.plugins import open_sink
+from recoup.app.table_rows import Filled, rows_due
 from recoup.app.verified import Findings
 from recoup.lake.manifests import read_manifest
 from recoup.lake.pointers import read_pointer
@@ -50,22 +51,20 @@ class ReadBack:
     def table(self, node: Node, wanted: PartitionSet) -> None:
         """As many rows as its step has published; a table that cannot be read fails."""
         assert node.sink is not None
-        step = self.there.graph.nodes[node.edges[0].parent]
-        due = self.there.rows(step, wanted)
-        names = {ordinal: node.partitions.name(ordinal) for ordinal in due}
+        due = rows_due(self.there.reader, self.there.node_ids[node.edges[0].parent], wanted)
         self.reads.count += 1
         try:
             with closing(open_sink(node.sink.to_json(), self.there.workspace.settings)) as sink:
-                have = sink.counts(node.partitions.key, list(names.values()))
+                found = Filled.asked(sink, node, due, wait=True)
         except (RecoupError, ImportError) as error:
             told = error.message if isinstance(error, RecoupError) else str(error)
             self.reads.note(f"{node.sink.name}: {told}")
             return
         self.counts.count += len(due)
-        for ordinal, rows in due.items():
-            there = have.get(names[ordinal], 0)
-            if there != rows:
-                self.counts.note(f"{node.sink.name} {names[ordinal]}: {there:,} rows instead of {rows:,}")
+        wrong = {ordinal: (0, due[ordinal]) for ordinal in found.gone} | found.fewer | found.other
+        for ordinal, (there, rows) in sorted(wrong.items()):
+            name = node.partitions.name(ordinal)
+            self.counts.note(f"{node.sink.name} {name}: {there:,} rows instead of {rows:,}")
 
     def _read(self, node: Node, row: Published) -> _Read:
         try:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from dataclasses import replace
+from typing import Annotated, Final
 
 from cyclopts import Parameter
 
@@ -23,6 +24,8 @@ from recoup.model.errors import UsageError
 from recoup.plan.request import Request
 
 _USUAL = Common()
+NAMED: Final = 5
+"""So many partitions stand in the next command one by one."""
 
 
 def verify(
@@ -94,7 +97,18 @@ def _next(passed: Gate, found: Verified | None, request: Request) -> str:
 
 def _filling(gap: Gap, request: Request) -> str:
     if gap.kind in MADE_AGAIN:
-        return run_words(request, request.pipeline, "recover")
+        return run_words(_window(gap, request), request.pipeline, "recover")
     if gap.kind is GapKind.UNKNOWN:
         return typed("doctor", request.pipeline)
     return run_words(request, request.pipeline)
+
+
+def _window(gap: Gap, request: Request) -> Request:
+    """A recovery looks at the data itself only within a window."""
+    if request.start or request.end or request.partitions:
+        return request
+    keys = tuple(gap.node.partitions.name(ordinal) for ordinal in gap.partitions)
+    if len(keys) > NAMED and gap.node.partitions.is_time:
+        times = [key.partition("/")[0] for key in keys]  # of a grid
+        return replace(request, start=min(times), end=max(times))
+    return replace(request, partitions=keys)

@@ -54,7 +54,7 @@ class PostgresSink:
             connection = self._open()
             return self._record.read(connection, dataset, partition) if self._has_record else None
 
-    def counts(self, key: str, partitions: Sequence[str]) -> Mapping[str, int]:
+    def counts(self, key: str, partitions: Sequence[str], *, wait: bool = True) -> Mapping[str, int]:  # noqa: ARG002 - a server lets everybody in
         """The rows that are there, by the partition's columns."""
         with self._closing_on_error():
             connection = self._open()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 
 import duckdb
 import pytest
@@ -86,6 +88,20 @@ def test_a_run_that_has_nothing_to_do_does_not_call_that_done(made):
     data(made).unlink()
     assert [gap.kind for gap in made.run().gate.gaps] == [GapKind.UNREADABLE, GapKind.NO_ROWS]
     assert made.run(start="2024-01-04").gate.is_complete
+
+
+HOLD = "import duckdb, sys; held = duckdb.connect(sys.argv[1]); print('open', flush=True); sys.stdin.read()"
+
+
+def test_a_database_that_somebody_has_open_is_no_damage_and_no_proof(made):
+    words = [sys.executable, "-c", HOLD, str(made.database)]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+        assert holder.stdout is not None
+        assert holder.stdin is not None
+        assert holder.stdout.readline() == b"open\n"
+        report = made.run()
+        holder.stdin.close()
+    assert (report.state, report.gate.verdict, report.gate.unopened) == ("nothing", "complete", 8)
 
 
 def test_a_database_that_is_gone_holds_nothing_and_one_that_is_none_tells_nothing(made):
