@@ -87,7 +87,7 @@ def test_explained_for_a_person(project):
 
     assert done.returncode == 0
     assert "conflict" in done.stdout
-    assert "words: deadlock*" in done.stdout
+    assert "words: deadlock detected" in done.stdout
     assert "next: recoup why" in done.stderr
 
 

@@ -128,7 +128,7 @@ def _code(error: Any) -> object:  # noqa: ANN401 - any exception
     response = getattr(error, "response", None)
     if isinstance(response, Mapping):
         return response["Error"]["Code"]
-    for name in ("error_code", "code", "reason"):
+    for name in ("error_code", "error_name", "code", "reason"):
         value = getattr(error, name, None)
         value = getattr(value, "value", value)  # azure-core and others wrap it in an enum
         if isinstance(value, str) and value.replace(".", "").replace("_", "").isalnum():

@@ -10,6 +10,7 @@ from recoup.model.failure import FailureKind as Kind
 from recoup.recovery.rules import clouds, databases, system
 from recoup.recovery.verdict import Basis, Verdict
 
+KNOWN = frozenset({*clouds.CODE, *clouds.UNTOLD_CODE})
 _MYSQL = frozenset({"pymysql", "MySQLdb", "mysql", "aiomysql", "asyncmy", "mariadb"})
 _NUMBERED = (
     ("mssql", databases.SQL_SERVER),

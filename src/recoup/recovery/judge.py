@@ -11,7 +11,7 @@ from recoup.model.evidence import Cause
 from recoup.model.failure import RETRYABLE
 from recoup.model.failure import FailureKind as Kind
 from recoup.recovery import codes
-from recoup.recovery.phrases import Phrase, Phrasebook, readable, split
+from recoup.recovery.phrases import Phrase, Phrasebook, readable, spelled, split
 from recoup.recovery.rules import types
 from recoup.recovery.rules.languages import TRANSLATED
 from recoup.recovery.rules.words import GENERAL, OVERRIDING
@@ -23,6 +23,7 @@ from recoup.recovery.verdict import Basis, Verdict
 _OVERRIDING: Final = Phrasebook(OVERRIDING)
 _GENERAL: Final = Phrasebook((*GENERAL, *DATA, *TRANSLATED))
 _LASTING: Final = frozenset(phrase for _, phrases in (KEYS, TRANSLATED[3]) for phrase in split(phrases))
+_SENTENCE_WORDS: Final = 4
 _IN_TUPLE: Final = re.compile(r"^\((?:'\w+'|-?\d+), b?(['\"])(.*)\1\)$", re.DOTALL)
 _OF_COMMAND: Final = re.compile(
     r"^Command .*? (?:returned non-zero exit status -?\d+|died with \S+ ?-?\d*>?|timed out after [\d.]+ seconds)\.?",
@@ -37,6 +38,9 @@ _QUOTED_STATEMENT: Final = re.compile(
 # What beside a status of HTTP may still say more than it.
 _MORE_THAN_REFUSED: Final = frozenset({Kind.QUOTA, Kind.THROTTLED})
 _MORE_THAN_FAILING: Final = frozenset({Kind.THROTTLED, Kind.DISK, Kind.MEMORY})
+# Bugs' own classes that people raise with words of theirs; a key is often one word, and then it is only the key.
+_SPEAKING: Final = frozenset({"ValueError", "AssertionError", "OverflowError"})
+_SPEAKING_IN_SENTENCES: Final = frozenset({"KeyError", "LookupError"})
 _UNSURE: Final = frozenset({Kind.NETWORK, Kind.SERVICE, Kind.TIMEOUT, Kind.LOST})
 _TOLD_BESIDE_CODE: Final = frozenset(
     {Kind.QUOTA, Kind.THROTTLED, Kind.AUTH, Kind.CONFLICT, Kind.CONFIG, Kind.MEMORY, Kind.DISK}
@@ -65,7 +69,10 @@ class _Judged:
 
     @cached_property
     def text(self) -> str:
-        return readable(self.message).strip()
+        message = self.message
+        if self.packages[:1] == (("builtins", "KeyError"),) and self.is_sentence:
+            message = message.strip("'\"")  # str() of it is the repr of its key
+        return readable(message).strip()
 
     @cached_property
     def word(self) -> Phrase | None:
@@ -76,6 +83,11 @@ class _Judged:
         return _OVERRIDING.first_in(self.text)
 
     @property
+    def is_sentence(self) -> bool:
+        """Several words, as a person writes them."""
+        return len(self.message.strip("'\"").split()) >= _SENTENCE_WORDS
+
+    @property
     def is_plain(self) -> bool:
         """A bug's own class, or a bad value, of Python itself."""
         return self.package == "builtins" and self.packages[0][1] in types.PLAIN
@@ -84,7 +96,18 @@ class _Judged:
 def judge(cause: Cause) -> Verdict | None:
     """None when nothing in it tells."""
     of = _Judged(cause)
-    for look in (_by_shape, _plain, _overriding, _by_code, _by_type, _by_status, _by_words, _by_family, _by_exit):
+    for look in (
+        _by_shape,
+        _plain,
+        _overriding,
+        _by_code,
+        _by_type,
+        _by_name_of_code,
+        _by_status,
+        _by_words,
+        _by_family,
+        _by_exit,
+    ):
         if verdict := look(of):
             return verdict if verdict is not _SILENT else None
     return None
@@ -107,7 +130,7 @@ def _plain(of: _Judged) -> Verdict | None:
     if not of.is_plain:
         return None
     name = of.packages[0][1]
-    if name in {"ValueError", "AssertionError", "OverflowError"}:
+    if name in _SPEAKING or (name in _SPEAKING_IN_SENTENCES and of.is_sentence):
         phrase = of.override or of.word
         if phrase and phrase.kind is Kind.LOGIC:
             return Verdict(Kind.LOGIC, f"words: {phrase.text}", Basis.BUG)
@@ -125,6 +148,8 @@ def _overriding(of: _Judged) -> Verdict | None:
 
 def _by_code(of: _Judged) -> Verdict | None:
     verdict = codes.by_code(of.cause, of.package)
+    if verdict and verdict.rule == "sqlstate 57014" and of.word and of.word.kind is Kind.CANCELLED:
+        return _worded(of.word)  # one code for a limit that ran out and for a person who had enough
     if verdict and verdict.kind is Kind.NETWORK and of.word and of.word.kind is Kind.AUTH:
         return _worded(of.word)  # drivers say "no connection" of a refused password, too
     if verdict or not isinstance(of.cause.facts.get("code"), str):
@@ -147,6 +172,16 @@ def _by_type(of: _Judged) -> Verdict | None:
     if isinstance(exit_code, int) and codes.is_signal(exit_code) and (verdict := codes.by_exit_code(exit_code)):
         return verdict
     return _in_table(of, types.SPECIFIC, Basis.TYPE)
+
+
+def _by_name_of_code(of: _Judged) -> Verdict | None:
+    """A code that no table has is read as the words that it is made of: `ParameterNotFound`, `COLUMN_NOT_FOUND`."""
+    code = of.cause.facts.get("code")
+    if not isinstance(code, str) or code in codes.KNOWN:
+        return None
+    text = spelled(code)
+    phrase = (_OVERRIDING.first_in(text) or _GENERAL.first_in(text)) if " " in text else None
+    return _worded(phrase) if phrase else None
 
 
 def _by_status(of: _Judged) -> Verdict | None:

@@ -18,6 +18,7 @@ TEXT_LIMIT = 6_000
 _GAP = ".{0,80}?"
 _SIGNS = {"#": r"\d[\d.,_]*", "*": r"\w*"}
 _WORD = re.compile(r"[^\W_]+")
+_HUMPS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _SPACES = re.compile(r"\s+")
 _URL = re.compile(r"\b[a-z][a-z0-9+.-]*://[^\s'\")>\]]+")
 _ID = re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b")
@@ -91,6 +92,12 @@ def readable(text: str) -> str:
 @cache
 def _compiled(text: str) -> re.Pattern[str]:
     return re.compile(_pattern(text))
+
+
+def spelled(name: str) -> str:
+    """`COLUMN_NOT_FOUND` or `ParameterNotFound` as the words that it is made of."""
+    words = _HUMPS.sub(" ", name.removesuffix("Exception").removesuffix("Error")).replace("_", " ").lower()
+    return _SPACES.sub(" ", words).strip()
 
 
 def _pattern(text: str) -> str:

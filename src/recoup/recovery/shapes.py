@@ -10,6 +10,11 @@ from recoup.model.evidence import Cause
 from recoup.model.failure import FailureKind as Kind
 
 _PYDANTIC = re.compile(r"\[type=(\w+)")
+_SETTING = re.compile(
+    r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)*_(?:URL|URI|DSN|HOST|PORT|USER|PASSWORD|TOKEN|SECRET|KEY_ID|ENDPOINT|REGION|BUCKET|PATH"
+    r"|DIR|LIMIT|TIMEOUT|RETRIES|MODE|LEVEL|WORKERS|PROFILE|SCHEMA|DATABASE|WAREHOUSE)"
+    r" (?:must|is (?:not|missing|required|unset|invalid|empty)|has to|should|cannot be|not set|missing|unset)\b"
+)
 _RANGES = frozenset(
     [
         "greater_than",
@@ -139,6 +144,22 @@ def bare_end_of_file(cause: Cause, text: str) -> Kind | None:
     )
 
 
+def interrupted_query(cause: Cause, text: str) -> Kind | None:
+    """sqlite3 says no more than this."""
+    return Kind.CANCELLED if text == "interrupted" and cause.classes[:1] == ("sqlite3.OperationalError",) else None
+
+
+def value_of_a_record(cause: Cause, _text: str) -> Kind | None:
+    """Fastavro checks values with the classes of bugs."""
+    of_it = any(frame.startswith("fastavro/") or "/fastavro/" in frame for frame in cause.frames)
+    return Kind.CONTRACT if of_it and cause.name == "TypeError" else None
+
+
+def variable_of_the_environment(cause: Cause, _text: str) -> Kind | None:
+    """`RETRY_LIMIT must be …`: a name in capitals that ends as settings do."""
+    return Kind.CONFIG if _SETTING.match(cause.message.strip("'\"")) else None
+
+
 def old_overflow(cause: Cause, text: str) -> Kind | None:
     """sqlite3 and struct speak of sizes with the class of arithmetic."""
     return Kind.CONTRACT if cause.classes[:1] == ("builtins.OverflowError",) and "sqlite integer" in text else None
@@ -154,4 +175,7 @@ SHAPES: Final[tuple[Shape, ...]] = (
     values_of_a_document,
     bare_end_of_file,
     old_overflow,
+    interrupted_query,
+    value_of_a_record,
+    variable_of_the_environment,
 )

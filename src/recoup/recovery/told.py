@@ -16,6 +16,9 @@ _FORMS: tuple[tuple[str, re.Pattern[str], tuple[str, ...]], ...] = (
     ("ErrorCode:", re.compile(r"^ErrorCode:\s*(\w+)", re.MULTILINE), ("code",)),
     ("<Code>", re.compile(r"<Code>([\w.]+)</Code>"), ("code",)),
     ("KafkaError{", re.compile(r"KafkaError\{code=(\w+)"), ("code",)),
+    # elasticsearch and trino, whose own attributes are not always at hand
+    ("Error(", re.compile(r"^\w*Error\(\d{3}, ['\"](\w+)['\"]"), ("code",)),
+    ("(type=", re.compile(r"^\w+Error\(type=\w+, name=(\w+),"), ("code",)),
     ("errorCode", re.compile(r"""["']errorCode["']:\s*["'](\w+)["']"""), ("code",)),
     ("__type", re.compile(r"""["']__type["']:\s*["'](?:[\w.]+#)?(\w+)["']"""), ("code",)),
     ("StatusCode.", re.compile(r"status = StatusCode\.(\w+)"), ("grpc",)),

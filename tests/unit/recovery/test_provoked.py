@@ -4,7 +4,12 @@
 were frozen: 155 of its 165 were right then, and none that must not be tried again was taken for one that may. The
 rules learned from it, and were frozen again: of `held_out_again.jsonl`, wordings written down from memory and chosen
 to mislead, 62 of 67 were right then, and three that must not be tried again were taken for some that may. The rules
-have learned from these, too.
+have learned from these, too. `held_out_wide.jsonl` is two sets, written before either was measured, most of it raised
+by libraries that nobody here had used: of one, 160 of 174 were right then, of the other, 157 of 184. No bug,
+contract, credential, grant, setting or torn file was taken for what may pass by itself; a query that a person had
+cancelled, a budget that was used up, and a full disk behind a status 429 were. All of it has been learned, except
+four that the design leaves open and that are left out: `EDQUOT`, `ENOTDIR`, a container that is being deleted, a
+queue that was declared otherwise.
 """
 
 import json
@@ -18,7 +23,7 @@ from recoup.recovery.reported import from_json
 HERE = Path(__file__).parent
 CASES = [
     pytest.param(body, id=f"{file}-{body['id']}-{body['kind']}")
-    for file in ("provoked", "held_out", "held_out_again")
+    for file in ("provoked", "held_out", "held_out_again", "held_out_wide")
     for body in map(json.loads, (HERE / f"{file}.jsonl").read_text().splitlines())
 ]
 

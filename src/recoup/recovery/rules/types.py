@@ -358,6 +358,17 @@ SPECIFIC_CLASSES: Final[Mapping[str, Table]] = {
         Kind.CONFIG: "DbtProfileError DbtProjectError EnvVarMissingError",
     },
     "snowflake": {Kind.NETWORK: "RequestTimeoutError"},
+    "databricks": {
+        Kind.MISSING: "NotFound ResourceDoesNotExist",
+        Kind.THROTTLED: "ResourceExhausted TooManyRequests RequestLimitExceeded",
+        Kind.AUTH: "Unauthenticated PermissionDenied",
+        Kind.SERVICE: "TemporarilyUnavailable InternalError",
+        Kind.CONFLICT: "Aborted ResourceConflict AlreadyExists ResourceAlreadyExists",
+        Kind.TIMEOUT: "DeadlineExceeded OperationTimeout",
+        Kind.CORRUPT: "DataLoss",
+        Kind.CANCELLED: "Cancelled",
+        Kind.LOGIC: "InvalidParameterValue NotImplemented",
+    },
     "trino": {Kind.NETWORK: "TrinoConnectionError", Kind.SERVICE: "Http503Error Http502Error Http504Error"},
 }
 

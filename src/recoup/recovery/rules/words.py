@@ -55,7 +55,8 @@ OVERRIDING: Final[tuple[Block, ...]] = (
         exceeded … resource monitor | per day | per-day | per month | daily query bytes | 24 hour* | 24-hour |
         24h | usage limit | spending limit | spend limit | billing … limit | billing hard limit | plan limit |
         free tier | trial … exhausted | exceeded storage allocation | account … over its limit |
-        limit … for today | for the day | rows … this month | credits … renew
+        limit … for today | for the day | rows … this month | credits … renew | resets 20# | exceeded its monthly |
+        exceeded its daily | exceeded its weekly
         """,
     ),
 )
@@ -68,6 +69,7 @@ GENERAL: Final[tuple[Block, ...]] = (
         """,
     ),
     (Kind.LOGIC, "assertion error | assertionerror"),  # whatever it compares
+    (Kind.CONFLICT, "deadlock detected | deadlock victim | deadlocked | deadlock found"),  # before `blocked by`
     (
         Kind.BLOCKED,
         """
@@ -78,8 +80,9 @@ GENERAL: Final[tuple[Block, ...]] = (
         upstream … unavailable for | waiting for upstream | waiting on upstream | skipped: upstream |
         because upstream | completeness … threshold | completeness … below | completeness … under |
         completeness … only | completeness check | below … completeness | only … complete | incomplete: # of # |
-        coverage … below | coverage … threshold | coverage … under | stale snapshot | snapshot is … old |
-        snapshot … older than | snapshot … is stale | stale source | stale data | stale input | is stale |
+        coverage … below | coverage … threshold | coverage … under | stale snapshot | snapshot … is … old |
+        is # h old | is # hours old | is # days old | snapshot … older than | snapshot … is stale | stale source |
+        stale data | stale input | is stale |
         too stale | too old | older than the | older than max* | older than … allowed | freshness limit |
         freshness … exceeded | freshness … violated | freshness … failed | source freshness | freshness sla |
         not fresh | refusing to | refuse to | refused to build | dependencyerror | dependency … not … met |
@@ -101,12 +104,14 @@ GENERAL: Final[tuple[Block, ...]] = (
         could not acquire lock | couldn't acquire lock | failed to acquire … lock | unable to acquire … lock |
         cannot acquire … lock | acquiring … lock | could not lock | could not set lock | waiting for … lock |
         deadlock* | database is locked | table is locked | database schema is locked | is locked | locked by |
-        has locked | already locked | held by | lock … held | lock … is taken | lock is still |
+        has locked | already locked | held by | holds the lock | holds the lease | busy running a | lock … held |
+        lock … is taken | lock is still |
         could not serialize access | serialization failure | serialize access | retry transaction |
         restart transaction | concurrent modification | concurrent update | concurrent transaction |
         concurrent append* | concurrent write* | concurrent delete* | concurrent operation |
         concurrentmodification* | concurrently modified | modified concurrently | concurrently updated |
-        updated concurrently | concurrently | modified by another | changed by another | write conflict |
+        updated concurrently | concurrently modif* | concurrently delet* | concurrently chang* | modified by another |
+        changed by another | write conflict |
         write-write conflict | version conflict* | conflicting | conflict on | conflict detected | conflict with |
         conflicts with | transaction conflict | merge conflict | conflict ( | commit conflict | commitfailed* |
         optimistic … lock* | etag mismatch | etag does not match | precondition failed | precondition given |
@@ -169,7 +174,7 @@ GENERAL: Final[tuple[Block, ...]] = (
         tablespace … full | volume … full | filesystem … full | file system … full | insufficient storage |
         storage full | storage is full | out of space | read-only-allow-delete | disk usage exceeded flood |
         flood-stage | flood stage | unable to extend | max open files | no free space | ephemeral-storage |
-        transaction log … full | archiver error | disk space | out of diskspace | free disk
+        transaction log … full | unable to persist | archiver error | disk space | out of diskspace | free disk
         """,
     ),
     (
@@ -181,11 +186,12 @@ GENERAL: Final[tuple[Block, ...]] = (
         max number of clients | maximum number of clients | connection limit exceeded | connection limit |
         request rate is large | request rate is too | request rate too large | reduce your request rate |
         request units | server is too busy | server busy | serverbusy | server is busy | concurrency limit |
-        concurrency exceeded | concurrent … limit | limit … concurrent | concurrent runs exceeded |
+        concurrency exceeded | limit … run concurrently | number of … run concurrently | concurrent … limit |
+        limit … concurrent | concurrent runs exceeded |
         max* … concurrent | too many concurrent | exceeded … concurrent | max_user_connections |
         maximum … connections | queuepool limit | pool limit … reached | pool exhausted | connection pool … full |
         connection pool … exhausted | backpressure | back pressure | retry after # | retry-after |
-        provisioned throughput | provisionedthroughput* | read capacity | resource_exhausted |
+        resource exhausted | provisioned throughput | provisionedthroughput* | read capacity | resource_exhausted |
         rejected execution | es_rejected_execution* | queue is full | queue full | too many queries |
         too many active | too many running | too many jobs | pull rate limit | toomanyrequests | pending … limit
         """,
@@ -209,7 +215,8 @@ GENERAL: Final[tuple[Block, ...]] = (
         node … gone | node … preempted | node … not ready | nodelost | preempt* | spot instance* |
         spot interruption | spot … reclaimed | spot … terminated | instance … terminated | instance … reclaimed |
         no heartbeat | heartbeat … timed out | heartbeat … timeout | heartbeat … lost | missed … heartbeat* |
-        missed heartbeat* | lost heartbeat | heartbeat stopped | did not send a heartbeat | zombie |
+        missed heartbeat* | heartbeat … missing | lost heartbeat | heartbeat stopped | did not send a heartbeat |
+        zombie |
         process pool was terminated | terminated abruptly | brokenprocesspool | broken process pool |
         died unexpectedly | exited unexpectedly | unexpectedly exited | process … died | process … vanished |
         process … disappeared | actor died | actor … dead | container … lost |
@@ -230,6 +237,7 @@ GENERAL: Final[tuple[Block, ...]] = (
         credential* … rejected | credentials … revoked | authentication failed | authentication failure |
         authentication error | authentication … failed | authentication required |
         authentication token … expired | failed to authenticate | could not authenticate | not authenticated |
+        unauthenticated |
         unauthenticated | unauthorized | unauthorised | not authorized to perform | is not authorized |
         are not authorized | not authorised | login failed | login incorrect | login authentication |
         login denied | cannot log in | logon denied | logon failed | not logged in | password authentication |
@@ -275,7 +283,8 @@ GENERAL: Final[tuple[Block, ...]] = (
         environment variable* | env var* | environ* … not set | not set in the environment | is not configured |
         not configured | misconfigur* | missing … configuration | missing configuration | invalid configuration |
         configuration … invalid | configuration … missing | configuration error | improperly configured |
-        missing setting | required setting | setting … missing | setting … not set | setting … required |
+        imagepullbackoff | errimagepull | no connection named | missing setting | required setting |
+        setting … missing | setting … not set | setting … required |
         is not set | must be set | not been set | unset | invalid setting | unknown setting | no such option |
         unknown option | unknown argument | unknown flag | unknown command | unknown config* |
         unrecognized argument* | unrecognized option | unrecognised option | unrecognized configuration |
@@ -301,10 +310,11 @@ GENERAL: Final[tuple[Block, ...]] = (
         could not find … configuration | invalid endpoint | endpoint … is not valid | secret … not configured
         """,
     ),
+    (Kind.CONTRACT, "csv parse error | csv error"),  # before an error of a language
     (
         Kind.LOGIC,  # before data: an error of the language of a query or program
         """
-        wrong kind of value |
+        wrong kind of value | must not be called | must be called before | called out of order |
         syntax error | syntaxerror | syntax_error | parse error | parser error | parseexception |
         parse_syntax_error | error in your sql syntax | division by zero | divide by zero | divide_by_zero |
         division_by_zero | zerodivision* | float division | modulo by zero | index out of range |

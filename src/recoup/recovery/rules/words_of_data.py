@@ -21,7 +21,9 @@ DATA: Final[tuple[Block, ...]] = (
     (
         Kind.CORRUPT,
         """
-        cannot read header | out-of-spec | invalidfooter | at character # ( |
+        cannot read header | footer … error | invalid footer | file is too small | unpack failed |
+        bytes shorter than | in the middle of a … field | open file (bad | open file (file signature |
+        open file (truncated | lz4f_* failed | out-of-spec | invalidfooter | at character # ( |
         bad magic | magic byte* | magic number | not in gzip format | not a gzip* | truncated |
         unexpected end of file | unexpected end of data | unexpected end of stream | unexpected end of input |
         unexpected end of archive | unexpected end of json | unexpected eof in | premature end |
@@ -69,7 +71,8 @@ DATA: Final[tuple[Block, ...]] = (
         sheet … not found | worksheet … not found | worksheet named | repository … not found |
         repository not found | manifest unknown | manifest … not found | image … not found | page not found |
         resource not found | resource … not found | no data found | no raw data | no data for | no data in |
-        no data available | no data yet | no data returned | no records found | no records for | no rows found |
+        delivered 0 | delivered no | found 0 files | no data available | no data yet | no data returned |
+        no records found | no records for | no rows found |
         no rows for | no rows in | no rows returned | no files found | no files match* | no file found |
         no files in | no file … match* | no objects found | no objects match* | no parquet files | no csv files |
         no partitions | no input | no match* … files | did not match any file* | empty source |
@@ -93,6 +96,7 @@ DATA: Final[tuple[Block, ...]] = (
         """
         could not find an appropriate format | column … expected … got |
         usecols do not match | column names don't match | does not exist in schema |
+        deserialization error | value deserialization | has no field | has no column | expected column … header |
         missing required column* | missing required field* | missing required key* | missing column* |
         missing field* | missing header* | missing mandatory | required column* | required field* |
         required key* | column … does not exist | column … not found | column … not exist | column … is missing |
@@ -147,7 +151,8 @@ DATA: Final[tuple[Block, ...]] = (
         expect_column* | expect_table* | expect_* | checks failed | check failed | checks … failed |
         check … failed | failed check* | check … not passed | data quality | dq check* | dq rule* | quality gate |
         quality check* | quality threshold | quality rule* | row count | row_count | rowcount | record count |
-        rows … expected | expected … rows | expected at least | expected at most | expected between |
+        rows … expected | expected … rows | expected at least | expected at most | at most # allowed |
+        at least # allowed | expected between |
         too few rows | too many rows | too few records | fewer rows than | fewer than # | more than # |
         only # rows | only # records | rows dropped | row loss | count mismatch | totals do not match |
         total … does not match | sum … does not match | does not reconcile | reconciliation | outside … range |
@@ -219,7 +224,7 @@ DATA: Final[tuple[Block, ...]] = (
         service not available | service … not available | not available at this time | please try again later |
         try again later | please retry later | retry your request | retry later | server error | overloaded |
         over capacity | at capacity | is unavailable | are unavailable | unavailable | loading the dataset |
-        clusterdown | cluster is down | masterdown | cluster … unavailable | error on the server |
+        clusterdown | cluster is down | masterdown | cluster … unavailable | no nodes available | error on the server |
         encountered an error processing | broker not available | coordinator … not available |
         not enough replicas | insufficient … replicas | no quorum | quorum lost | lost quorum | degraded |
         outage | server closed for
