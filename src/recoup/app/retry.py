@@ -1,5 +1,7 @@
 """The verb retry: the failed steps of these partitions once more, where that is safe; refused whole, or not at all.
 
+What was blocked by them follows, unless steps were named.
+
 `retry_request(…) -> Request` checks and notes it in the history; `app.backfilling.run` carries the request out. What
 failed because of its code or its inputs would fail again, so one of them must have changed; of a path that the system
 refused, its owner or its mode, or who we are. Whether a grant in a database, a credential, a setting or a full disk was
@@ -14,6 +16,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from recoup.app.backfills import at_work
+from recoup.app.newer_files import has_newer_file
 from recoup.app.prepare import Prepared
 from recoup.app.workspace import Workspace
 from recoup.engine.surroundings import ownership
@@ -75,7 +78,7 @@ def retry_request(
             cells = written((asked.id_of(one.node), PartitionSet.of([one.ordinal])) for one in failed)
             by = workspace.acting(insisted.reason)
             tx.event("retry", data={"reason": "", **by, **told, "force": insisted.force, "cells": cells})
-        return request
+        return request if steps else asked.with_what_waits(failed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +130,20 @@ class _Asked:
                         evidence = Failure.from_json(json.loads(text)).evidence
                         yield _Failed(node, ordinal, FailureKind(kind), run, code, claimed_at, evidence)
 
+    def with_what_waits(self, failed: Sequence[_Failed]) -> Request:
+        """What was blocked at these partitions is run too: the date is complete when its failed steps succeed."""
+        blocked = [
+            node for node, ordinals in self._of(*self.request.partitions) if ordinals & self._state(node).blocked
+        ]
+        if not blocked:
+            return self.request
+        names = dict.fromkeys(self._step_of(node) for node in (*(one.node for one in failed), *blocked))
+        return replace(self.request, only=(Only.MISSING, Only.FAILED), steps=tuple(names))
+
+    def _step_of(self, node: Node) -> str:
+        is_table = node.kind is NodeKind.DELIVERY
+        return self.prepared.graph.nodes[node.edges[0].parent].name if is_table else node.name
+
     def refuse_what_would_fail_again(self, failed: Sequence[_Failed]) -> None:
         """Code and inputs are what they were when it failed, or the path's owner and mode are."""
         same = [one for one in failed if _would_fail_again(one) and not self._has_changed(one)]
@@ -149,6 +166,8 @@ class _Asked:
             span = parents(edge.relation, one.node.partitions, parent.partitions, one.ordinal)
             of_it = (self.id_of(parent), span.start, span.stop, one.claimed_at)
             if span and self.reader.query(_NEWER, (*of_it, *of_it)):
+                return True
+            if span and has_newer_file(self.workspace.settings.root, parent, span, one.claimed_at):
                 return True
         return False
 

@@ -45,6 +45,8 @@ class StepStatus:
     last_successful_time: float | None
     samples: Mapping[str, FailureSample]
     accepted: tuple[Accepted, ...] = ()
+    left_out: tuple[tuple[str, PartitionSet], ...] = ()
+    """Of what is missing, what a backfill was told to leave out; and by which one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +127,11 @@ def _parts(status: StepStatus) -> Iterator[Part]:
         yield Part(step, "blocked", "blocked", reason.partitions, reason.text, {"reason": reason.text})
     if rest:
         yield Part(step, "blocked", "blocked", rest, "", {"reason": ""})
-    for state, ordinals in (("missing", step.missing), ("running", step.running)):
+    missing = step.missing
+    for text, ordinals in status.left_out:
+        missing -= ordinals
+        yield Part(step, "missing", "missing", ordinals, text, {"reason": text})
+    for state, ordinals in (("missing", missing), ("running", step.running)):
         if ordinals:
             yield Part(step, state, state, ordinals)
     for word, ordinals in (("stale(code)", step.stale_code), ("stale(input)", step.stale_input)):

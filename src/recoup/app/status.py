@@ -6,7 +6,7 @@ import json
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from recoup.app.backfills import ACTIVE, as_they_stand, at_work
@@ -14,6 +14,7 @@ from recoup.app.bound import Bound, bound
 from recoup.app.code import code_version, same_code
 from recoup.app.held import held
 from recoup.app.known_calendars import KnownCalendars
+from recoup.app.left_out import left_out, missing_so
 from recoup.app.lost_ledger import refuse_lost
 from recoup.app.overdue import overdue
 from recoup.app.pool_use import pool_use
@@ -63,7 +64,15 @@ def status(
         rows = reader.backfills("WHERE pipeline = ? AND state IN ('running', 'paused')", (known.pipeline.name,))
         active = [row for row in as_they_stand(rows, live) if row.state in ACTIVE]
         tail = _tail(reader)
-        steps_told = tuple(_with_history(reader, known, step, tail) for step in found.steps)
+        now = workspace.clock.now()
+        excluded = left_out(reader, known, now)
+        steps_told = tuple(
+            replace(
+                _with_history(reader, known, step, tail),
+                left_out=tuple(missing_so(step.node, step.missing, excluded, known, now)),
+            )
+            for step in found.steps
+        )
         pools = {**workspace.settings.pools, **known.pipeline.pools}
         used = pool_use(reader, found, pools, workspace.clock.now().timestamp())
         late = overdue(reader, known, found, workspace.clock.now().timestamp())

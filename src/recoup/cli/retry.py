@@ -29,7 +29,7 @@ def retry(
     ] = None,
     common: Common = _USUAL,
 ) -> ExitCode:
-    """Try only the failed steps again; refused for what runs, is published, or would fail again in the same way."""
+    """Try failed steps again, then what they blocked; refused for what runs, is published, or would fail alike."""
     set_, insisted = pace.controls(), Insisted(force, reason)
     workspace = common.workspace()
     request = retry_request(workspace, pipeline, partitions, tuple(step or ()), insisted)
