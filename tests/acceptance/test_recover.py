@@ -1,5 +1,7 @@
 """`recoup recover`: what can be put right is, in an order that works; what only a person can do is named."""
 
+from datetime import datetime
+
 import pytest
 
 from recoup.cli.dispatch import dispatch
@@ -342,3 +344,170 @@ def test_another_pipeline_of_ours_comes_before_what_reads_it(project):
         ("boxes", "2024-01-03"), ("players", "2024-01-03"),
     ]  # fmt: skip
     assert project.answer("recover")["to_do"] == 0
+
+
+# --- resources
+
+
+METERED = """
+class QuotaError(Exception):
+    def __init__(self, seconds):
+        super().__init__("403 Daily limit exceeded: quota exceeded for this day")
+        self.retry_after = seconds
+
+
+games = rc.Pipeline("games", partitions=rc.Daily("2024-01-01", "2024-01-03", key="dt"), retry=rc.Retry(1))
+
+
+@games.step(pool="warehouse")
+def schedule(ctx):
+    with noted(ctx):
+        if not told("reset"):
+            (HERE / "reset").write_text(str(time.time() + 5))
+        left = float(told("reset")[0]) - time.time()
+        if left > 0:
+            raise QuotaError(left)
+"""
+
+
+def test_a_quota_is_waited_for_and_the_plan_says_until_when(project):
+    project.declare("games", METERED, f"{INLINE}\npools.warehouse = 1")
+    project.recoup("run", "games", "2024-01-02")
+    reset = float((project.folder / "reset").read_text())
+    ran(project)
+    answer = project.answer("recover", "games")
+    wait, retry = answer["actions"]
+    assert (wait["verb"], retry["verb"], days(retry)) == ("wait", "retry", "02")
+    assert datetime.fromisoformat(wait["until"]).timestamp() == pytest.approx(reset, abs=0.5)
+    assert f"wait   schedule  2024-01-02  until {wait['until'][:16]}" in project.recoup("recover", "games").stdout
+
+    assert project.recoup("recover", "games", "--yes").returncode == 0
+    (call,) = project.calls()
+    assert call.at >= reset - 0.1
+
+
+GLUTTON = """
+glutton = rc.Pipeline("glutton", partitions=rc.Daily("2024-01-01", "2024-01-01"), retry=rc.Retry(1))
+
+
+@glutton.step(memory="200MiB")
+def eats(ctx):
+    held = bytearray()
+    while len(held) < 300_000_000:
+        held += b"x" * 4_000_000
+        time.sleep(0.01)
+"""
+
+
+@pytest.mark.runbook("E-19")
+def test_what_ran_out_of_memory_gets_a_new_run_with_twice_as_much(project):
+    project.declare("glutton", GLUTTON)
+    assert project.recoup("run", "glutton").returncode == 1
+    (action,) = project.answer("recover", "glutton")["actions"]
+    assert (action["verb"], action["reason"]) == ("rerun", "memory: a new run, with 400 MiB")
+    assert "with 400 MiB" in project.recoup("recover", "glutton").stdout
+    assert project.recoup("recover", "glutton", "--yes").returncode == 0
+    runs = project.ledger("SELECT run_id, state FROM attempts JOIN runs USING (run) ORDER BY token")
+    assert [state for _, state in runs] == ["failed", "succeeded"]
+    assert runs[0][0] != runs[1][0]
+
+
+RISK = """
+import polars as pl
+
+risk = rc.Pipeline("risk", partitions=rc.Daily("2025-01-01", "2025-01-06", key="data_date"), retry=rc.Retry(1))
+
+
+@risk.step(sink=rc.DuckDB("risk.duckdb", table="risk_snapshots", key=["data_date", "tenant"]))
+def risk_snapshots(ctx):
+    if told("slow"):
+        raise TimeoutError("exceeded 180 seconds")
+    day = int(ctx.partition[-2:])
+    return pl.DataFrame({"tenant": ["a", "b"], "score": [day * 7 % 5, day * 11 % 13]})
+"""
+
+
+@pytest.mark.runbook("A-36", "E-20")
+def test_pieces_of_a_window_leave_the_same_table_as_all_of_it_at_once(projects):
+    shown = []
+    for name in ("whole", "pieces"):
+        project = projects(name)
+        project.declare("risk", RISK, INLINE)
+        project.write("slow", "yes")
+        project.recoup("run", "risk")
+        project.write("slow", "")
+        answer = project.answer("recover", "risk")
+        (offer,) = answer["pieces"]
+        assert offer["ranges"] == [["2025-01-01", "2025-01-03"], ["2025-01-04", "2025-01-06"]]
+        assert all(command in project.recoup("recover", "risk").stdout for command in offer["commands"])
+        for command in offer["commands"] if name == "pieces" else ["recoup recover risk --yes"]:
+            assert project.recoup(*command.split()[1:]).returncode == 0, command
+        assert len(project.ledger("SELECT 1 FROM backfills")) == (3 if name == "pieces" else 2)
+        query = "duckdb.connect('risk.duckdb').sql('SELECT * FROM risk_snapshots ORDER BY ALL').fetchall()"
+        shown.append(project.python(f"import duckdb\nprint(json.dumps({query}, default=str))"))
+    assert shown[0] == shown[1]
+    assert len(shown[0]) == 12
+
+
+# --- three layers
+
+
+LAKE = """
+lake = rc.Pipeline("lake", partitions=rc.Daily("2024-01-01", "2024-01-06", key="dt"), retry=rc.Retry(1))
+crm = rc.Source("crm", lake.partitions, probe=lambda key: key not in told("gone"))
+
+
+def layer(ctx):
+    with noted(ctx):
+        if f"{ctx.step}/{ctx.partition[-2:]}" in told("down"):
+            raise ConnectionRefusedError("nobody answers")
+
+
+@lake.step
+def bronze(ctx, crm=crm):
+    layer(ctx)
+
+
+@lake.step
+def silver(ctx, bronze):
+    layer(ctx)
+
+
+@lake.step
+def gold(ctx, silver):
+    layer(ctx)
+"""
+
+
+@pytest.mark.runbook("E-15")
+def test_once_a_source_is_there_again_its_missing_range_is_filled(project):
+    project.declare("lake", LAKE, INLINE)
+    project.write("gone", "2024-01-02 2024-01-03 2024-01-05")
+    assert project.recoup("run", "lake").returncode == 1
+    ran(project)
+    project.write("gone", "")
+    window = ("--start", "2024-01-02", "--end", "2024-01-04")
+    assert project.recoup("run", "lake", *window, "--only", "missing").returncode == 0
+    layers = ("bronze", "gold", "silver")
+    assert ran(project) == [(layer, day) for layer in layers for day in ("02", "03")]
+    # The same by recover, without a window.
+    assert project.recoup("recover", "lake", "--yes").returncode == 0
+    assert ran(project) == [(layer, "05") for layer in layers]
+
+
+def test_of_a_layer_only_what_the_one_below_touches_and_that_one_first(project):
+    project.declare("lake", LAKE, INLINE)
+    project.write("down", "bronze/02 bronze/05 silver/04")
+    project.recoup("run", "lake")
+    ran(project)
+    window = ("--start", "2024-01-01", "--end", "2024-01-04")
+    project.write("down", "bronze/02")
+    assert project.recoup("recover", "lake", "--step", "silver", *window, "--yes").returncode == 1
+    assert ran(project) == [("bronze", "02"), ("silver", "04")]
+    project.write("down", "")
+    answer = project.answer("recover", "lake", "--step", "silver", *window)
+    assert told(answer["actions"], "verb", "step") == [("retry", "bronze", "02"), ("make", "silver", "02")]
+    assert project.recoup("recover", "lake", "--step", "silver", *window, "--yes").returncode == 0
+    assert ran(project) == [("bronze", "02"), ("silver", "02")]
+    assert project.recoup("recover", "lake", "--step", "gold", *window, "--yes").returncode == 0
+    assert ran(project) == [("gold", "02"), ("gold", "04")]
