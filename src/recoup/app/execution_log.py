@@ -26,7 +26,7 @@ from recoup.model.partition import PartitionSet
 NOTE: Final = "note"
 _CAUSES: Final = 50
 """So many causes are told with their first partition; `recoup why` has them all."""
-_OF_PARTITIONS: Final = ("retry", "waived", "waiver taken back", "rollback begun", "code accepted")
+_OF_PARTITIONS: Final = ("retry", "recover", "waived", "waiver taken back", "rollback begun", "code accepted")
 _LIVES: Final = tuple(
     f"backfill {word}" for word in ("started", "done", "incomplete", "interrupted", "cancelled", "stopped")
 )

@@ -20,6 +20,7 @@ from recoup.app.recover_scope import RecoverScope
 from recoup.app.recover_waits import Waits
 from recoup.app.recover_wounds import Wounds
 from recoup.app.workspace import Workspace
+from recoup.ledger.cells import written
 from recoup.ledger.pools import Paused, put_pause
 from recoup.model.failure import FailureKind
 from recoup.model.graph import Graph, NodeKind
@@ -175,9 +176,11 @@ def begin(workspace: Workspace, recovery: Recovery, reason: str) -> None:
     with workspace.ledger_for(recovery.name) as ledger, ledger.transaction() as tx:
         for paused in recovery.pauses:
             put_pause(tx, paused)
+        plan, node_ids = recovery.planned.plan, recovery.planned.prepared.node_ids
         groups = sorted({action.group for action in recovery.actions if action.group})
-        told = {"who": workspace.who, "pipeline": recovery.request.pipeline, "groups": groups, "reason": reason}
-        tx.event("recover", data={**told, "actions": recovery.planned.plan.actions})
+        told = {"pipeline": recovery.request.pipeline, "groups": groups, "actions": plan.actions}
+        cells = written((node_ids[group.node], group.ordinals) for group in plan.groups if group.verb is Verb.RUN)
+        tx.event("recover", data={**workspace.acting(reason), **told, "cells": cells})
 
 
 def _by_node(pairs: Iterable[tuple[int, PartitionSet]]) -> dict[int, PartitionSet]:

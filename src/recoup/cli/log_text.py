@@ -142,6 +142,7 @@ _WORDS: Final[Mapping[str, Callable[[Entry, ExecutionLog], str]]] = {
     ),
     NOTE: lambda entry, _log: f"{entry.data['text']} ({entry.who})",
     "retry": _retried,
+    "recover": lambda entry, _log: f"Recovering: {number(entry.data['actions'])} to run again or for the first time",
     "waived": lambda entry, _log: f"Waived {_by_step(entry.data['steps'])}",
     "waiver taken back": lambda entry, _log: f"Took the waiver back of {_by_step(entry.data['steps'])}",
     "rollback begun": lambda entry, _log: f"Rolling back {entry.data['partitions']}",

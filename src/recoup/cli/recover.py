@@ -51,14 +51,14 @@ def recover(
     found = recoveries(
         workspace, words, start=start, end=end, steps=tuple(step or ()), insisted=insisted, executor=executor
     )
-    given = Typed(words, _flags(start, end, step, insisted), common.again)
+    given = Typed(words, _window(start, end), _flags(step, insisted), common.again)
     parallel = set_.max_parallel or workspace.settings.max_parallel
     doing = any(one.planned.plan.actions for one in found.recoveries)
     if doing and yes and not output.json:
-        for line in recovered_lines(found, output.err_view, parallel):
+        for line in recovered_lines(found, given, output.err_view, parallel):
             output.note(line)
     elif doing and not dry_run and not yes and _may_ask(output):
-        for line in recovered_lines(found, output.out_view, parallel):
+        for line in recovered_lines(found, given, output.out_view, parallel):
             output.data(line)
         if not (yes := _agreed(output)):
             output.note("nothing has been changed")
@@ -69,14 +69,17 @@ def recover(
     from recoup.app.backfilling import RunOptions
     from recoup.cli.recover_run import Carrying
 
-    options = RunOptions(set_.max_parallel, executor, False, None, set_.delay_seconds, set_.priority)
+    options = RunOptions(set_.max_parallel, executor, False, None, set_.delay_seconds, set_.priority, reason)
     return Carrying(workspace, output, found, given, options).out(reason or "")
 
 
-def _flags(start: str | None, end: str | None, steps: Sequence[str] | None, insisted: Insisted) -> list[str]:
+def _window(start: str | None, end: str | None) -> list[str]:
     given = {"--start": start, "--end": end}
-    flags = [word for flag, value in given.items() if value is not None for word in (flag, value)]
-    flags += [word for name in steps or () for word in ("--step", name)]
+    return [word for flag, value in given.items() if value is not None for word in (flag, value)]
+
+
+def _flags(steps: Sequence[str] | None, insisted: Insisted) -> list[str]:
+    flags = [word for name in steps or () for word in ("--step", name)]
     flags += ["--force"] if insisted.force else []
     return [*flags, *(["--reason", insisted.reason] if insisted.reason else [])]
 
@@ -97,13 +100,13 @@ def _shown(found: Recovered, given: Typed, parallel: int, *, yes: bool) -> Answe
     changed = ["nothing has been changed"] if doing else []
 
     def lines(view: View) -> Sequence[str]:
-        return [*recovered_lines(found, view, parallel), *changed]
+        return [*recovered_lines(found, given, view, parallel), *changed]
 
     return Answer(
         "recover",
-        {**recovered_json(found), "done": False},
+        {**recovered_json(found, given), "done": False},
         lines,
-        next=given.again(given.command("recover", "--yes") if doing else _look(found)),
+        next=given.command("--yes") if doing else given.again(_look(found)),
         exit_code=ExitCode.INCOMPLETE if yes and needs_left(found) else ExitCode.DONE,
         notes=tuple(f"warning: {name}: {error.message}" for name, error in found.errors.items()),
     )

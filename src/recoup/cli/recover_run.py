@@ -112,7 +112,7 @@ class Carrying:
         return ExitCode.INCOMPLETE if failed or open_ or needs_left(self.found) else ExitCode.DONE
 
     def _told(self) -> ExitCode:
-        code, command = self._code, self.given.again(self._next())
+        code, command = self._code, self._next()
         if self.output.json:
             self.output.result(self._body(), code, command)
             return code
@@ -137,12 +137,12 @@ class Carrying:
         state = "incomplete" if worst == "done" and self._code is ExitCode.INCOMPLETE else worst
         gates = [gate_json(found, recovery.name) for recovery, found in self.gates]
         more = {"runs": runs, "gates": gates, "fired": [one.to_json() for one in self.fired]}
-        return {"state": state, **recovered_json(self.found), "done": True, **more}
+        return {"state": state, **recovered_json(self.found, self.given), "done": True, **more}
 
     def _next(self) -> str:
         if self._is_stopped:
-            return f"recoup backfill resume {self.ended[-1].report.backfill_id}"
+            return self.given.again(f"recoup backfill resume {self.ended[-1].report.backfill_id}")
         if self._code is not ExitCode.DONE:
-            return self.given.command("recover")
+            return self.given.command()
         named = [one.name for one in self.found.recoveries] if len(self.found.recoveries) == 1 else []
-        return typed("status", *named)
+        return self.given.again(typed("status", *named))

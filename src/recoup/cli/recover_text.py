@@ -24,13 +24,23 @@ class Typed:
     """What was typed, to be typed again."""
 
     words: Sequence[str]
+    window: Sequence[str]
     flags: Sequence[str]
     again: Callable[[str], str]
     """Makes a command one for the same project."""
 
-    def command(self, verb: str, *flags: str) -> str:
-        """The same with another verb, or more flags."""
-        return typed(verb, *self.words, flags=[*self.flags, *flags])
+    def command(self, *flags: str) -> str:
+        """The same, perhaps with more flags."""
+        return self.again(typed("recover", *self.words, flags=[*self.window, *self.flags, *flags]))
+
+    def pieces(self, one: Recovery) -> list[str]:
+        """A command for each half of the window."""
+        halves = (["--start", first, "--end", last] for first, last in one.pieces)
+        return [self.again(typed("recover", one.name, flags=[*half, *self.flags, "--yes"])) for half in halves]
+
+    def once_mended(self, one: Recovery, need: Need) -> str:
+        """What to type then; where recoup cannot see that it was, the group says so."""
+        return self.again(typed("recover", one.name, need.group)) if need.group else self.command()
 
 
 def needs_left(found: Recovered) -> list[str]:
@@ -40,22 +50,17 @@ def needs_left(found: Recovered) -> list[str]:
     ]
 
 
-def again(recovery: Recovery, *words: str, flags: Sequence[str] = ()) -> str:
-    """The command for a part of it."""
-    return typed("recover", recovery.name, *words, flags=flags)
-
-
 # --- for programs
 
 
-def recovered_json(found: Recovered) -> dict[str, Any]:
+def recovered_json(found: Recovered, given: Typed) -> dict[str, Any]:
     """Everything, pipeline by pipeline, in the order in which it is done."""
     return {
         "pipelines": [recovery.name for recovery in found.recoveries],
         "to_do": sum(recovery.planned.plan.actions for recovery in found.recoveries),
         "actions": [_action_json(one, action) for one in found.recoveries for action in one.actions],
-        "needs": [_need_json(one, need) for one in found.recoveries for need in one.needs],
-        "pieces": [_pieces_json(one) for one in found.recoveries if one.pieces],
+        "needs": [_need_json(one, need, given) for one in found.recoveries for need in one.needs],
+        "pieces": [_pieces_json(one, given) for one in found.recoveries if one.pieces],
         "untried": sum(recovery.untried for recovery in found.recoveries),
         "stale": sum(recovery.stale for recovery in found.recoveries),
         "ended": list(found.ended),
@@ -74,7 +79,7 @@ def _action_json(one: Recovery, action: Action) -> dict[str, Any]:
     }
 
 
-def _need_json(one: Recovery, need: Need) -> dict[str, Any]:
+def _need_json(one: Recovery, need: Need, given: Typed) -> dict[str, Any]:
     return {
         "pipeline": one.name,
         "what": need.what,
@@ -84,7 +89,7 @@ def _need_json(one: Recovery, need: Need) -> dict[str, Any]:
         "group": need.group or None,
         "where": _places_json(one, need.where),
         "blocks": _places_json(one, need.blocks),
-        "command": command_of(one, need),
+        "command": given.once_mended(one, need),
     }
 
 
@@ -92,45 +97,35 @@ def _places_json(one: Recovery, places: Mapping[int, PartitionSet]) -> list[dict
     return [where_json(one.graph.nodes[node], ordinals) for node, ordinals in sorted(places.items())]
 
 
-def _pieces_json(one: Recovery) -> dict[str, Any]:
-    return {"pipeline": one.name, "ranges": [list(piece) for piece in one.pieces], "commands": commands_of_pieces(one)}
-
-
-def commands_of_pieces(one: Recovery) -> list[str]:
-    """A command for each half."""
-    return [again(one, flags=["--start", first, "--end", last, "--yes"]) for first, last in one.pieces]
-
-
-def command_of(one: Recovery, need: Need) -> str:
-    """What to type once it is done; where recoup cannot see that, the group says so."""
-    return again(one, *([need.group] if need.group else []))
+def _pieces_json(one: Recovery, given: Typed) -> dict[str, Any]:
+    return {"pipeline": one.name, "ranges": [list(piece) for piece in one.pieces], "commands": given.pieces(one)}
 
 
 # --- for people
 
 
-def recovered_lines(found: Recovered, view: View, parallel: int) -> Iterator[str]:
+def recovered_lines(found: Recovered, given: Typed, view: View, parallel: int) -> Iterator[str]:
     """Pipeline by pipeline."""
     for group in found.ended:
         yield f"the cause {group} has ended: nothing fails for it any more"
     for place, one in enumerate(found.recoveries):
         if place:
             yield ""
-        yield from _lines(one, view, parallel)
+        yield from _lines(one, given, view, parallel)
 
 
-def _lines(one: Recovery, view: View, parallel: int) -> Iterator[str]:
+def _lines(one: Recovery, given: Typed, view: View, parallel: int) -> Iterator[str]:
     if one.is_nothing:
         yield f"{one.name}: {view.paint('good', 'nothing to recover')}"
     else:
         yield _headline(one, parallel)
         yield from view.columns((_row(one, action, view) for action in one.actions), indent="  ")
-        yield from _need_lines(one, view)
-        yield from _piece_lines(one)
+        yield from _need_lines(one, given, view)
+        yield from _piece_lines(one, given)
     if one.untried:
-        yield f"never tried, and no gap: {number(one.untried)}; `{typed('run', one.name)}` runs them"
+        yield f"never tried, and no gap: {number(one.untried)}; `{given.again(typed('run', one.name))}` runs them"
     if one.stale:
-        stale = typed("plan", one.name, flags=["--only", "stale"])
+        stale = given.again(typed("plan", one.name, flags=["--only", "stale"]))
         yield f"out of date: {number(one.stale)}; `{stale}` says why, and whether they are made again is yours to say"
 
 
@@ -157,7 +152,7 @@ def _row(one: Recovery, action: Action, view: View) -> Row:
     ]
 
 
-def _need_lines(one: Recovery, view: View) -> Iterator[str]:
+def _need_lines(one: Recovery, given: Typed, view: View) -> Iterator[str]:
     if one.needs:
         yield from ("", view.paint("bad", "only you can"))
     for need in one.needs:
@@ -170,7 +165,7 @@ def _need_lines(one: Recovery, view: View) -> Iterator[str]:
         if need.reason:
             yield from view.columns([[need.reason]], indent="    ")
         yield from view.columns([[need.advice]], indent="    → ")
-        yield f"    then: {command_of(one, need)}"
+        yield f"    then: {given.once_mended(one, need)}"
 
 
 def _place_rows(one: Recovery, places: Mapping[int, PartitionSet], view: View) -> Iterator[Row]:
@@ -180,7 +175,7 @@ def _place_rows(one: Recovery, places: Mapping[int, PartitionSet], view: View) -
         yield [name_cell(made.name), ranges(made.partitions.ranges_text(ordinals, expected), view, len(ordinals))]
 
 
-def _piece_lines(one: Recovery) -> Iterator[str]:
+def _piece_lines(one: Recovery, given: Typed) -> Iterator[str]:
     if one.pieces:
         yield from ("", "if that is too much at once, in two pieces, one after the other")
-        yield from (f"  {command}" for command in commands_of_pieces(one))
+        yield from (f"  {command}" for command in given.pieces(one))
