@@ -207,3 +207,42 @@ def test_emergency_2_wrong_data_is_taken_back_and_made_anew_once_the_code_is_men
     assert dict(season.say(points)) == {day: total // 2 for day, total in doubled.items()}
     gate = season.answer("verify", "phase3", "--gate", *window, *with_steps(STEPS[:2]))
     assert (gate["exit_code"], gate["missing_dates"]) == (0, 0)
+
+
+# ------------------------------------------------------------------------------------------------ prevention
+
+
+def test_a_night_by_the_book(shift):
+    """Looked at before, in stages, watched, written down, handed over, put right, verified."""
+    ahead = shift.answer("preflight", "phase3", "--start", "2023-11", "--end", "2023-11", "--test-date", "2023-11-01")
+    assert (ahead["exit_code"], ahead["failed"]) == (0, 0)
+    shift.ran()
+
+    shift.trouble(f"{STEPS[3]}/{DAY}/ZeroDivisionError")
+    staged = ("--start", "2023-11", "--end", "2023-11", "--stage", "2023-11-01..2023-11-07", "--stage", "all")
+    ended = shift.answer("run", "phase3", *staged)
+    assert [stage["state"] for stage in ended["stages"]] == ["passed", "failed"]
+    assert all(step["partitions"] == [DAY] for step in ended["stages"][1]["short"])
+    assert (ended["exit_code"], ended["state"]) == (4, "stopped")
+    backfill = ended["backfill_id"]
+
+    progress = shift.answer("status", "phase3", "--start", "2023-11", "--end", "2023-11")
+    days = shift.between("2023-11-01", "2023-11-30")
+    assert (progress["total_dates"], progress["completed_dates"]) == (len(days), len(days) - 1)
+    [cause] = shift.answer("why", "phase3", DAY)["causes"]
+    assert (cause["category"], cause["where"][0]["step"]) == ("processing", STEPS[3])
+    shift.recoup("backfill", "note", backfill, "a team without minutes; the feed is asked")
+    assert shift.recoup("escalate", "phase3", "-o", "handover.zip").returncode == 0
+    assert (shift.project.folder / "handover.zip").stat().st_size > 1000
+
+    # The code is what it was; whoever knows that the feed was mended has to say so.
+    shift.trouble()
+    shift.ran()
+    assert shift.recoup("retry", "phase3", DAY).returncode == 4
+    forced = shift.answer("retry", "phase3", DAY, "--force", "--reason", "the vendor has mended the feed")
+    assert (forced["exit_code"], forced["gate"]["verdict"]) == (0, "complete")
+    assert shift.ran() == [(STEPS[3], DAY)]
+    assert shift.answer("verify", "phase3", "--gate", "--start", "2023-11", "--end", "2023-11")["missing_dates"] == 0
+    log = shift.recoup("backfill", "log", backfill).stdout
+    assert log.index("Encountered error on 2023-11-15") < log.index("a team without minutes")
+    assert "the vendor has mended the feed" in log

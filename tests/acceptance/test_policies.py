@@ -69,6 +69,10 @@ def test_a_step_that_kills_its_worker_three_times_is_parked_and_its_neighbours_a
     assert len(began) == 14
     [group] = answer["incomplete"]
     assert (group["kind"], group["ranges"]) == ("lost", [["2024-01-05", "2024-01-05"]])
+    [cause] = project.answer("why", "games")["causes"]
+    assert (cause["kind"], cause["category"], cause["attempts"]) == ("lost", "infrastructure", 3)
+    assert cause["message"] == "the worker vanished (signal 9)"
+    assert cause["compared"]["others_complete"] == 11
 
 
 GUARDED = """
@@ -254,3 +258,6 @@ def test_a_quota_without_a_reset_time_waits_for_a_person(project):
     assert answer["exit_code"] == 1
     [group] = answer["incomplete"]
     assert (group["kind"], group["count"]) == ("quota", 1)
+    [cause] = project.answer("why", "games")["causes"]
+    assert (cause["kind"], cause["category"]) == ("quota", "resources")
+    assert cause["todo"][-1]["command"] == "recoup run games 2024-01-03 --delay 10s"

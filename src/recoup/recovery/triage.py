@@ -240,6 +240,7 @@ _TRIAGE: Final[Mapping[Kind, Triage]] = {
         (
             Todo("Read its log", _HISTORY),
             Todo("Write a rule under [[rules]] in recoup.toml, so that it is known the next time"),
+            Todo("If nobody can tell, put together what the next person needs", Command("escalate", Of.PIPELINE)),
             Todo("If it may pass now, insist", FORCE),
         ),
     ),
