@@ -71,6 +71,11 @@ def _set(entry: Entry, _: ExecutionLog) -> str:
     return f"Set to {controls_words(Controls(*(entry.data.get(name) for name in names)))}"
 
 
+def _stage(entry: Entry, _: ExecutionLog) -> str:
+    """`Stage 2 (2024-01-05..2024-01-10) failed`."""
+    return f"Stage {entry.data['stage']} ({entry.data['name']}) {entry.kind.removeprefix('stage ')}"
+
+
 def _retried(entry: Entry, _: ExecutionLog) -> str:
     data = entry.data
     steps = f" ({', '.join(data['steps'])})" if data["steps"] else ""
@@ -125,6 +130,9 @@ _WORDS: Final[Mapping[str, Callable[[Entry, ExecutionLog], str]]] = {
     "backfill cancelled": _ended,
     "backfill stopped": _ended,
     "backfill set": _set,
+    "stage begun": _stage,
+    "stage passed": _stage,
+    "stage failed": _stage,
     "wished: pause": lambda _entry, _log: "Asked to pause",
     "wished: cancel": lambda _entry, _log: "Asked to cancel",
     "wished: resume": lambda _entry, _log: "Asked to go on",

@@ -63,11 +63,12 @@ def report_lines(report: RunReport, tally: Tally, view: View) -> Iterator[str]:
     if report.enough:
         failed = f"{counted(report.enough, 'partition')} failed"
         yield view.paint("bad", f"stopped, as --stop-after {report.planned.plan.request.stop_after} says: {failed}")
-    yield from stopped_lines(report.stages, view)
+    failures, blocks = tally.failure_groups(), list(tally.block_groups())
+    told = {group.node.name for group in failures} | {group.node.name for group in blocks}
+    yield from stopped_lines(report.stages, view, told)
     if report.stopped:
         yield from view.columns([[word, text] for word, text in report.stopped.lines()], indent="  ")
     yield from _of_one_partition(report, view)
-    failures = tally.failure_groups()
     if failures:
         yield from ("", view.paint("bad", "failed"))
         for group in failures[:CAUSES_SHOWN]:
@@ -77,7 +78,7 @@ def report_lines(report: RunReport, tally: Tally, view: View) -> Iterator[str]:
             yield f"  and {counted(len(more), 'more cause')}, {counted(count, 'partition')}"
         if log := next((group.log for group in failures if group.log), None):
             yield f"  log of the first: {from_here(log)}"
-    yield from _block_lines(list(tally.block_groups()), view)
+    yield from _block_lines(blocks, view)
     if report.gate:
         yield from _gate_lines(report.gate, view)
     if report.arrived:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any, Final, assert_never
 
 from recoup.app.staging import Moment, StageNews
@@ -71,8 +71,8 @@ def stage_lines(stages: Sequence[StageRow], view: View) -> Iterator[str]:
     yield from stopped_lines(stages, view)
 
 
-def stopped_lines(stages: Sequence[StageRow], view: View) -> Iterator[str]:
-    """Which stage is not complete, in what, and which ones were not begun because of it."""
+def stopped_lines(stages: Sequence[StageRow], view: View, told: Collection[str] = ()) -> Iterator[str]:
+    """Which stage is not complete, in what, and which ones were not begun; `told` are steps of which more is said."""
     failed = next((stage for stage in stages if stage.state is StageState.FAILED), None)
     if failed is None:
         return
@@ -82,6 +82,7 @@ def stopped_lines(stages: Sequence[StageRow], view: View) -> Iterator[str]:
         (
             [name_cell(short["step"]), ranges(short["partitions"], view, short["count"]), clean(short["why"])]
             for short in failed.short
+            if short["step"].partition("@")[0] not in told
         ),
         indent="  ",
     )
