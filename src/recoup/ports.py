@@ -229,9 +229,12 @@ class Sink(Protocol):
     def held(self, dataset: str, partition: str) -> Held | None:
         """What the table's own record says."""
 
-    def counts(self, key: str, partitions: Sequence[str], *, wait: bool = True) -> Mapping[str, int]:
+    def counts(
+        self, key: str, partitions: Sequence[str], *, only_whether: bool = False, wait: bool = True
+    ) -> Mapping[str, int]:
         """How many rows the table has of each of these, in one query, whatever its record says; no entry where none.
 
+        With `only_whether`, 1 stands for any number: what an index tells of a billion rows at once.
         What may not be read raises GrantMissingError, what does not answer UnreachableError; a database that lets in
         one at a time is waited for, or raises ConflictError.
         """

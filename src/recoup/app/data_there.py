@@ -129,12 +129,25 @@ class DataThere:
     # --- tables
 
     def _look_at_table(self, node: Node, wanted: PartitionSet) -> None:
-        """What its step does not show, it need not; more rows than were published are somebody else's."""
+        """What its step does not show, it need not; more rows than were published are somebody else's.
+
+        The end of a run counts what it has made; of the rest, perhaps a billion rows, it asks whether any is there.
+        """
+        if self.at_most is None:
+            self._ask(node, wanted)
+        else:
+            made = self.trusted.get(node.index, EMPTY)
+            self._ask(node, wanted & made)
+            self._ask(node, wanted - made, only_whether=True)
+
+    def _ask(self, node: Node, wanted: PartitionSet, *, only_whether: bool = False) -> None:
         assert node.sink is not None
         due = rows_due(self.reader, self.node_ids[node.edges[0].parent], wanted)
+        if not due:
+            return
         try:
             with closing(open_sink(node.sink.to_json(), self.workspace.settings)) as sink:
-                found = Filled.asked(sink, node, due, wait=self.at_most is None)
+                found = Filled.asked(sink, node, due, only_whether=only_whether, wait=self.at_most is None)
         except (RecoupError, ImportError) as error:
             self._unasked(node, PartitionSet.of(due) - self.trusted.get(node.index, EMPTY), error)
             return

@@ -55,7 +55,7 @@ class ReadBack:
         self.reads.count += 1
         try:
             with closing(open_sink(node.sink.to_json(), self.there.workspace.settings)) as sink:
-                found = Filled.asked(sink, node, due, wait=True)
+                found = Filled.asked(sink, node, due)
         except (RecoupError, ImportError) as error:
             told = error.message if isinstance(error, RecoupError) else str(error)
             self.reads.note(f"{node.sink.name}: {told}")

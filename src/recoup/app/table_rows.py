@@ -31,16 +31,19 @@ class Filled:
     """More of them: somebody else's."""
 
     @classmethod
-    def asked(cls, sink: Sink, node: Node, due: Mapping[int, int], *, wait: bool) -> Filled:
+    def asked(
+        cls, sink: Sink, node: Node, due: Mapping[int, int], *, only_whether: bool = False, wait: bool = True
+    ) -> Filled:
         """By one question; RecoupError or ImportError where the table cannot be asked."""
         names = {ordinal: node.partitions.name(ordinal) for ordinal in due}
-        counts = sink.counts(node.partitions.key, list(names.values()), wait=wait) if names else {}
+        key, keys = node.partitions.key, list(names.values())
+        counts = sink.counts(key, keys, only_whether=only_whether, wait=wait) if keys else {}
         found = cls()
         for ordinal, rows in due.items():
             have = counts.get(names[ordinal], 0)
             if not have:
                 found.gone.append(ordinal)
-            elif have != rows:
+            elif have != rows and not only_whether:
                 (found.fewer if have < rows else found.other)[ordinal] = have, rows
         return found
 

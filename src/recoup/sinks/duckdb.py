@@ -70,12 +70,14 @@ class DuckDBSink:
         """What the record says; a table that somebody has dropped holds nothing. Makes no file, waits for nobody."""
         return self._look(dataset, partition, wait=False)
 
-    def counts(self, key: str, partitions: Sequence[str], *, wait: bool = True) -> Mapping[str, int]:
+    def counts(
+        self, key: str, partitions: Sequence[str], *, only_whether: bool = False, wait: bool = True
+    ) -> Mapping[str, int]:
         """The rows that are there, by the partition's columns; makes no file."""
         with self._closing_on_error():
             if self._connection is None and not self._path.exists():
                 return {}
-            return row_counts(self._open(wait=wait), self._table, key.split("/"), partitions)
+            return row_counts(self._open(wait=wait), self._table, key.split("/"), partitions, only_whether=only_whether)
 
     def _look(self, dataset: str, partition: str, *, wait: bool) -> Held | None:
         with self._closing_on_error():

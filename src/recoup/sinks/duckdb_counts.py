@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection as Connection
 
 
-def row_counts(connection: Connection, table: Table, names: Sequence[str], partitions: Sequence[str]) -> dict[str, int]:
+def row_counts(
+    connection: Connection, table: Table, names: Sequence[str], partitions: Sequence[str], *, only_whether: bool
+) -> dict[str, int]:
     """By the columns of these names; what a column cannot hold, it does not have."""
     if not partitions or any(name.lower() not in table.columns for name in names):
         return {}
@@ -25,9 +27,9 @@ def row_counts(connection: Connection, table: Table, names: Sequence[str], parti
         f"held.{quoted(name)} = TRY_CAST(wanted.{side} AS {table.columns[name.lower()]})"
         for side, name in zip(bound, names, strict=True)
     )
-    query = (
-        f"SELECT wanted.place, count(*) FROM (SELECT {wanted}, unnest(range($count)) AS place) AS wanted"
-        f" JOIN {table.sql} AS held ON {same} GROUP BY wanted.place"
-    )
+    asked = f"(SELECT {wanted}, unnest(range($count)) AS place) AS wanted"
+    query = f"SELECT wanted.place, count(*) FROM {asked} JOIN {table.sql} AS held ON {same} GROUP BY wanted.place"
+    if only_whether:
+        query = f"SELECT wanted.place, 1 FROM {asked} WHERE EXISTS (SELECT 1 FROM {table.sql} AS held WHERE {same})"
     rows = connection.execute(query, {**bound, "count": len(sides)}).fetchall()
     return {partitions[place]: count for place, count in rows}

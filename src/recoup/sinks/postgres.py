@@ -54,12 +54,20 @@ class PostgresSink:
             connection = self._open()
             return self._record.read(connection, dataset, partition) if self._has_record else None
 
-    def counts(self, key: str, partitions: Sequence[str], *, wait: bool = True) -> Mapping[str, int]:  # noqa: ARG002 - a server lets everybody in
+    def counts(
+        self,
+        key: str,
+        partitions: Sequence[str],
+        *,
+        only_whether: bool = False,
+        wait: bool = True,  # noqa: ARG002 - a server lets everybody in
+    ) -> Mapping[str, int]:
         """The rows that are there, by the partition's columns."""
         with self._closing_on_error():
             connection = self._open()
             begin_reading(connection)
-            found = row_counts(connection, Table.found(connection, self._spec), key.split("/"), partitions)
+            table = Table.found(connection, self._spec)
+            found = row_counts(connection, table, key.split("/"), partitions, only_whether=only_whether)
             connection.execute("COMMIT")
             return found
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, LiteralString
 
 from recoup.model.keys import sides_of
 from recoup.sinks.postgres_partition import bound
@@ -13,8 +13,15 @@ from recoup.sinks.postgres_table import Table
 if TYPE_CHECKING:
     from recoup.sinks.postgres_sql import Connection
 
+_COUNT: LiteralString = """SELECT wanted.place, count(*) FROM unnest({arrays}) WITH ORDINALITY AS wanted ({own}, place)
+    JOIN {table} AS held ON {same} GROUP BY wanted.place"""
+_WHETHER: LiteralString = """SELECT wanted.place, 1 FROM unnest({arrays}) WITH ORDINALITY AS wanted ({own}, place)
+    WHERE EXISTS (SELECT FROM {table} AS held WHERE {same})"""
 
-def row_counts(connection: Connection, table: Table, names: Sequence[str], partitions: Sequence[str]) -> dict[str, int]:
+
+def row_counts(
+    connection: Connection, table: Table, names: Sequence[str], partitions: Sequence[str], *, only_whether: bool
+) -> dict[str, int]:
     """By the columns of these names, compared as deliveries do: in the columns' own types."""
     from psycopg.sql import Placeholder
 
@@ -27,8 +34,7 @@ def row_counts(connection: Connection, table: Table, names: Sequence[str], parti
     columns = zip(names, own, strict=True)
     rows = run(
         connection,
-        "SELECT wanted.place, count(*) FROM unnest({arrays}) WITH ORDINALITY AS wanted ({own}, place)"
-        " JOIN {table} AS held ON {same} GROUP BY wanted.place",
+        _WHETHER if only_whether else _COUNT,
         values,
         arrays=listed(composed("CAST({} AS {})", Placeholder(n), kind) for n, kind in zip(own, kinds, strict=True)),
         own=listed(name(side) for side in own),

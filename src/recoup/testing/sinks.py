@@ -176,6 +176,7 @@ class SinkContract:
         self.deliver("run-3", 3, DAY_ONE.clear(), partition=sunday)
         assert self._sink.counts(KEY, [TUESDAY, sunday, MONDAY]) == {MONDAY: len(DAY_ONE), TUESDAY: 1}
         assert self._sink.counts(KEY, [sunday]) == self._sink.counts(KEY, []) == {}
+        assert self._sink.counts(KEY, [TUESDAY, sunday, MONDAY], only_whether=True) == {MONDAY: 1, TUESDAY: 1}
         self._sink.close()
         self.deliver(None, 4)
         assert self._sink.counts(KEY, [MONDAY, TUESDAY]) == {TUESDAY: 1}
