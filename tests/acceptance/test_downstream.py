@@ -145,9 +145,19 @@ def test_what_was_due_when_the_power_went_is_fired_by_the_next_command_and_never
     assert backfills(phases) == [("phase3", "done")]
     assert phases.ledger("SELECT follower FROM firings WHERE settled_at IS NULL") == [("phase4",)]
 
-    closing = phases.answer("run", "phase5", "--downstream", "none")
+    (upstream,) = phases.ledger("SELECT backfill_id FROM backfills")[0]
+    assert phases.answer("status", "phase4")["due"] == [upstream]
+    assert f"due after {upstream}: any `recoup run` fires it" in phases.recoup("status", "phase4").stdout
 
-    assert [one["pipeline"] for one in closing["following"]["fired"]] == ["phase4", "phase5"]
+    both = [phases.start("run", "phase5", "2024-01", "--json") for _ in range(2)]
+    fired = []
+    for process in both:
+        out, err = process.communicate(timeout=60)
+        assert process.returncode == 0, err
+        fired += json.loads(out.splitlines()[-1])["following"]["fired"]
+
+    assert [one["state"] for one in fired if one["pipeline"] == "phase4"] == ["done"]
+    assert phases.answer("status", "phase4")["due"] == []
     assert called(phases, "features") == [("features", day) for day in DATES]
     assert phases.answer("run", "phase3", *WINDOW)["following"]["fired"] == []
     assert called(phases, "features") == [("features", day) for day in DATES]

@@ -98,9 +98,14 @@ def is_live(planned: Planned) -> bool:
 
 def followers(settings: Settings, place: str) -> tuple[str, ...]:
     """The pipelines that follow the one at this place, each after those that it follows."""
-    own = _plain(settings, place)
-    names = {name for name, other in settings.pipelines.items() if _plain(settings, other) == own}
+    names = names_at(settings, place)
     return tuple(name for name in in_order(settings.follows) if names & set(settings.follows[name]))
+
+
+def names_at(settings: Settings, place: str) -> set[str]:
+    """What the settings call the pipeline at this place."""
+    own = _plain(settings, place)
+    return {name for name, other in settings.pipelines.items() if _plain(settings, other) == own}
 
 
 def _plain(settings: Settings, place: str) -> str:

@@ -81,6 +81,8 @@ class Status:
     pools: tuple[PoolUse, ...] = ()
     overdue: Overdue | None = None
     outages: tuple[Away, ...] = ()
+    due: tuple[str, ...] = ()
+    """Backfills that it follows, and for which it has not run yet."""
 
     def _repr_html_(self) -> str:
         """What a notebook shows."""

@@ -12,6 +12,7 @@ from datetime import datetime
 from recoup.app.backfills import ACTIVE, as_they_stand, at_work
 from recoup.app.bound import Bound, bound
 from recoup.app.code import code_version, same_code
+from recoup.app.following import names_at
 from recoup.app.held import held
 from recoup.app.known_calendars import KnownCalendars
 from recoup.app.left_out import left_out, missing_so
@@ -24,6 +25,7 @@ from recoup.app.workspace import Workspace
 from recoup.engine.insight import Insight, Reason, StepInsight, Window, insight
 from recoup.ledger import planes as plane_names
 from recoup.ledger.facts import NodeId
+from recoup.ledger.firings import due_of
 from recoup.ledger.outages import outages
 from recoup.ledger.reader import LedgerReader
 from recoup.ledger.schema import TABLES, VIEWS
@@ -78,7 +80,9 @@ def status(
         late = overdue(reader, known, found, workspace.clock.now().timestamp())
         names = {node_id: node.name for node, node_id in zip(known.graph.nodes, known.node_ids, strict=True)}
         away = tuple(Away(names[n], one.since, one.message) for n, one in outages(reader).items() if n in names)
-        return Status(found, steps_told, tuple(active), unread, used, late, away)
+        follows = names_at(workspace.settings, workspace.pipeline(pipeline)[1])
+        due = tuple(one.backfill_id for name in sorted(follows) for one in due_of(reader, name))
+        return Status(found, steps_told, tuple(active), unread, used, late, away, due)
 
 
 def look(

@@ -34,6 +34,7 @@ def status_json(found: Status, only: str | None) -> dict[str, Any]:
         "incomplete": [_part_json(part) for part in parts(found, only) if part.state != "waived"],
         "waived": [_waived_json(part) for part in parts(found, "waived")],
         "active_backfills": [row.backfill_id for row in found.active],
+        "due": list(found.due),
         "unread_calendars": list(found.unread),
         "overdue": _overdue_json(found.overdue),
         "pools": [_pool_json(use) for use in found.pools],
@@ -186,7 +187,8 @@ def _headline(found: Status, view: View) -> str:
 
 
 def _active(found: Status) -> str:
-    return "".join(f" · backfill {row.backfill_id} {row.state}" for row in found.active[:1])
+    active = "".join(f" · backfill {row.backfill_id} {row.state}" for row in found.active[:1])
+    return active + "".join(f" · due after {backfill}: any `recoup run` fires it" for backfill in found.due[:1])
 
 
 def _figures(steps: Sequence[StepStatus], view: View, now: datetime) -> Iterator[Row]:
