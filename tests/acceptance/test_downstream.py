@@ -191,16 +191,18 @@ def test_date_by_date_what_follows_does_not_wait_for_the_end(phases, until):
 
 def test_what_was_stopped_fires_when_it_has_been_resumed_and_has_ended(phases, until):
     phases.write("wait", "2024-01-02")
-    running = phases.start("run", "phase3", *WINDOW)
+    phases.write("recoup.toml", FOLLOWS.replace('"inline"', '"threads"\nmax_parallel = 1'))
+    running = phases.start("run", "phase3")
     until(lambda: ("games", "02") in called(phases, "games"), running)
     running.terminate()
+    until(lambda: "stopping" in running.stderr.readline(), running)
     phases.write("wait", "")
     out, _ = running.communicate(timeout=60)
     assert running.returncode == 143
     assert "downstream: phase4 when this backfill has been resumed and has ended" in out
     assert called(phases, "features") == []
     assert phases.recoup("backfill", "resume", "latest").returncode == 0
-    assert called(phases, "features") == [("features", day) for day in DATES]
+    assert called(phases, "features") == [("features", f"0{day}") for day in range(1, 9)]
 
 
 @pytest.mark.parametrize(
