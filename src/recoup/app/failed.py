@@ -14,11 +14,12 @@ from recoup.model.failure import Failure, FailureKind
 from recoup.model.partition import PartitionSet
 
 _LAST = """
-SELECT a.ordinal, a.failure, a.ended_at, r.run_id, a.log, a.number, a.run, a.code_version, a.claimed_at
+SELECT a.ordinal, a.failure, a.ended_at, r.run_id, a.log, a.number, a.run, a.code_version, a.claimed_at,
+    coalesce(json_extract(b.request, '$.as_of_mode'), 'now')
 FROM json_each(?) one JOIN attempts a ON a.token = (
     SELECT max(token) FROM attempts
     WHERE node = ? AND ordinal = one.value AND failure IS NOT NULL AND state IN ('failed', 'lost'))
-JOIN runs r USING (run)
+JOIN runs r USING (run) LEFT JOIN backfills b USING (backfill)
 """
 
 
@@ -30,6 +31,8 @@ class LastAttempt:
     run: int | None = None
     code_version: str = ""
     claimed_at: float = 0.0
+    as_of_mode: str = "now"
+    """What its backfill allowed it to know."""
 
 
 def last_attempts(reader: LedgerReader, step: StepInsight, node_id: NodeId) -> Iterator[LastAttempt]:

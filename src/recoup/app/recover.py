@@ -84,14 +84,19 @@ class Recovering:
         """What is wrong, what of it can be tried, in which order; and the rest."""
         graph, snapshot = self.looked.prepared.graph, self.looked.snapshot
         scope = RecoverScope(self.looked, self.asked, self.lost)
-        wounds_of = Wounds(self.looked, self.asked, self.waits, self.lost, self.most_memory_bytes)
-        asked = _by_node([*self.more.items(), *([] if self.only_more else scope.wrong().items())])
-        wanted = self._wanted(asked)
+        wrong = {} if self.only_more else scope.wrong()
+        in_part = scope.in_part(wrong)
+        whole = {index: ordinals - in_part.get(index, EMPTY) for index, ordinals in wrong.items()}
+        asked = _by_node([*self.more.items(), *whole.items()])
+        wanted = self._with_what_can_be(self._wanted(asked), in_part)
+        asked = _by_node([*asked.items(), *in_part.items()])
+        mode = self.looked.as_of_mode(wanted)
+        wounds_of = Wounds(self.looked, self.asked, self.waits, self.lost, mode, self.most_memory_bytes)
         wounds = list(wounds_of.of(wanted))
         left = _by_node((w.node, w.partitions) for w in wounds if w.treatment.way is Way.PERSON)
         doing = {n: o - left.get(n, EMPTY) - self.looked.busy[n] for n, o in wanted.items()}
         memory = wounds_of.memory_bytes(wounds, doing)
-        request = Request(graph.pipeline, places=self._places(doing), memory_bytes=memory)
+        request = Request(graph.pipeline, places=self._places(doing), as_of_mode=mode, memory_bytes=memory)
         # Without places a request means everything, which is the last thing that is wanted here.
         plan = make_plan(request, graph, snapshot) if request.places else Plan(request, (), "", 0, 0.0)
         actions = self._actions(plan, wounds, asked)
@@ -141,9 +146,18 @@ class Recovering:
             for step in self.looked.found.steps
             if step.node.partitions.identity() == graph.anchor.identity()
         }
-        both = _by_node([*wanted.items(), *rest.items()])
-        plan = make_plan(Request(graph.pipeline, places=self._places(both)), graph, snapshot)
-        return _by_node([*wanted.items(), *((index, own & plan.of(index)) for index, own in rest.items())])
+        return self._with_what_can_be(wanted, rest)
+
+    def _with_what_can_be(
+        self, wanted: Mapping[int, PartitionSet], more: Mapping[int, PartitionSet]
+    ) -> dict[int, PartitionSet]:
+        """And of these what can be made then: nobody misses the rest."""
+        both = _by_node([*wanted.items(), *more.items()])
+        if not any(more.values()):
+            return both
+        graph = self.looked.prepared.graph
+        plan = make_plan(Request(graph.pipeline, places=self._places(both)), graph, self.looked.snapshot)
+        return _by_node([*wanted.items(), *((index, own & plan.of(index)) for index, own in more.items())])
 
     def _read(self, index: int, wanted: Mapping[int, PartitionSet]) -> PartitionSet:
         """What these read of one node."""

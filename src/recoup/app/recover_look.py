@@ -52,6 +52,8 @@ class Looked:
     """What somebody else is making, or will make, by the node's index."""
     by: str
     """The backfill that is at it."""
+    newest_mode: str
+    """What the newest backfill may know."""
     newer: Mapping[int, Mapping[int, float]]
     """When each partition that is read became another one, by the node's index, since the first of these failures.
 
@@ -66,6 +68,11 @@ class Looked:
     def state(self, node: Node) -> NodeState:
         """The facts of one node."""
         return self.snapshot.states[node.index]
+
+    def as_of_mode(self, wanted: Mapping[int, PartitionSet]) -> str:
+        """What these may know: as their newest failure might, else as the newest backfill may."""
+        failed = [one for one in self.lasts if one.current.ordinal in wanted.get(one.current.node, EMPTY)]
+        return max(failed, key=lambda one: one.current.at).as_of_mode if failed else self.newest_mode
 
     def changed(self, last: LastAttempt) -> str:
         """What is another one than when it failed: its code, what it reads, or nothing."""
@@ -122,13 +129,10 @@ def looked(workspace: Workspace, ledger: Ledger, name: str, request: Request) ->
     newer = _newer(
         reader, prepared, [one for one in lasts if one.current.failure.retry_class is RetryClass.NOT_BLINDLY]
     )
-    return Looked(name, prepared, found, lasts, together, busy, _who(reader, prepared, live), newer)
-
-
-def _who(reader: LedgerReader, prepared: Prepared, live: frozenset[int]) -> str:
-    """Whose backfill is at work; the newest where there are several."""
-    rows = reader.backfills("WHERE pipeline = ? AND state IN ('running', 'paused')", (prepared.pipeline.name,))
-    return next((row.backfill_id for row in as_they_stand(rows, live) if row.state in ACTIVE), "")
+    rows = as_they_stand(reader.backfills("WHERE pipeline = ?", (prepared.pipeline.name,)), live)
+    by = next((row.backfill_id for row in rows if row.state in ACTIVE), "")
+    mode = rows[0].request.get("as_of_mode", "now") if rows else "now"
+    return Looked(name, prepared, found, lasts, together, busy, by, mode, newer)
 
 
 def _newer(reader: LedgerReader, prepared: Prepared, lasts: Iterable[LastAttempt]) -> dict[int, dict[int, float]]:

@@ -35,6 +35,18 @@ class RecoverScope:
                     found[index] = wrong
         return found
 
+    def in_part(self, wrong: Mapping[int, PartitionSet]) -> dict[int, PartitionSet]:
+        """A month of which some days were asked for, and others were not; unless its step was named."""
+        graph, now = self.looked.prepared.graph, self.looked.snapshot.now
+        window = self.asked.window(graph.anchor, now)
+        others = EMPTY if window is None or self.asked.steps else self.looked.found.dates - window
+        found: dict[int, PartitionSet] = {}
+        for index, ordinals in wrong.items():
+            partitions = graph.nodes[index].partitions
+            if others and partitions.identity() != graph.anchor.identity():
+                found[index] = ordinals & (touching(others, graph.anchor, partitions, now) or EMPTY)
+        return {index: ordinals for index, ordinals in found.items() if ordinals}
+
     def untried(self, wanted: Mapping[int, PartitionSet]) -> int:
         """What nobody has tried, and no gap either."""
         if self.asked.is_narrow:

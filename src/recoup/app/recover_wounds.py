@@ -27,6 +27,7 @@ class Wounds:
     asked: Asked
     waits: Waits
     lost: Lost
+    as_of_mode: str
     most_memory_bytes: int
 
     def of(self, wanted: Mapping[int, PartitionSet]) -> Iterator[Wound]:
@@ -65,6 +66,7 @@ class Wounds:
             reset=failure.kind is FailureKind.QUOTA and self.waits.until(last.current) is not None,
             named=self.asked.names(group),
             forced=self.asked.insisted.force,
+            apart="" if last.as_of_mode == self.as_of_mode else last.as_of_mode,
             more=memory_text(raised) if raised else "",
         )
 

@@ -134,6 +134,7 @@ def _headline(one: Recovery, parallel: int) -> str:
     parts = (
         [f"{number(actions)} to do, {estimate(one.planned, parallel)}"] if actions else ["nothing that can be tried"]
     )
+    parts += [f"as of {one.request.as_of_mode}"] if one.request.as_of_mode != "now" else []
     parts += [f"{counted(len(one.needs), 'cause')} for you to mend"] if one.needs else []
     return f"{one.name}: {' · '.join(parts)}"
 

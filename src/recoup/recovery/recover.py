@@ -63,6 +63,8 @@ class Known:
     """A person has named its cause, and so says that it is mended."""
     forced: bool = False
     """A person wants it all the same, and has said why."""
+    apart: str = ""
+    """What it may know, where that is not what the rest of the plan may: an as-of mode."""
     more: str = ""
     """How much memory it may take this time, where a limit was in the way."""
 
@@ -86,6 +88,10 @@ class Treatment:
 def treatment(failure: Failure, known: Known) -> Treatment:
     """Whether it is tried again; class C only when something is another one now, or a person says so."""
     way = Way.RERUN if failure.retry_class is RetryClass.NEW_RUN else Way.RETRY
+    if known.apart:
+        return Treatment(
+            Way.PERSON, f"it may know no more than --as-of-mode {known.apart}: recover it apart from the rest"
+        )
     if known.forced:
         return Treatment(way, "somebody insists")
     match failure.retry_class:
