@@ -449,6 +449,29 @@ def test_pieces_of_a_window_leave_the_same_table_as_all_of_it_at_once(projects):
     assert len(shown[0]) == 12
 
 
+# --- what may be known
+
+
+def test_what_was_backfilled_as_of_a_moment_is_recovered_and_retried_as_of_it(shop):
+    """In the same run, with the same run_as_of; what may know something else is recovered apart."""
+    trouble(shop, "orders/02/network", "orders/03/network")
+    shop.recoup("run", "shop", "--as-of-mode", "partition-end")
+    trouble(shop, "orders/02/network", "orders/03/network", "prices/04/network")
+    shop.recoup("publish", "rollback", "shop.prices", "2024-01-04", "--yes")
+    shop.recoup("run", "shop", "2024-01-04")
+    runs = shop.ledger("SELECT run_id, run_as_of FROM runs ORDER BY run")
+    trouble(shop)
+
+    assert shop.recoup("retry", "shop", "2024-01-02").returncode == 0
+    answer = shop.answer("recover", "shop", "--yes")
+    assert told(answer["actions"], "step") == [("prices", "04")]
+    (need,) = answer["needs"]
+    assert "--as-of-mode partition-end" in need["reason"]
+    answer = shop.answer("recover", "shop", "--yes")
+    assert (told(answer["actions"], "step")[0], answer["exit_code"]) == (("orders", "03"), 0)
+    assert shop.ledger("SELECT run_id, run_as_of FROM runs ORDER BY run") == runs
+
+
 # --- three layers
 
 

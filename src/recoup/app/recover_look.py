@@ -36,6 +36,10 @@ SELECT ordinal, max(at) FROM (
     SELECT ordinal, observed_at FROM observations WHERE node = :node AND observed_at > :since
 ) GROUP BY ordinal
 """
+_NEWEST: Final = """
+WHERE pipeline = ?
+AND (state IN ('running', 'paused') OR backfill = (SELECT max(backfill) FROM backfills WHERE pipeline = ?))
+"""
 
 
 @dataclass(frozen=True)
@@ -129,7 +133,7 @@ def looked(workspace: Workspace, ledger: Ledger, name: str, request: Request) ->
     newer = _newer(
         reader, prepared, [one for one in lasts if one.current.failure.retry_class is RetryClass.NOT_BLINDLY]
     )
-    rows = as_they_stand(reader.backfills("WHERE pipeline = ?", (prepared.pipeline.name,)), live)
+    rows = as_they_stand(reader.backfills(_NEWEST, (prepared.pipeline.name,) * 2), live)
     by = next((row.backfill_id for row in rows if row.state in ACTIVE), "")
     mode = rows[0].request.get("as_of_mode", "now") if rows else "now"
     return Looked(name, prepared, found, lasts, together, busy, by, mode, newer)

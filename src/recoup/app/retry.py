@@ -34,8 +34,9 @@ from recoup.plan.snapshot import NodeState
 
 NEEDS_A_NEW_RUN: Final = frozenset({FailureKind.MEMORY})
 _LAST = """
-SELECT a.run, a.code_version, a.claimed_at, a.failure FROM attempts a
-WHERE node = ? AND ordinal = ? AND failure IS NOT NULL AND state IN ('failed', 'lost') ORDER BY token DESC LIMIT 1
+SELECT a.run, a.code_version, a.claimed_at, a.failure, coalesce(json_extract(b.request, '$.as_of_mode'), 'now')
+FROM attempts a LEFT JOIN backfills b USING (backfill)
+WHERE node = ? AND ordinal = ? AND failure IS NOT NULL AND a.state IN ('failed', 'lost') ORDER BY token DESC LIMIT 1
 """
 _NEWER = """
 SELECT 1 FROM publications WHERE node = ? AND ordinal >= ? AND ordinal < ? AND state = 'current' AND published_at > ?
@@ -72,13 +73,14 @@ def retry_request(
         failed = list(asked.failed())
         if not insisted.force:
             asked.refuse_what_would_fail_again(failed)
+        mode = _mode_of(failed)
         with ledger.transaction() as tx:
             tx.close_runs([one.run for one in failed if one.kind in NEEDS_A_NEW_RUN])
             told = {"pipeline": loaded.name, "partitions": list(partitions), "steps": list(steps)}
             cells = written((asked.id_of(one.node), PartitionSet.of([one.ordinal])) for one in failed)
             by = workspace.acting(insisted.reason)
             tx.event("retry", data={"reason": "", **by, **told, "force": insisted.force, "cells": cells})
-        return request if steps else asked.with_what_waits(failed)
+        return replace(request if steps else asked.with_what_waits(failed), as_of_mode=mode)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +94,7 @@ class _Failed:
     code_version: str
     claimed_at: float
     evidence: Mapping[str, Any]
+    as_of_mode: str
 
 
 @dataclass(frozen=True)
@@ -126,9 +129,9 @@ class _Asked:
         for node, ordinals in self._of(*self.request.partitions):
             for kind, own in self._state(node).failed.items():
                 for ordinal in own & ordinals:
-                    for run, code, claimed_at, text in self.reader.query(_LAST, (self.id_of(node), ordinal)):
+                    for run, code, claimed_at, text, mode in self.reader.query(_LAST, (self.id_of(node), ordinal)):
                         evidence = Failure.from_json(json.loads(text)).evidence
-                        yield _Failed(node, ordinal, FailureKind(kind), run, code, claimed_at, evidence)
+                        yield _Failed(node, ordinal, FailureKind(kind), run, code, claimed_at, evidence, mode)
 
     def with_what_waits(self, failed: Sequence[_Failed]) -> Request:
         """What was blocked at these partitions is run too: the date is complete when its failed steps succeed."""
@@ -199,6 +202,15 @@ class _Asked:
 
     def _state(self, node: Node) -> NodeState:
         return self.prepared.snapshot.states[node.index]
+
+
+def _mode_of(failed: Sequence[_Failed]) -> str:
+    """What it may know is what it might know when it failed: else it would be another run."""
+    modes = sorted({one.as_of_mode for one in failed})
+    if len(modes) > 1:
+        message = f"they were tried with different knowledge: --as-of-mode {', '.join(modes)}"
+        raise RefusedError(message, "retry them one after the other")
+    return modes[0] if modes else "now"
 
 
 def _would_fail_again(one: _Failed) -> bool:
