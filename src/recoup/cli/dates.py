@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 from recoup.app.prepare import Planned
@@ -14,6 +14,8 @@ from recoup.plan.plan import Verb
 
 _WORDS: Final = {Status.SUCCEEDED: "✅ Success", Status.FAILED: "❌ Failed", Status.BLOCKED: "❌ Blocked"}
 
+TOLD_IN_FULL: Final = 20
+"""So many partitions are told step by step; of more, a line each says which steps ended badly."""
 _WORST: Final = (Status.SUCCEEDED, Status.BLOCKED, Status.FAILED)
 """A step that failed has failed, though its table is blocked by that."""
 
@@ -31,6 +33,7 @@ class Dates:
         asked, left = self._partitions([*open_, *plan.kept]), self._partitions(open_)
         self.total = sum(map(len, asked))
         self.complete = self.total - sum(map(len, left))
+        self._bad = 0
 
     def lines(self, settled: Iterable[Settled]) -> Iterator[str]:
         """`2023-11-15  done  14/327`; where something did not succeed, how each step ended, and a warning."""
@@ -43,8 +46,16 @@ class Dates:
             if good:
                 yield f"{name}  done  {count}"
                 continue
-            yield from (f"[{step}] {_WORDS[end]}" for step, end in self._ends((*one.outcomes, *blocked)).items())
-            yield f"⚠️ {_word(node)} {name} had failures  {count}"
+            yield from self._bad_lines(f"{_word(node)} {name}", self._ends((*one.outcomes, *blocked)), count)
+
+    def _bad_lines(self, name: str, ends: Mapping[str, Status], count: str) -> Iterator[str]:
+        self._bad += 1
+        if self._bad <= TOLD_IN_FULL:
+            yield from (f"[{step}] {_WORDS[end]}" for step, end in ends.items())
+            yield f"⚠️ {name} had failures  {count}"
+        else:
+            bad = ", ".join(f"{step} {end.name.lower()}" for step, end in ends.items() if end is not Status.SUCCEEDED)
+            yield f"⚠️ {name} had failures ({bad})  {count}"
 
     def _blocked_of(self, one: Settled) -> list[tuple[int, Status]]:
         """What could not even be planned of this partition."""

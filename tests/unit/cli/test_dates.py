@@ -1,6 +1,6 @@
 """A line for each partition that is over."""
 
-from recoup.cli.dates import Dates
+from recoup.cli.dates import TOLD_IN_FULL, Dates
 from recoup.engine.work import Settled, Status
 from recoup.model.partition import PartitionSet
 from tests.unit.cli.conftest import DAYS
@@ -30,3 +30,11 @@ def test_what_could_not_be_planned_is_no_success(desk):
     desk.there = DAYS - PartitionSet.of((ordinal(17),))
     told = Settled(TOTALS, ordinal(17), ((TOTALS, GOOD),))
     assert list(Dates(desk.planned()).lines([told]))[-1].startswith("⚠️ Date 2024-01-17 had failures  0/")
+
+
+def test_when_everything_fails_a_date_is_one_line(desk):
+    dates = Dates(desk.planned())
+    bad = Settled(TOTALS, ordinal(4), ((ORDERS, BAD), (TOTALS, BLOCKED)))
+    lines = list(dates.lines([bad] * (TOLD_IN_FULL + 2)))
+    assert len(lines) == 3 * TOLD_IN_FULL + 2
+    assert lines[-1] == f"⚠️ Date 2024-01-04 had failures (orders failed, totals blocked)  0/{dates.total}"
