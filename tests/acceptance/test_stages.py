@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from tests.unit.cli.json_page import complaints
+from tests.unit.cli.json_page import EVERYWHERE, complaints
 
 DAYS = """
 import polars as pl
@@ -63,6 +63,13 @@ def test_a_week_then_its_month_before_then_the_rest_and_a_gate_that_fails_ends_i
     bad = month[1]
     season.trouble(f"{first}/{bad}/ValueError")
 
+    plan = season.answer("plan", "phase3", *asked, "--step", first, *stages)
+    assert complaints(plan, EVERYWHERE, "plan") == []
+    assert [(stage["name"], stage["partitions"]) for stage in plan["stages"][:2]] == [
+        ("2023-11-01..2023-11-07", len(week)),
+        ("2023-10", len(month)),
+    ]
+
     result = season.recoup(*words, "--json")
     assert result.returncode == 4
     answer = json.loads(result.stdout.splitlines()[-1])
@@ -88,6 +95,9 @@ def test_a_week_then_its_month_before_then_the_rest_and_a_gate_that_fails_ends_i
     shown = season.recoup("backfill", "show").stdout
     assert "2 of 3 (2023-10), failed" in shown
     assert "stage 2 of 3 (2023-10) is not complete; stage 3 did not begin" in shown
+    log = season.recoup("backfill", "log").stdout
+    assert "Stage 1 (2023-11-01..2023-11-07) passed" in log
+    assert f"Stage 2 (2023-10) failed: {first} {bad}" in log
     season.trouble()
     again = season.answer(*words)  # the same command goes on in the stage in which it stopped
     assert (again["state"], again["backfill_id"]) == ("done", answer["backfill_id"])
@@ -230,3 +240,13 @@ def test_what_cannot_be_is_one_sentence_and_nothing_is_changed(days, words, mess
     assert result.stderr.count("error:") == 1
     assert began(days) == []
     assert not days.folder.joinpath(".recoup/ledger.db").exists() or not days.ledger("SELECT * FROM backfills")
+
+
+def test_a_plan_shows_its_stages_and_python_has_them_too(days):
+    shown = days.recoup("plan", "days", *STAGED).stdout
+    assert "stages, each verified before the next begins" in shown
+    assert "  2  2024-01-10..2024-01-12   3 partitions  2024-01-10…2024-01-12 (3)" in shown
+    assert days.recoup("plan", "days", *STAGED, "-o", "plan.json").returncode == 2
+    state = days.python("print(json.dumps(rc.run('days', stages=['1', '2024-01-03'], stop_after=5).state))")
+    assert state == "done"
+    assert sorted({call.partition for call in days.calls()}) == ["2024-01-01", "2024-01-03"]

@@ -99,6 +99,8 @@ def run(
     as_of_mode: str = "now",
     memory: str | int | None = None,
     downstream: str | None = None,
+    stages: Sequence[str] = (),
+    stop_after: str | int | None = None,
     max_parallel: int | None = None,
     delay: str | float | timedelta | None = None,
     priority: int | None = None,
@@ -113,6 +115,8 @@ def run(
     `memory`, such as "4GiB", is what an attempt may take of steps whose own limit is lower. `delay` is between the
     beginnings of partitions; of two that want the same slots, the higher `priority` goes first. `downstream` says when
     pipelines that follow are fired: "hold", "each" or "none"; the report's `fired` tells what became of them.
+    Each of `stages`, such as ("1", "7", "2023-10", "all"), is verified before the next begins; nothing more is started
+    once `stop_after` partitions, or a share such as "10%", have failed.
     """
     from recoup.app import backfilling
     from recoup.app.firing_dates import run_and_fire
@@ -131,6 +135,8 @@ def run(
             as_of_mode=as_of_mode,
             memory_bytes=None if memory is None else memory_bytes(memory),
             downstream=None if downstream is None else parse_downstream(downstream),
+            stages=tuple(stages),
+            stop_after=None if stop_after is None else str(stop_after),
         )
         options = backfilling.RunOptions(
             max_parallel=max_parallel,

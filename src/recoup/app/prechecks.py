@@ -9,10 +9,9 @@ from typing import Final
 from recoup.app.checks import Check, guarded
 from recoup.app.doctor import LITTLE_BYTES
 from recoup.app.prepare import Planned
+from recoup.app.rehearsal import delivery_of, rehearsed, table_name
 from recoup.app.scratch import Scratch
-from recoup.app.trial import rehearsed, table_name
 from recoup.app.workspace import Workspace
-from recoup.lake.data_files import uri_of
 from recoup.lake.disk import free_bytes
 from recoup.ledger.facts import Published
 from recoup.ledger.reader import LedgerReader
@@ -21,7 +20,7 @@ from recoup.model.partition import EMPTY, PartitionSet
 from recoup.plan.edges import read_by
 from recoup.plan.plan import Verb
 from recoup.plan.reach import sources_within
-from recoup.ports import Delivery, ObjectStore
+from recoup.ports import ObjectStore
 
 LOOKED_AT: Final = 200
 """So many of a step's newest publications tell how large one is."""
@@ -95,19 +94,9 @@ def _table(
     if last is None:
         yield Check(name, "pass", "nothing was delivered to it yet")
         return
-    key, side = step.partitions.name(last.publication.ordinal), step.partitions.member_side
-    rows = Delivery(
-        dataset=step.name,
-        key=step.partitions.key,
-        partition=key,
-        run_id=last.run_id,
-        token=last.publication.token,
-        digest=last.publication.digest,
-        files=tuple(uri_of(store, file.path) for file in last.publication.files),
-        storage_options=store.storage_options(),
-        member_key=side.key if side else None,
-    )
-    yield rehearsed(copy, name, delivery, rows, f"has all {len(last.publication.columns)} columns of {key}")
+    key, columns = step.partitions.name(last.publication.ordinal), last.publication.columns
+    rows, fine = delivery_of(store, step, last.publication, last.run_id), f"has all {len(columns)} columns of {key}"
+    yield rehearsed(copy.workspace.settings, name, delivery, rows, fine)
 
 
 def _newest(copy: Scratch, planned: Planned, step: Node) -> Published | None:

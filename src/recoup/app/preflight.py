@@ -16,8 +16,8 @@ from recoup.app.doctor import lake_checks as lake_writable
 from recoup.app.doctor import ledger_checks, pipeline_checks
 from recoup.app.prechecks import plan_checks, room_checks, source_checks, table_checks
 from recoup.app.prepare import Planned
-from recoup.app.scratch import Scratch, scratch
-from recoup.app.trial import Trial, remove_empty
+from recoup.app.scratch import Scratch, remove_empty, scratch
+from recoup.app.trial import Trial
 from recoup.app.workspace import Workspace
 from recoup.model.errors import ExitCode, PartitionError, RecoupError, RefusedError, UsageError
 from recoup.model.graph import Graph

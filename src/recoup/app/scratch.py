@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -46,3 +46,12 @@ def scratch(workspace: Workspace) -> Iterator[Scratch]:
             yield Scratch(Workspace(replace(workspace.settings, ledger=path), workspace.clock), ledger)
         finally:
             ledger.close()
+
+
+def remove_empty(folder: Path, root: Path) -> None:
+    """This folder and those around it, as long as nothing is in them."""
+    with suppress(OSError):
+        while folder != root and root in folder.parents:
+            if folder.exists():
+                folder.rmdir()  # refuses where something is inside
+            folder = folder.parent

@@ -6,22 +6,20 @@ steps that follow, and are taken away again. Tables are asked whether they could
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 from recoup.app.asof import as_of
 from recoup.app.checks import Check, guarded
-from recoup.app.plugins import open_executor, open_sink
+from recoup.app.plugins import open_executor
 from recoup.app.prepare import Planned
-from recoup.app.scratch import Scratch
+from recoup.app.rehearsal import delivery_of, rehearsed, table_name
+from recoup.app.scratch import Scratch, remove_empty
 from recoup.engine.inflight import Inflight
 from recoup.engine.runs import grain_of, new_run_id
 from recoup.engine.tasks import TaskMaker
-from recoup.lake.data_files import uri_of
 from recoup.lake.layout import data_prefix
 from recoup.lake.local import LocalStore
 from recoup.ledger.facts import Claim, Publication, RunRow, Succeeded
@@ -103,9 +101,11 @@ class Trial:
         assert isinstance(event, Finished)
         made = self._made(pinned, event.body, node)
         yield self._fits(node, key, made, event.body)
+        run_id = pinned.claimed.claim.run.run_id
         for delivery in self._tables(node):
-            name = f"trial {table_name(delivery)}"
-            yield from guarded(name, self._rehearsed(name, delivery, node, key, pinned, made))
+            name, fine = f"trial {table_name(delivery)}", f"could hold the rows of {key}; nothing was delivered"
+            rows = delivery_of(self.store, node, made, run_id)
+            yield from guarded(name, self._rehearsed(name, delivery, rows, fine))
 
     def _pinned(self, tx: Transaction, lease: ControllerLease, node: Node, ordinal: int) -> Inflight | str:
         """Claimed in the copy, with what it reads; or why not."""
@@ -200,24 +200,8 @@ class Trial:
         graph = self.planned.prepared.graph
         return (n for n in graph.nodes if n.kind is NodeKind.DELIVERY and n.edges[0].parent == node.index)
 
-    def _rehearsed(
-        self, name: str, delivery: Node, node: Node, key: str, inflight: Inflight, made: Publication
-    ) -> Iterator[Check]:
-        """Whether the table could hold these rows."""
-        assert delivery.sink is not None
-        side = node.partitions.member_side
-        rows = Delivery(
-            dataset=node.name,
-            key=node.partitions.key,
-            partition=key,
-            run_id=inflight.claimed.claim.run.run_id,
-            token=inflight.token,
-            digest=made.digest,
-            files=tuple(uri_of(self.store, file.path) for file in made.files),
-            storage_options=self.store.storage_options(),
-            member_key=side.key if side else None,
-        )
-        yield rehearsed(self.scratch, name, delivery, rows, f"could hold the rows of {key}; nothing was delivered")
+    def _rehearsed(self, name: str, delivery: Node, rows: Delivery, fine: str) -> Iterator[Check]:
+        yield rehearsed(self.scratch.workspace.settings, name, delivery, rows, fine)
 
     # --- the worker, and what it leaves
 
@@ -241,24 +225,6 @@ class Trial:
                 remove_empty(root / prefix, root)
 
 
-def table_name(delivery: Node) -> str:
-    """`warehouse.sales`: the table, without the step that fills it."""
-    return delivery.name.partition("@")[2] or delivery.name
-
-
-def rehearsed(scratch: Scratch, name: str, delivery: Node, rows: Delivery, fine: str) -> Check:
-    """What the table says of these rows."""
-    assert delivery.sink is not None
-    sink = open_sink(delivery.sink.to_json(), scratch.workspace.settings)
-    try:
-        complaints = sink.rehearse(rows)
-    finally:
-        sink.close()
-    if complaints:
-        return Check(name, "fail", "; ".join(complaints), "mend the table, or the step, before a run delivers to it")
-    return Check(name, "pass", fine)
-
-
 def _differences(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
     """What readers of the old columns would miss."""
     gone = [f"{column} is gone" for column in before if column not in now]
@@ -278,12 +244,3 @@ def _failure(event: Finished | Lost, node: Node) -> Failure | None:
             return timed_out(node.step.timeout_seconds, event.evidence)
         return lost(event.evidence)
     return Failure.from_json(event.body["failure"]) if "failure" in event.body else None
-
-
-def remove_empty(folder: Path, root: Path) -> None:
-    """This folder and those around it, as long as nothing is in them."""
-    with suppress(OSError):
-        while folder != root and root in folder.parents:
-            if folder.exists():
-                os.rmdir(folder)  # noqa: PTH106 - refuses where something is inside
-            folder = folder.parent

@@ -71,11 +71,6 @@ def _set(entry: Entry, _: ExecutionLog) -> str:
     return f"Set to {controls_words(Controls(*(entry.data.get(name) for name in names)))}"
 
 
-def _stage(entry: Entry, _: ExecutionLog) -> str:
-    """`Stage 2 (2024-01-05..2024-01-10) failed`."""
-    return f"Stage {entry.data['stage']} ({entry.data['name']}) {entry.kind.removeprefix('stage ')}"
-
-
 def _retried(entry: Entry, _: ExecutionLog) -> str:
     data = entry.data
     steps = f" ({', '.join(data['steps'])})" if data["steps"] else ""
@@ -119,6 +114,13 @@ def _so_far(entry: Entry, log: ExecutionLog) -> str:
     return f"{number(log.completed_by(entry.at))}/{number(log.total)}"
 
 
+def _stage(entry: Entry, _: ExecutionLog) -> str:
+    """`Stage 2 (2023-10) failed: players 2023-10-25`."""
+    lacking = "; ".join(f"{one['step']} {', '.join(one['partitions'])}" for one in entry.data.get("short", ()))
+    head = f"Stage {entry.data['stage']} ({entry.data['name']}) {entry.kind.removeprefix('stage ')}"
+    return f"{head}: {lacking}" if lacking else head
+
+
 _WORDS: Final[Mapping[str, Callable[[Entry, ExecutionLog], str]]] = {
     "backfill started": _started,
     "backfill resumed": lambda entry, log: f"Resuming at {_so_far(entry, log)}",
@@ -141,6 +143,9 @@ _WORDS: Final[Mapping[str, Callable[[Entry, ExecutionLog], str]]] = {
     "blocked": lambda entry, _log: f"Blocked, the first of them: {entry.data['because']}",
     "halted": lambda entry, _log: (
         f"Stopped at once, as everything else would fail alike: {entry.data['kind']}: {entry.data['message']}"
+    ),
+    "failures reached their limit": lambda entry, _log: (
+        f"Started nothing more, as {counted(entry.data['partitions'], 'partition')} had failed"
     ),
     "breaker opened": lambda entry, _log: (
         f"Holding {entry.data['step']} back, as its attempts fail alike: {entry.data['message']}"

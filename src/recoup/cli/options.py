@@ -31,6 +31,16 @@ Steps = Annotated[
     Parameter(name="--step", metavar="NAME", help="Only this step; may be repeated.", completer=names.steps),
 ]
 
+Stages = Annotated[
+    list[str] | None,
+    Parameter(
+        name="--stage",
+        metavar="STAGE",
+        help="A part to run and verify before the next one: so many partitions, a key, a month, FIRST..LAST, or"
+        " `all` for the rest; may be repeated.",
+    ),
+]
+
 
 @Parameter(name="*")
 @dataclass(frozen=True, slots=True)
@@ -87,14 +97,7 @@ class Pace:
 class Caution:
     """How carefully a run goes: stage by stage, and only until so much has failed."""
 
-    stage: Annotated[
-        list[str] | None,
-        Parameter(
-            metavar="STAGE",
-            help="A part to run and verify before the next one: so many partitions, a key, a month, FIRST..LAST, or"
-            " `all` for the rest; may be repeated.",
-        ),
-    ] = None
+    stage: Stages = None
     stop_after: Annotated[
         str | None, Parameter(metavar="N", help="Start nothing more once so many partitions, or 10%, have failed.")
     ] = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -16,12 +17,14 @@ from recoup.app.prepare import Planned
 from recoup.app.workspace import Workspace
 from recoup.cli import names
 from recoup.cli.following import following_lines
-from recoup.cli.options import Common, Scope
+from recoup.cli.options import Common, Scope, Stages
 from recoup.cli.output import Answer
 from recoup.cli.plan_text import kept_json, plan_json, plan_lines, plans_json, plans_lines, run_words
 from recoup.cli.saved import save
+from recoup.cli.stage_text import cut_json, cut_lines
 from recoup.cli.typed import typed
 from recoup.model.errors import ExitCode, RecoupError, UsageError
+from recoup.plan.stages import cut
 
 _EVERYTHING, _USUAL = Scope(), Common()
 
@@ -36,20 +39,26 @@ def plan(
     /,
     *partitions: Annotated[str, Parameter(help="Only these, instead of --start and --end.")],
     scope: Scope = _EVERYTHING,
+    stage: Stages = None,
     output: Annotated[Path | None, Parameter(name=["-o", "--output"], help="Save it, for `recoup run --plan`.")] = None,
     check: Annotated[bool, Parameter(help="Exit with 3 when there is something to run.")] = False,
     common: Common = _USUAL,
 ) -> Answer:
     """Show what would run, and why; nothing is changed."""
     workspace = common.workspace()
+    if stage and output is not None:
+        raise UsageError("a saved plan runs as one, so it has no stages", "leave out -o, or --stage")
     if pipeline is None:
         named = all_pipelines(workspace.settings)
+        if len(named) > 1 and stage:
+            raise UsageError("stages are for one pipeline", f"name one of {', '.join(named)}")
         if len(named) > 1:
             return _overview(workspace, named, scope, output, common, check=check)
         pipeline = named[0]
     loaded, place = workspace.pipeline(pipeline)
-    request = scope.request(loaded.name, partitions)
+    request = replace(scope.request(loaded.name, partitions), stages=tuple(stage or ()))
     planned = backfilling.plan(workspace, request, pipeline)
+    stages = cut(planned.plan, planned.prepared.graph, planned.prepared.snapshot)
     left, wanted = kept(workspace, planned), following(workspace.settings, place, planned)
     if output is not None:
         text = json.dumps(planned.plan.to_json(planned.prepared.graph), indent=1, ensure_ascii=False)
@@ -63,8 +72,17 @@ def plan(
     look = typed("status", pipeline, flags=["--only", "blocked"] if planned.plan.blocked else [])
     return Answer(
         "plan",
-        {**plan_json(planned), "kept": kept_json(left), "following": wanted.to_json()},
-        lambda view: [*plan_lines(planned, view, workspace.settings.max_parallel, left), *following_lines(wanted)],
+        {
+            **plan_json(planned),
+            "kept": kept_json(left),
+            "following": wanted.to_json(),
+            "stages": cut_json(planned, stages),
+        },
+        lambda view: [
+            *plan_lines(planned, view, workspace.settings.max_parallel, left),
+            *cut_lines(planned, stages, view),
+            *following_lines(wanted),
+        ],
         next=common.again(carry_out if pending else look),
         exit_code=ExitCode.PENDING if check and pending else ExitCode.DONE,
         notes=(f"saved: {output}",) if output is not None else (),

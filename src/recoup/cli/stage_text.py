@@ -5,12 +5,50 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any, Final, assert_never
 
+from recoup.app.prepare import Planned
 from recoup.app.staging import Moment, StageNews
 from recoup.app.summary import stage_json
 from recoup.cli.text import Cell, View, clean, counted, duration, name_cell, number, ranges
 from recoup.ledger.stages import StageRow, StageState
+from recoup.plan.scope import Scope
+from recoup.plan.stages import Stage
 
 _STYLE: Final = {StageState.PASSED: "good", StageState.FAILED: "bad", StageState.RUNNING: "warn"}
+
+
+def cut_json(planned: Planned, stages: Sequence[Stage]) -> list[dict[str, Any]]:
+    """What a plan has in which stage."""
+    name = planned.prepared.graph.anchor.name
+    return [
+        {
+            "stage": number,
+            "name": stage.name,
+            "partitions": len(stage.partitions),
+            "ranges": [[name(run[0]), name(run[-1])] for run in stage.partitions.ranges()],
+        }
+        for number, stage in enumerate(stages, 1)
+    ]
+
+
+def cut_lines(planned: Planned, stages: Sequence[Stage], view: View) -> Iterator[str]:
+    """One line each."""
+    if not stages:
+        return
+    graph, snapshot = planned.prepared.graph, planned.prepared.snapshot
+    expected = Scope(planned.plan.request, graph, snapshot).partitions
+    yield from ("", "stages, each verified before the next begins")
+    yield from view.columns(
+        (
+            [
+                Cell(str(number), right=True),
+                clean(stage.name),
+                Cell(counted(len(stage.partitions), "partition"), right=True),
+                ranges(graph.anchor.ranges_text(stage.partitions, expected), view, len(stage.partitions)),
+            ]
+            for number, stage in enumerate(stages, 1)
+        ),
+        indent="  ",
+    )
 
 
 def news_json(news: StageNews) -> dict[str, Any]:
