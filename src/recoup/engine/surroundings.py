@@ -24,6 +24,9 @@ PATIENCE_SECONDS: Final = 2.0
 _LONGEST_CHAIN: Final = 20
 _IN_USE: Final = "address already in use"
 _PORT: Final = re.compile(r"(?::|\bport |['\"], )(\d{2,5})\b")
+_DENIED: Final = re.compile(
+    r"permission denied:? ['\"]?(/[^'\"\s:]+)|['\" ](/[^'\"\s:]+)['\"]?: permission denied", re.IGNORECASE
+)
 _RUN: Final = re.compile(r"requested run[= ]+(\S+) missing under (\S+)", re.IGNORECASE)
 
 
@@ -32,7 +35,8 @@ def surroundings(error: BaseException, failure: Failure, root: Path, redact: Red
     found: dict[str, Any] = {}
     match failure.kind:
         case FailureKind.PERMISSION:
-            path = next((path for one in _chain(error) if (path := _path(one))), None)
+            refused = (path for one in _chain(error) if (path := _path(one)))
+            path = next(refused, None) or _path_in(f"{failure.message}\n{failure.evidence.get('output', '')}")
             found = ownership(path) if path else {}
         case FailureKind.CONFLICT:
             found = port_in_use(failure.message)
@@ -94,7 +98,13 @@ def _group(gid: int) -> str:
 def _path(error: BaseException) -> str | None:
     """The path that the system refused."""
     named = error.filename if isinstance(error, PermissionError) else None
-    return str(Path(os.fsdecode(named)).absolute()) if isinstance(named, str | bytes) else None
+    return str(Path(os.fsdecode(named)).absolute()) if isinstance(named, str | bytes | os.PathLike) else None
+
+
+def _path_in(text: str) -> str | None:
+    """What a command says that it was refused: `mkdir: cannot create directory '/lake/x': Permission denied`."""
+    named = _DENIED.search(text)
+    return (named.group(1) or named.group(2)) if named else None
 
 
 def _runs_present(message: str, root: Path) -> dict[str, Any]:
