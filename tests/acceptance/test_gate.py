@@ -160,6 +160,7 @@ def test_a_published_file_that_was_changed_by_hand_is_found(season):
         assert not re.search(r"\b(delete|edit)\b.*\b(data|file|partition)", advice)
 
 
+@pytest.mark.runbook("E-59")
 def test_a_grant_that_is_broken_fails_the_reads(season, outsider):
     day = "2023-11-15"
     season.recoup("run", "phase3", day, "--step", FIRST)

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 import urllib.request
 import uuid
 
@@ -361,3 +362,34 @@ def test_what_a_bucket_refuses(here, guarded):
     assert here.recoup("retry", "lake", "2024-01-15", "--step", "denied").returncode == 1
     put_policy("reader", "s3:GetObject")
     assert here.recoup("retry", "lake", "2024-01-15", "--step", "denied").returncode == 0
+
+
+LAKE = """
+import polars as pl
+
+shop = rc.Pipeline("shop", partitions=rc.Daily("2024-01-01", "2024-01-03"))
+
+
+@shop.step
+def orders(ctx):
+    return pl.DataFrame({"n": [int(ctx.partition[-2:])]})
+"""
+
+
+@pytest.mark.runbook("E-59")
+def test_a_lake_that_may_not_be_read_any_more(project, guarded):
+    """Whoever is downstream reads through the pointer, with the grant that there is."""
+    url, bucket, key, put_policy = guarded
+    put_policy("reader", "s3:*")
+    project.environ = {"AWS_ENDPOINT_URL": url, "AWS_REGION": "us-east-1"}
+    project.environ |= {"AWS_ACCESS_KEY_ID": key[0], "AWS_SECRET_ACCESS_KEY": key[1]}
+    project.declare("shop", LAKE, f'lake = "s3://{bucket}/lake"\nexecutor = "inline"')
+    assert project.recoup("run", "shop").returncode == 0
+    sound = project.answer("verify", "shop")
+    assert (sound["exit_code"], {line["name"]: line["outcome"] for line in sound["lines"]}["reads"]) == (0, "pass")
+    put_policy("reader", "s3:ListBucket")
+    denied = project.recoup("verify", "shop")
+    assert denied.returncode == 1
+    assert re.search(r"reads +fail", denied.stdout)
+    assert "may not read s3://" in denied.stdout
+    assert key[1] not in denied.stdout + denied.stderr

@@ -23,7 +23,7 @@ from recoup.lake.soundness import absent, unreadable
 from recoup.ledger import planes
 from recoup.ledger.facts import NodeId, Published
 from recoup.ledger.reader import LedgerReader
-from recoup.model.errors import ConflictError, CorruptError, RecoupError
+from recoup.model.errors import ConflictError, RecoupError, UnreachableError
 from recoup.model.graph import Graph, Node, NodeKind
 from recoup.model.manifest import DataFile
 from recoup.model.partition import CHUNK_BITS, EMPTY, PartitionSet
@@ -68,8 +68,15 @@ class DataThere:
         if node.step is None or not node.step.may_be_empty:
             empty = rows_due(self.reader, self.node_ids[node.index], published, EMPTY_ONES)
             self.gathered.add(node, GapKind.EMPTY, empty, "published without a row")
-        for ordinal, what in self._wrong(node, published - self.trusted.get(node.index, EMPTY)):
-            self.gathered.add(node, GapKind.UNREADABLE, [ordinal], what)
+        self._look_at_each(node, published - self.trusted.get(node.index, EMPTY))
+
+    def _look_at_each(self, node: Node, ordinals: PartitionSet) -> None:
+        """Where nobody answers, or nobody may look, the first one tells it for all: each would wait as long."""
+        try:
+            for ordinal, what in self._wrong(node, ordinals):
+                self.gathered.add(node, GapKind.UNREADABLE, [ordinal], what)
+        except UnreachableError as error:
+            self._unasked(node, ordinals, error)
 
     def _planes(self, node: Node) -> Mapping[str, PartitionSet]:
         node_id = self.node_ids[node.index]
@@ -104,7 +111,9 @@ class DataThere:
         """The pointer, and by their footers the files that it leads to."""
         try:
             files = self._pointed(node, row)
-        except CorruptError as error:
+        except UnreachableError:
+            raise  # nothing is known of any of them
+        except RecoupError as error:
             return error.message
         if files is None:
             return "its pointer is gone, or shows nothing"

@@ -5,6 +5,7 @@ One pass, a few thousand partitions at a time; what lies in a bucket is read by 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
 
@@ -16,7 +17,7 @@ from recoup.lake.manifests import read_manifest
 from recoup.lake.pointers import read_pointer
 from recoup.lake.soundness import difference, rows_of
 from recoup.ledger.facts import Published
-from recoup.model.errors import RecoupError
+from recoup.model.errors import RecoupError, UnreachableError
 from recoup.model.graph import Node
 from recoup.model.manifest import Manifest
 from recoup.model.partition import PartitionSet
@@ -41,6 +42,12 @@ class ReadBack:
     def step(self, node: Node, wanted: PartitionSet) -> None:
         """Pointer, manifest and files of what a step has published."""
         rows = self.there.published(node, wanted)
+        try:
+            self._read_each(node, rows)
+        except UnreachableError as error:  # the first one tells it for all: each would wait as long
+            self.reads.note(f"{node.name}: {error.message}")
+
+    def _read_each(self, node: Node, rows: Iterator[Published]) -> None:
         for row, read in mapped(lambda row: self._read(node, row), rows, at_once="://" in self.there.store.url):
             where = f"{node.name} {node.partitions.name(row.publication.ordinal)}: "
             self.counts.count += 1
@@ -72,7 +79,9 @@ class ReadBack:
             if isinstance(manifest, str):
                 return _Read(counted=manifest)
             return _Read(self._miscounted(manifest), self._unsound(manifest))
-        except RecoupError as error:  # corrupt, or out of reach
+        except UnreachableError:
+            raise  # nothing is known of any of them
+        except RecoupError as error:  # corrupt, or not ours to read
             return _Read(seen=error.message)
         except OSError as error:
             return _Read(seen=f"{error.filename or 'a file'} cannot be read: {error.strerror or error}")
