@@ -108,6 +108,10 @@ def test_a_backfill_fires_once_at_its_end_and_with_none_not_at_all(phases):
     shown = phases.answer("backfill", "show", fired)
     assert (shown["mode"], shown["fired_by"]) == ("backfill", [upstream])
     assert f"fired by  {upstream}" in phases.recoup("backfill", "show", fired).stdout
+    log = phases.recoup("backfill", "log", upstream).stdout
+    assert "Due for what was published: phase4" in log
+    assert f"Fired phase4: {fired}" in log
+    assert f"Fired by what was published: {upstream}" in phases.recoup("backfill", "log", fired).stdout
     assert phases.answer("run", "phase3", *window)["following"]["fired"] == []  # nothing to do: nothing to fire
 
 
@@ -127,6 +131,13 @@ def test_a_live_run_fires_at_once_exactly_what_it_touches(phases):
     shown = phases.answer("backfill", "show", "latest")
     assert shown["request"]["partitions"] + [shown["request"]["start"]] != [None]
     assert phases.answer("status", "phase4", *WINDOW)["complete"]
+
+
+def test_who_follows_two_of_them_is_fired_once_for_both(phases):
+    phases.write("recoup.toml", FOLLOWS.replace('["phase4"]', '["phase4", "phase3"]'))
+    fired = phases.answer("run", "phase3", *WINDOW)["following"]["fired"]
+    assert [(one["pipeline"], len(one["by"])) for one in fired] == [("phase4", 1), ("phase5", 2)]
+    assert backfills(phases) == [("phase3", "done"), ("phase_4", "done"), ("phase5", "done")]
 
 
 def test_a_follower_that_fails_changes_nothing_upstream_and_shows_in_the_exit_code(phases):

@@ -71,9 +71,11 @@ def note_mode(tx: Transaction, backfill: int, mode: str, downstream: str) -> Non
 
 def owe(tx: Transaction, backfill: int, followers: Iterable[str]) -> None:
     """These are due, now that it has ended."""
-    rows = [(backfill, follower, tx.now) for follower in followers]
-    for row in rows:
-        tx.execute("INSERT INTO firings (backfill, follower, due_at) VALUES (?, ?, ?)", row)
+    names = list(followers)
+    for name in names:
+        tx.execute("INSERT INTO firings (backfill, follower, due_at) VALUES (?, ?, ?)", (backfill, name, tx.now))
+    if names:
+        tx.event("downstream due", backfill=backfill, data={"pipelines": names})
 
 
 def take(tx: Transaction, due: Sequence[Due], fired: int) -> None:
@@ -89,8 +91,7 @@ def take(tx: Transaction, due: Sequence[Due], fired: int) -> None:
         if not taken.rowcount:
             message = f"what follows {one.backfill_id} has been fired by somebody else"
             raise FiredElsewhereError(message, "`recoup backfill ls` lists it")
-    by = [one.backfill_id for one in due]
-    tx.event("downstream fired", backfill=fired, data={"by": by})
+    _tell(tx, due, fired)
 
 
 def take_dates(tx: Transaction, by: Due, dates: Dates, fired: int) -> None:
@@ -101,7 +102,16 @@ def take_dates(tx: Transaction, by: Due, dates: Dates, fired: int) -> None:
         " VALUES (?, ?, ?, ?, ?, ?, 'fired')",
         (by.backfill, by.follower, ranges, tx.now, tx.now, fired),
     )
-    tx.event("downstream fired", backfill=fired, data={"by": [by.backfill_id]})
+    _tell(tx, [by], fired)
+
+
+def _tell(tx: Transaction, due: Sequence[Due], fired: int) -> None:
+    """In the history of both."""
+    (backfill_id,) = tx.execute("SELECT backfill_id FROM backfills WHERE backfill = ?", (fired,)).fetchone()
+    tx.event("downstream fired", backfill=fired, data={"by": [one.backfill_id for one in due]})
+    for one in due:
+        begun = {"pipeline": one.follower, "backfill_id": backfill_id}
+        tx.event("downstream begun", backfill=one.backfill, data=begun)
 
 
 def settle(tx: Transaction, due: Sequence[Due], outcome: str) -> None:
