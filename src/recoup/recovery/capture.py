@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import traceback
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -65,12 +66,8 @@ def _class_name(kind: type) -> str:
 
 def _frames(error: BaseException) -> tuple[str, ...]:
     # Without the lines of source: to read files is not for this room, and they say nothing about what happened.
-    summary = traceback.StackSummary.extract(_last_frames(error), lookup_lines=False)
-    return tuple(f"{frame.filename}:{frame.name}" for frame in summary)
-
-
-def _last_frames(error: BaseException) -> Iterator[tuple[Any, int]]:
-    return iter(list(traceback.walk_tb(error.__traceback__))[-FRAMES:])
+    last = deque((frame.f_code for frame, _ in traceback.walk_tb(error.__traceback__)), FRAMES)
+    return tuple(f"{code.co_filename}:{code.co_name}" for code in last)
 
 
 def _facts(error: BaseException) -> Iterator[tuple[str, Any]]:

@@ -127,7 +127,9 @@ def _evidence(evidence: Evidence, redact: Redact) -> dict[str, Any]:
         kept["causes"] = said[-CAUSES_KEPT:]
     if output := next((cause.output for cause in causes if cause.output), ""):
         kept["output"] = redact(output)[-MESSAGE_LIMIT:]
-    if columns := next((found.group(1) for cause in causes if (found := _COLUMNS.search(cause.message))), ""):
+    if columns := next(
+        (found.group(1) for cause in causes if "[" in cause.message and (found := _COLUMNS.search(cause.message))), ""
+    ):
         kept["columns"] = [redact(column.strip(" '\"")) for column in columns.split(",")]
     return {name: redact(value) if name in _KEPT and isinstance(value, str) else value for name, value in kept.items()}
 

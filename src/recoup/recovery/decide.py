@@ -46,15 +46,17 @@ def _of_strand(strand: Sequence[Cause]) -> Verdict | None:
     found_corrupt = next((cause for cause in strand if cause.classes[:1] == (_CORRUPT,)), None)
     if found_corrupt:
         return judge(found_corrupt)
-    verdicts = [
-        verdict
-        for cause in reversed(strand)
-        if (verdict := _of_cause(cause, is_root=cause is strand[-1], alone=len(strand) == 1))
-    ]
-    firm = next((verdict for verdict in verdicts if verdict.basis not in _WEAK), None)
-    chosen = firm or (verdicts[0] if verdicts else None)
-    if chosen and chosen.kind in _ENVELOPES:
-        return next((verdict for verdict in verdicts if verdict.kind in _INSIDE), chosen)
+    judged = (_of_cause(cause, is_root=cause is strand[-1], alone=len(strand) == 1) for cause in reversed(strand))
+    verdicts: list[Verdict] = []
+    for verdict in filter(None, judged):  # from the root outwards, no further than it must
+        verdicts.append(verdict)
+        if verdict.basis not in _WEAK:
+            break
+    if not verdicts:
+        return None
+    chosen = verdicts[-1] if verdicts[-1].basis not in _WEAK else verdicts[0]
+    if chosen.kind in _ENVELOPES:
+        return next((v for v in (*verdicts, *filter(None, judged)) if v.kind in _INSIDE), chosen)
     return chosen
 
 

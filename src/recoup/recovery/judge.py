@@ -11,7 +11,7 @@ from recoup.model.evidence import Cause
 from recoup.model.failure import RETRYABLE
 from recoup.model.failure import FailureKind as Kind
 from recoup.recovery import codes
-from recoup.recovery.phrases import Phrase, Phrasebook, readable, spelled, split
+from recoup.recovery.phrases import Phrase, Phrasebook, readable, spelled, split, words_of
 from recoup.recovery.rules import types
 from recoup.recovery.rules.languages import TRANSLATED
 from recoup.recovery.rules.words import GENERAL, OVERRIDING
@@ -75,12 +75,16 @@ class _Judged:
         return readable(message).strip()
 
     @cached_property
+    def words(self) -> frozenset[str]:
+        return words_of(self.text)
+
+    @cached_property
     def word(self) -> Phrase | None:
-        return _GENERAL.first_in(self.text)
+        return _GENERAL.first_in(self.text, self.words)
 
     @cached_property
     def override(self) -> Phrase | None:
-        return _OVERRIDING.first_in(self.text)
+        return _OVERRIDING.first_in(self.text, self.words)
 
     @property
     def is_sentence(self) -> bool:
@@ -180,7 +184,8 @@ def _by_name_of_code(of: _Judged) -> Verdict | None:
     if not isinstance(code, str) or code in codes.KNOWN:
         return None
     text = spelled(code)
-    phrase = (_OVERRIDING.first_in(text) or _GENERAL.first_in(text)) if " " in text else None
+    words = words_of(text)
+    phrase = (_OVERRIDING.first_in(text, words) or _GENERAL.first_in(text, words)) if len(words) > 1 else None
     return _worded(phrase) if phrase else None
 
 

@@ -22,6 +22,8 @@ _HUMPS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _SPACES = re.compile(r"\s+")
 _URL = re.compile(r"\b[a-z][a-z0-9+.-]*://[^\s'\")>\]]+")
 _ID = re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b")
+_HYPHENS_OF_ID = 4
+_QUOTES = re.compile("['\"`«»„“]")
 # A quoted value, but not what a JSON body says under `message` and its like, and not an apostrophe.
 _QUOTED = re.compile(
     r"(?P<key>[\"'](?:message|msg|error\w*|reason|details?|code|status|title|description|type|cause)[\"']\s*:\s*"
@@ -45,17 +47,17 @@ class Phrase:
 
 
 class Phrasebook:
-    """All phrases of some blocks; only those that share their rarest word with a text are looked at."""
+    """All phrases of some blocks; only those all of whose words stand in a text are looked at."""
 
     def __init__(self, blocks: Iterable[Block]) -> None:
         self._blocks = tuple(blocks)
 
-    def first_in(self, text: str) -> Phrase | None:
-        """The first, in the order of the table, that stands in a text that has been made `readable`."""
+    def first_in(self, text: str, words: frozenset[str]) -> Phrase | None:
+        """The first, in the order of the table, that stands in a text that has been made `readable`; with its words."""
         by_word, others = self._index
-        places = set(others)
-        for word in set(_WORD.findall(text)):
-            places.update(by_word.get(word, ()))
+        places = [place for place, part in others if part in text]
+        for word in words & by_word.keys():
+            places += [place for place, needed in by_word[word] if needed <= words]
         return next((self._phrases[place] for place in sorted(places) if self._phrases[place].stands_in(text)), None)
 
     @cached_property
@@ -63,14 +65,17 @@ class Phrasebook:
         return tuple(Phrase(text, kind) for kind, phrases in self._blocks for text in split(phrases))
 
     @cached_property
-    def _index(self) -> tuple[dict[str, list[int]], list[int]]:
-        """The places of phrases by their rarest word, and of those that have none."""
-        count = Counter(word for phrase in self._phrases for word in _whole_words(phrase.text))
-        by_word: dict[str, list[int]] = {}
-        others: list[int] = []
-        for place, phrase in enumerate(self._phrases):
-            rarest = min(_whole_words(phrase.text), key=count.__getitem__, default=None)
-            (others if rarest is None else by_word.setdefault(rarest, [])).append(place)
+    def _index(self) -> tuple[dict[str, list[tuple[int, frozenset[str]]]], list[tuple[int, str]]]:
+        """By its rarest word each phrase's place and words; of phrases that have none, place and longest part."""
+        words = [frozenset(_whole_words(phrase.text)) for phrase in self._phrases]
+        count = Counter(word for needed in words for word in needed)
+        by_word: dict[str, list[tuple[int, frozenset[str]]]] = {}
+        others: list[tuple[int, str]] = []
+        for place, needed in enumerate(words):
+            if needed:
+                by_word.setdefault(min(needed, key=count.__getitem__), []).append((place, needed))
+            else:
+                others.append((place, _longest_part(self._phrases[place].text)))
         return by_word, others
 
 
@@ -85,13 +90,24 @@ def readable(text: str) -> str:
     """Small letters, single spaces, without addresses, ids and quoted values; a long text by its two ends."""
     if len(text) > TEXT_LIMIT:
         text = f"{text[: TEXT_LIMIT // 2]} … {text[-TEXT_LIMIT // 2 :]}"
-    text = _QUOTED.sub(lambda found: found.group(0) if found.group("key") else '"~"', text)
-    return _SPACES.sub(" ", _ID.sub("~", _URL.sub("~", text.lower())))
+    if _QUOTES.search(text):
+        text = _QUOTED.sub(lambda found: found.group(0) if found.group("key") else '"~"', text)
+    text = text.lower()
+    if "://" in text:
+        text = _URL.sub("~", text)
+    if text.count("-") >= _HYPHENS_OF_ID:
+        text = _ID.sub("~", text)
+    return " ".join(text.split())
 
 
 @cache
 def _compiled(text: str) -> re.Pattern[str]:
     return re.compile(_pattern(text))
+
+
+def words_of(text: str) -> frozenset[str]:
+    """The words of a text, as the phrasebooks look them up."""
+    return frozenset(_WORD.findall(text))
 
 
 def spelled(name: str) -> str:

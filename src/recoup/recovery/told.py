@@ -50,6 +50,7 @@ _REASON = re.compile(
     r"|(504) gateway time-?out|([45]\d\d) (?:client|server) error)\b",
     re.IGNORECASE,
 )
+_OF_ERROR = re.compile(r"[45]\d\d")
 _DRIVER = re.compile(r"^\(([\w.]+\.\w+)\) (.*)", re.DOTALL)
 _NUMBERS = frozenset({"errno", "winerror", "ora", "clickhouse", "mssql", "number", "snowflake", "curl"})
 
@@ -73,6 +74,8 @@ def wrapped(cause: Cause) -> Cause | None:
 
 def status_in(message: str) -> int | None:
     """An HTTP status in words that only HTTP uses; a number in an id or a count is none."""
+    if not _OF_ERROR.search(message):
+        return None
     if found := _REASON.search(message):
         return int(next(filter(None, found.groups())))
     found = _STATUS.search(message)
