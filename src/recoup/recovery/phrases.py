@@ -16,7 +16,7 @@ from recoup.recovery.rules.words import Block
 
 TEXT_LIMIT = 6_000
 _GAP = ".{0,80}?"
-_SIGNS = {"#": r"\d[\d.,_]*", "*": r"\w*"}
+_NUMBER, _REST_OF_WORD, _REST_OF_NAME = r"\d[\d.,_]*", r"[^\W_]*", r"\w*"
 _WORD = re.compile(r"[^\W_]+")
 _HUMPS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _SPACES = re.compile(r"\s+")
@@ -122,9 +122,11 @@ def _pattern(text: str) -> str:
 
 
 def _part_pattern(part: str) -> str:
-    pattern = "".join(_SIGNS.get(letter, re.escape(letter)) for letter in part)
+    # `throttl*` is a word, and no part of somebody's `throttled_requests`; `oom_kill*` is a name itself.
+    signs = {"#": _NUMBER, "*": _REST_OF_NAME if "_" in part else _REST_OF_WORD}
+    pattern = "".join(signs.get(letter, re.escape(letter)) for letter in part)
     before = r"(?<![a-z0-9_])" if _is_latin(part[0]) else ""
-    after = r"(?![a-z0-9_])" if _is_latin(part[-1]) else ""
+    after = r"(?![a-z0-9_])" if _is_latin(part[-1]) or part[-1] == "*" else ""
     return f"{before}{pattern}{after}"
 
 

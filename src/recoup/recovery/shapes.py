@@ -144,9 +144,10 @@ def bare_end_of_file(cause: Cause, text: str) -> Kind | None:
     )
 
 
-def interrupted_query(cause: Cause, text: str) -> Kind | None:
+def words_of_sqlite(cause: Cause, text: str) -> Kind | None:
     """sqlite3 says no more than this."""
-    return Kind.CANCELLED if text == "interrupted" and cause.classes[:1] == ("sqlite3.OperationalError",) else None
+    said = {"interrupted": Kind.CANCELLED, "incomplete input": Kind.LOGIC}
+    return said.get(text) if cause.classes[:1] == ("sqlite3.OperationalError",) else None
 
 
 def value_of_a_record(cause: Cause, _text: str) -> Kind | None:
@@ -175,7 +176,7 @@ SHAPES: Final[tuple[Shape, ...]] = (
     values_of_a_document,
     bare_end_of_file,
     old_overflow,
-    interrupted_query,
+    words_of_sqlite,
     value_of_a_record,
     variable_of_the_environment,
 )

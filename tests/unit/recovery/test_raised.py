@@ -59,6 +59,10 @@ def hides(error: Exception) -> None:
         (lambda: hides(KeyError("the connection to the server was reset by the peer")), Kind.LOGIC),
         (lambda: hides(RuntimeError("snapshot of customers is 61 h old, at most 36 h allowed")), Kind.BLOCKED),
         (lambda: hides(RuntimeError("37 rows have http_status 503; at most 0 allowed")), Kind.QUALITY),
+        # A name that somebody gave a table is no word of a sentence.
+        (lambda: hides(RuntimeError("schema mismatch in throttled_requests: 7 columns")), Kind.CONTRACT),
+        (lambda: hides(RuntimeError("login failed for 'etl': account is locked")), Kind.AUTH),
+        (lambda: hides(RuntimeError("JWT expired at 02:00, connection closed by server")), Kind.AUTH),
         (lambda: hides(RuntimeError("worker 3: connection resets 4 times, reset by peer")), Kind.NETWORK),
     ],
 )

@@ -62,6 +62,7 @@ SPECIFIC_CLASSES: Final[Mapping[str, Table]] = {
     "tomli": {Kind.CONFIG: "TOMLDecodeError"},
     "toml": {Kind.CONFIG: "TomlDecodeError"},
     "yaml": {Kind.CONFIG: "YAMLError"},
+    "zoneinfo": {Kind.CONFIG: "ZoneInfoNotFoundError"},
     "argparse": {Kind.CONFIG: "ArgumentError ArgumentTypeError"},
     "click": {Kind.CONFIG: "UsageError BadParameter NoSuchOption MissingParameter", Kind.CANCELLED: "Abort"},
     "decouple": {Kind.CONFIG: "UndefinedValueError"},

@@ -69,6 +69,13 @@ GENERAL: Final[tuple[Block, ...]] = (
         """,
     ),
     (Kind.LOGIC, "assertion error | assertionerror"),  # whatever it compares
+    (
+        Kind.AUTH,  # whoever is refused is often told of a lock, or loses the connection
+        """
+        login failed | login denied | logon failed | authentication failed | account is locked | account locked |
+        account has been locked | jwt expired | jwt has expired | token expired | token has expired | token is expired
+        """,
+    ),
     (Kind.CONFLICT, "deadlock detected | deadlock victim | deadlocked | deadlock found"),  # before `blocked by`
     (
         Kind.BLOCKED,
@@ -237,7 +244,6 @@ GENERAL: Final[tuple[Block, ...]] = (
         credential* … rejected | credentials … revoked | authentication failed | authentication failure |
         authentication error | authentication … failed | authentication required |
         authentication token … expired | failed to authenticate | could not authenticate | not authenticated |
-        unauthenticated |
         unauthenticated | unauthorized | unauthorised | not authorized to perform | is not authorized |
         are not authorized | not authorised | login failed | login incorrect | login authentication |
         login denied | cannot log in | logon denied | logon failed | not logged in | password authentication |
@@ -283,7 +289,8 @@ GENERAL: Final[tuple[Block, ...]] = (
         environment variable* | env var* | environ* … not set | not set in the environment | is not configured |
         not configured | misconfigur* | missing … configuration | missing configuration | invalid configuration |
         configuration … invalid | configuration … missing | configuration error | improperly configured |
-        imagepullbackoff | errimagepull | no connection named | missing setting | required setting |
+        imagepullbackoff | errimagepull | no endpoint configured | no connection named | missing setting |
+        required setting |
         setting … missing | setting … not set | setting … required |
         is not set | must be set | not been set | unset | invalid setting | unknown setting | no such option |
         unknown option | unknown argument | unknown flag | unknown command | unknown config* |

@@ -71,7 +71,8 @@ DATA: Final[tuple[Block, ...]] = (
         sheet … not found | worksheet … not found | worksheet named | repository … not found |
         repository not found | manifest unknown | manifest … not found | image … not found | page not found |
         resource not found | resource … not found | no data found | no raw data | no data for | no data in |
-        delivered 0 | delivered no | found 0 files | no data available | no data yet | no data returned |
+        delivered 0 | delivered no | found 0 files | no object ~ | no file ~ | no data available | no data yet |
+        no data returned |
         no records found | no records for | no rows found |
         no rows for | no rows in | no rows returned | no files found | no files match* | no file found |
         no files in | no file … match* | no objects found | no objects match* | no parquet files | no csv files |
@@ -96,7 +97,9 @@ DATA: Final[tuple[Block, ...]] = (
         """
         could not find an appropriate format | column … expected … got |
         usecols do not match | column names don't match | does not exist in schema |
-        deserialization error | value deserialization | has no field | has no column | expected column … header |
+        deserialization error | the contract says | is required but | value deserialization | has no field |
+        has no column |
+        expected column … header |
         missing required column* | missing required field* | missing required key* | missing column* |
         missing field* | missing header* | missing mandatory | required column* | required field* |
         required key* | column … does not exist | column … not found | column … not exist | column … is missing |
@@ -152,6 +155,7 @@ DATA: Final[tuple[Block, ...]] = (
         check … failed | failed check* | check … not passed | data quality | dq check* | dq rule* | quality gate |
         quality check* | quality threshold | quality rule* | row count | row_count | rowcount | record count |
         rows … expected | expected … rows | expected at least | expected at most | at most # allowed |
+        more than the allowed |
         at least # allowed | expected between |
         too few rows | too many rows | too few records | fewer rows than | fewer than # | more than # |
         only # rows | only # records | rows dropped | row loss | count mismatch | totals do not match |
