@@ -92,6 +92,12 @@ class _Judged:
         return len(self.message.strip("'\"").split()) >= _SENTENCE_WORDS
 
     @property
+    def refused_by(self) -> str:
+        """The library whose innermost frame it is that says of shapes and arguments what it has no class for."""
+        last = self.cause.frames[-1] if self.cause.frames else ""
+        return next((library for library in types.REFUSE_VALUES if f"/{library}/" in last), "")
+
+    @property
     def is_plain(self) -> bool:
         """A bug's own class, or a bad value, of Python itself."""
         return self.package == "builtins" and self.packages[0][1] in types.PLAIN
@@ -142,6 +148,8 @@ def _plain(of: _Judged) -> Verdict | None:
             return _worded(phrase)
     if name in types.BUGS:
         return Verdict(Kind.LOGIC, f"type {name}", Basis.BUG)
+    if name == "ValueError" and (library := of.refused_by):
+        return Verdict(Kind.LOGIC, f"{library} refuses a value", Basis.BUG)
     return _SILENT
 
 

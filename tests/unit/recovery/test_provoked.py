@@ -10,8 +10,9 @@ contract, credential, grant, setting or torn file was taken for what may pass by
 cancelled, a budget that was used up, and a full disk behind a status 429 were. A third, chosen to mislead (bugs,
 settings and refusals that speak of timeouts and connections), had 69 of 81 right, and three were taken for what may
 pass by itself: a schema of `throttled_requests`, an account that is locked, a token that expired while the connection
-closed. All of it has been learned, except what the design leaves open (`EDQUOT`, `ENOTDIR`, a container that is being
-deleted, a queue declared otherwise) and two bugs that stay `unknown`: those are left out.
+closed. Of a fourth, written after the rules had learned from those three, 88 of 95 were right, and none that must not
+be tried again was taken for one that may. All of it has been learned, except what the design leaves open (such as
+`EDQUOT`, `ENOTDIR`, a container that is being deleted) and a handful that stay as they were: those are left out.
 """
 
 import json

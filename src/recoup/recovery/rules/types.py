@@ -459,6 +459,8 @@ BUGS: Final = frozenset(
         "AssertionError",
     ]
 )
+REFUSE_VALUES: Final = ("numpy", "pandas", "scipy", "sklearn")
+"""What they think of a value they say with ValueError."""
 PLAIN: Final = frozenset({*BUGS, "ValueError"})
 """A bug or a bad value, whatever it says: its words may quote anything, and never prove that it may pass by itself."""
 

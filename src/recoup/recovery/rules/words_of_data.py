@@ -21,7 +21,8 @@ DATA: Final[tuple[Block, ...]] = (
     (
         Kind.CORRUPT,
         """
-        cannot read header | footer … error | invalid footer | file is too small | unpack failed |
+        cannot read header | expected object or value | footer … error | invalid footer | file is too small |
+        unpack failed |
         bytes shorter than | in the middle of a … field | open file (bad | open file (file signature |
         open file (truncated | lz4f_* failed | out-of-spec | invalidfooter | at character # ( |
         bad magic | magic byte* | magic number | not in gzip format | not a gzip* | truncated |
@@ -58,7 +59,7 @@ DATA: Final[tuple[Block, ...]] = (
         no such index | no such topic | no such queue | no such collection | no such container | no such image |
         no such entity | no such partition | no such sheet | no such remote | relation … does not exist |
         table … does not exist | table … doesn't exist | table … not exist | view … does not exist |
-        schema … does not exist | database … does not exist | object … does not exist | file … does not exist |
+        schema … does not exist | database "~" does not exist | object … does not exist | file … does not exist |
         path … does not exist | path does not exist | bucket … does not exist | container does not exist |
         blob does not exist | key does not exist | topic … does not exist | partition … does not exist |
         index … does not exist | directory … does not exist | dataset … does not exist | not found: table |
