@@ -85,9 +85,10 @@ def test_first_understand_without_a_yes_nothing_changes(shop):
     shop.write("gone", "2024-01-09")
     shop.recoup("run", "shop")
     before = state(shop)
-    kinds = {cause["kind"]: cause["advice"] for cause in shop.answer("why", "shop")["causes"]}
-    assert kinds.keys() == {"network", "logic", "memory", "permission", "blocked"}
-    assert all(kinds.values())
+    causes = {cause["kind"]: cause for cause in shop.answer("why", "shop")["causes"]}
+    assert causes.keys() == {"network", "logic", "memory", "permission", "blocked"}
+    assert all(cause["category"] and cause["advice"] for cause in causes.values())
+    assert all(causes[kind]["evidence"] for kind in causes.keys() - {"blocked"})
 
     for words in ((), ("--dry-run",)):
         answer = shop.answer("recover", "shop", *words)
@@ -248,6 +249,7 @@ def test_what_somebody_else_is_at_is_awaited_and_not_repeated(project, until):
     assert answer["to_do"] == 0
     assert {action["verb"] for action in answer["actions"]} == {"wait"}
     assert all(action["reason"].endswith("is making it") for action in answer["actions"])
+    assert "slow: what is left, somebody else is at" in project.recoup("recover", "slow").stdout
     assert project.recoup("recover", "slow", "--yes").returncode == 0
     project.write("go", "")
     assert running.wait(30) == 0

@@ -56,6 +56,15 @@ class Asked:
         """Whether partitions were named, one by one or by a window."""
         return bool(self.partitions or self.start or self.end)
 
+    def names_time(self, anchor: Partitioning, now: datetime) -> bool:
+        """Whether it says when; of a grid perhaps a member alone was named."""
+        if anchor.time_side is None:
+            return self.has_window
+        keys: list[tuple[str | None, str | None]] = [(key, key) for key in self.partitions]
+        if self.start or self.end:
+            keys = [(self.start, self.end)]
+        return any(anchor.asked(first, last, now)[0].time_side is not None for first, last in keys)
+
     @property
     def is_narrow(self) -> bool:
         """Whether it is about less than the whole pipeline."""

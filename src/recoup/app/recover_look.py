@@ -102,9 +102,10 @@ class Looked:
     def tried(self) -> PartitionSet | None:
         """Between the first and the last date of which anything was tried: a gap in it was forgotten. None: nothing."""
         anchor, now = self.prepared.graph.anchor, self.snapshot.now
+        alike = [step for step in self.found.steps if step.node.partitions.identity() == anchor.identity()]
         tried = EMPTY
-        for step in self.found.steps:
-            own = step.expected - step.missing
+        for step in alike or self.found.steps:  # a month touches days that nobody has tried
+            own = step.expected - step.missing - step.waived
             tried |= touching(own, step.node.partitions, anchor, now) or EMPTY
         if not tried:
             return None

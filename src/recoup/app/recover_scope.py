@@ -63,8 +63,9 @@ class RecoverScope:
 
     def _gaps(self, index: int) -> PartitionSet:
         """Where what is missing counts as forgotten: anywhere in a window that was named, else amid what was tried."""
-        everything = self.looked.prepared.graph.nodes[index].partitions.universe(self.looked.snapshot.now)
-        if self.asked.has_window:
+        graph, now = self.looked.prepared.graph, self.looked.snapshot.now
+        everything = graph.nodes[index].partitions.universe(now)
+        if self.asked.names_time(graph.anchor, now):
             return everything
         if self.looked.tried is None:
             return EMPTY

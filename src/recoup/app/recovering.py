@@ -19,7 +19,7 @@ from recoup.app.workspace import Workspace
 from recoup.ledger.pools import pauses
 from recoup.ledger.reader import LedgerReader
 from recoup.ledger.writer import Ledger
-from recoup.model.errors import RecoupError
+from recoup.model.errors import RecoupError, UsageError
 from recoup.model.graph import NodeKind
 from recoup.model.partition import EMPTY, PartitionSet
 from recoup.plan.plan import Verb
@@ -65,6 +65,12 @@ def recoveries(
 def machine_memory_bytes() -> int:
     """All that this machine has."""
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def _is_partition(looked: Looked, word: str) -> bool:
+    with suppress(RecoupError):
+        return bool(looked.prepared.graph.anchor.window(word, word, looked.snapshot.now))
+    return False
 
 
 def _that_load(workspace: Workspace, asked: Asked, errors: dict[str, RecoupError]) -> list[str]:
@@ -126,6 +132,14 @@ class _All:
         reader = LedgerReader(self.ledger.path, self.ledger.db)
         now = {word for word in self.asked.unsure if any(group.startswith(word) for group in groups)}
         ended = tuple(w for w in self.asked.unsure if w not in now and reader.query(_EVER, (w, w + "g")))
+        for word in self.asked.unsure:
+            if (
+                word not in now
+                and word not in ended
+                and not any(_is_partition(one, word) for one in self.looks.values())
+            ):
+                message = f"there is no cause {word}, and no partition"
+                raise UsageError(message, "`recoup why` names what is wrong now, by cause")
         self.asked = self.asked.settled([*groups, *ended])
         return ended
 

@@ -131,9 +131,8 @@ def _lines(one: Recovery, given: Typed, view: View, parallel: int) -> Iterator[s
 
 def _headline(one: Recovery, parallel: int) -> str:
     actions = one.planned.plan.actions
-    parts = (
-        [f"{number(actions)} to do, {estimate(one.planned, parallel)}"] if actions else ["nothing that can be tried"]
-    )
+    rest = "what is left, somebody else is at" if one.actions else "nothing that can be tried"
+    parts = [f"{number(actions)} to do, {estimate(one.planned, parallel)}" if actions else rest]
     parts += [f"as of {one.request.as_of_mode}"] if one.request.as_of_mode != "now" else []
     parts += [f"{counted(len(one.needs), 'cause')} for you to mend"] if one.needs else []
     return f"{one.name}: {' · '.join(parts)}"

@@ -192,7 +192,9 @@ def _of_node(node: Node, runs: Places, wounds: Iterable[Wound], graph: Graph, ar
             yield Action(Verb.DELIVER, node.index, alone, "published, and not in the table")
         return
     if was := rest & around.blocked.get(node.index, EMPTY):
-        yield Action(Verb.MAKE, node.index, was, "it was blocked, and what it lacked comes first")
+        comes = any(edge.parent in runs for edge in node.edges)
+        now = "and what it lacked comes first" if comes else "and nothing stands in its way now"
+        yield Action(Verb.MAKE, node.index, was, f"it was blocked, {now}")
     rest -= was
     asked = around.asked.get(node.index, EMPTY)
     if gap := rest & asked:
