@@ -63,6 +63,8 @@ def test_names_of_the_project(shop):
     assert completed(shop, "recoup", "status", "shop", "--step", "") == ["orders", "totals"]
     (backfill,) = shop.answer("backfill", "ls")["backfills"]
     assert completed(shop, "recoup", "backfill", "show", "") == [backfill["backfill_id"]]
+    shop.recoup("watermark", "set", "Orders", "2025-10-01")
+    assert completed(shop, "recoup", "watermark", "set", "") == ["Orders"]
     assert {"shop", "orders", "totals"} <= set(completed(shop, "recoup", "publish", "show", ""))
 
 

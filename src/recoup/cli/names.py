@@ -42,6 +42,14 @@ def backfills(context: CompletionContext) -> dict[str, str]:
     return {row.backfill_id: row.state for row in ls(_workspace(context))}
 
 
+def watermarks(context: CompletionContext) -> dict[str, str]:
+    """All, with their values."""
+    from recoup.app.watermarks import show
+    from recoup.model.watermark import moment_text
+
+    return {one.watermark.name: moment_text(one.watermark.value) for one in show(_workspace(context))}
+
+
 def _nodes(context: CompletionContext, pipeline: str | None) -> list[tuple[str, str, str]]:
     with _workspace(context).reader() as reader:
         known = [(node.name, node.kind, node.pipeline) for node in reader.nodes().values()]

@@ -11,6 +11,7 @@ from cyclopts import App, Parameter
 from recoup.app import watermarks
 from recoup.app.standing import iso
 from recoup.app.watermarks import Shown
+from recoup.cli import names
 from recoup.cli.options import Common, Reason
 from recoup.cli.output import Answer
 from recoup.cli.text import Cell, View, ago, clean, name_cell
@@ -30,7 +31,7 @@ _WORDS = {SET: "set", ADVANCED: "advanced"}
 
 @app.default
 def show(
-    name: Annotated[str | None, Parameter(help="Only this one.")] = None,
+    name: Annotated[str | None, Parameter(help="Only this one.", completer=names.watermarks)] = None,
     /,
     *,
     history: Annotated[bool, Parameter(help="Every value that it had, and who or what changed it.")] = False,
@@ -54,7 +55,7 @@ def show(
 
 @app.command(name="set", usage="recoup watermark set NAME TIME [--reason TEXT] [OPTIONS]")
 def set_(
-    name: Annotated[str, Parameter(help="The job's name; it need not exist yet.")],
+    name: Annotated[str, Parameter(help="The job's name; it need not exist yet.", completer=names.watermarks)],
     time: Annotated[str, Parameter(help="An ISO time, such as 2025-10-01T00:00:00Z; without a zone it is UTC.")],
     /,
     *,
