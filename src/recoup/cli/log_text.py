@@ -156,9 +156,6 @@ _WORDS: Final[Mapping[str, Callable[[Entry, ExecutionLog], str]]] = {
     "controller gone": lambda entry, log: (
         f"Interrupted at {_so_far(entry, log)}: its process {entry.data['pid']} on {entry.data['host']} was gone"
     ),
-    "failures reached their limit": lambda entry, _log: (
-        f"Stopping, as {entry.data['partitions']} partitions have failed"
-    ),
     NOTE: lambda entry, _log: f"{entry.data['text']} ({entry.who})",
     "retry": _retried,
     "recover": lambda entry, _log: f"Recovering: {number(entry.data['actions'])} to run again or for the first time",

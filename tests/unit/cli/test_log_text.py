@@ -29,7 +29,10 @@ STOPPED: dict[str, object] = {"last_success": None, "in_flight": [], "remaining"
             "Holding raw back, as its attempts fail alike: 503",
         ),
         (Entry(1.0, "blocked", data={"because": "raw is not there"}), "Blocked, the first of them: raw is not there"),
-        (Entry(1.0, "failures reached their limit", data={"partitions": 5}), "Stopping, as 5 partitions have failed"),
+        (
+            Entry(1.0, "failures reached their limit", data={"partitions": 5}),
+            "Started nothing more, as 5 partitions had failed",
+        ),
         (
             Entry(1.0, "waived", "ann@host", "never recorded", {"steps": {"raw": ["2024-01-04"]}}),
             "Waived raw 2024-01-04 by ann@host: never recorded",
