@@ -1,6 +1,7 @@
 """The gate before a backfill: what would end it badly is named, and looking leaves no trace."""
 
 import json
+import secrets
 from dataclasses import replace
 
 import pytest
@@ -103,6 +104,7 @@ def test_what_is_out_of_reach_or_not_asked_for_well(season):
     replace(season, url="postgresql+psycopg://root:wrong-password@127.0.0.1:1/nba").declare()
     result = season.recoup("preflight", "phase3", *NOVEMBER)
     assert result.returncode == 4
+    assert "fail     connection nba" in result.stdout
     assert "fail     sources and calendars" in result.stdout
     assert f"fail     sink nba.nba_analytics.{FIRST}" in result.stdout
     assert "wrong-password" not in result.stdout
@@ -111,6 +113,52 @@ def test_what_is_out_of_reach_or_not_asked_for_well(season):
         result = season.recoup("preflight", "phase3", *words)
         assert (result.returncode, result.stdout) == (2, "")
         assert result.stderr.count("error: ") == 1
+
+
+@pytest.mark.services
+def test_credentials_that_have_expired_are_told_as_such(season):
+    """A login that ran out is refused by the server itself, whoever else may still come in."""
+    role, password = f"expired_{secrets.token_hex(4)}", secrets.token_hex(8)
+    season.say(f"CREATE ROLE {role} LOGIN PASSWORD '{password}' CONNECTION LIMIT 0")
+    try:
+        season.say(f"ALTER ROLE {role} NOLOGIN")
+        replace(season, url=season.url.replace("root", f"{role}:{password}", 1)).declare()
+        answer = season.answer("preflight", "phase3", *NOVEMBER)
+        assert answer["exit_code"] == 4
+        assert role in " ".join([*found(answer).values()])
+        assert "credentials of nba" in found(answer)
+        assert password not in json.dumps(answer)
+    finally:
+        season.say(f"DROP ROLE {role}")
+
+
+FILES = """
+days = rc.Daily("2025-01-01", "2025-01-03", key="dt")
+exported = rc.Source("exported", days, files="risk/year=2025/{partition}.json")
+risks = rc.Pipeline("risks", partitions=days)
+
+
+@risks.step
+def scores(ctx, files: list = exported):
+    note(ctx, "began")
+"""
+
+
+def test_a_wrong_prefix_shows_the_path_that_was_asked_for_and_what_is_there(project):
+    project.declare("risks", FILES, 'executor = "inline"')
+    folder = project.folder / "risk" / "2025"
+    folder.mkdir(parents=True)
+    for day in ("01", "02", "03"):
+        folder.joinpath(f"2025-01-{day}.json").write_text("{}")
+    answer = project.answer("preflight", "risks")
+    assert answer["exit_code"] == 4
+    assert found(answer)["upstream exported"] == (
+        "0 of 3 expected are there (0.00%); missing 2025-01-01…2025-01-03 (3);"
+        " asked for risk/year=2025/2025-01-01.json, and risk/ has"
+        " risk/2025/2025-01-01.json, risk/2025/2025-01-02.json, risk/2025/2025-01-03.json"
+    )
+    project.write("risks.py", project.folder.joinpath("risks.py").read_text().replace("year=2025", "2025"))
+    assert project.answer("preflight", "risks")["exit_code"] == 0
 
 
 CHAIN = """

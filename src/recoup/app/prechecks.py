@@ -9,6 +9,7 @@ from typing import Final
 from recoup.app.checks import Check, guarded
 from recoup.app.doctor import LITTLE_BYTES
 from recoup.app.prepare import Planned
+from recoup.app.reach_checks import where_it_should_be
 from recoup.app.rehearsal import delivery_of, rehearsed, table_name
 from recoup.app.scratch import Scratch
 from recoup.app.workspace import Workspace
@@ -29,7 +30,7 @@ ACTION_BYTES: Final = 2_000
 _SHOWN: Final = 5
 
 
-def source_checks(planned: Planned) -> Iterator[Check]:
+def source_checks(planned: Planned, root: Path) -> Iterator[Check]:
     """Of each source, and each dataset of another pipeline: expected and present partitions that the request reads."""
     for node, asked in _read(planned).items():
         state = planned.prepared.snapshot.states[node.index]
@@ -39,7 +40,8 @@ def source_checks(planned: Planned) -> Iterator[Check]:
         if missing:
             named = _some(node.partitions.ranges_text(missing, state.expected))
             remedy = "have them made upstream, or leave their dates out with --exclude"
-            yield Check(f"upstream {node.name}", "fail", f"{told}; missing {named}", remedy)
+            where = where_it_should_be(root, node, missing.first or 0)
+            yield Check(f"upstream {node.name}", "fail", f"{told}; missing {named}{where}", remedy)
         else:
             yield Check(f"upstream {node.name}", "pass", told)
 

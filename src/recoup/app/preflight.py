@@ -16,6 +16,7 @@ from recoup.app.doctor import lake_checks as lake_writable
 from recoup.app.doctor import ledger_checks, pipeline_checks
 from recoup.app.prechecks import plan_checks, room_checks, source_checks, table_checks
 from recoup.app.prepare import Planned
+from recoup.app.reach_checks import connection_checks
 from recoup.app.scratch import Scratch, remove_empty, scratch
 from recoup.app.trial import Trial
 from recoup.app.workspace import Workspace
@@ -90,6 +91,7 @@ class _Asking:
         """A copy of a ledger that cannot be read is none, so nothing that needs one is asked then."""
         yield Check("settings", "pass", str(self.workspace.settings.config or "no recoup.toml: the defaults"))
         yield from guarded(f"pipeline {name}", pipeline_checks(self.workspace, name))
+        yield from guarded("connections", connection_checks(self.workspace, Graph.of(self.pipeline)))
         yield from guarded("ledger", ledger_checks(self.workspace))
         yield from guarded("lake", lake_writable(self.workspace))
         yield from guarded("plan", self._of_the_plan(), SLIPS)
@@ -104,7 +106,7 @@ class _Asking:
                 yield Check("sources and calendars", "fail", error.message, error.remedy)
                 yield Check("plan", "unknown", "not made, because of that")
                 return
-            yield from source_checks(planned)
+            yield from source_checks(planned, self.workspace.settings.root)
             yield from plan_checks(planned)
             yield from table_checks(copy, self.workspace.store(), planned)
             trial, sizes = list[Check](), dict[int, int]()

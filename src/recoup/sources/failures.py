@@ -22,7 +22,10 @@ _PASSING: Final = ("08", "53", "57", "40")
 _PASSING_NUMBERS: Final = frozenset({1040, 1205, 1213, 1927, 1969, 2006, 2013, 2055, 3024})
 _NO_GRANT: Final = "42501"
 _NO_GRANT_NUMBERS: Final = frozenset({1044, 1142, 1143, 1370})
-_AUTH: Final = re.compile(r"(?i)authentication failed|no password supplied|access denied for user")
+_AUTH: Final = re.compile(
+    r"(?i)authentication failed|no password supplied|access denied for user"
+    r"|role \".*\" (does not exist|is not permitted)|no pg_hba\.conf entry"
+)
 _AS_URL: Final = "write it as postgresql://user:password@host:5432/database, a @ in the password as %40"
 
 
