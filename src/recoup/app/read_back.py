@@ -1,6 +1,6 @@
 """Every published partition read back: by its pointer, its manifest and all bytes of its files, and in its table.
 
-One pass, a few thousand partitions at a time; what lies in a bucket is read by several threads.
+One pass by several threads, a few thousand partitions at a time.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class ReadBack:
             self.reads.note(f"{node.name}: {error.message}")
 
     def _read_each(self, node: Node, rows: Iterator[Published]) -> None:
-        for row, read in mapped(lambda row: self._read(node, row), rows, at_once="://" in self.there.store.url):
+        for row, read in mapped(lambda row: self._read(node, row), rows):
             where = f"{node.name} {node.partitions.name(row.publication.ordinal)}: "
             self.counts.count += 1
             self.reads.count += 1
