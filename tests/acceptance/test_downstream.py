@@ -160,6 +160,8 @@ def test_what_was_due_when_the_power_went_is_fired_by_the_next_command_and_never
     assert phases.answer("status", "phase4")["due"] == [upstream]
     assert f"due after {upstream}: any `recoup run` fires it" in phases.recoup("status", "phase4").stdout
 
+    assert phases.answer("run", "phase3", "2024-01-08", "--downstream", "none")["following"]["fired"] == []
+    assert phases.answer("status", "phase4")["due"] == [upstream]
     both = [phases.start("run", "phase5", "2024-01", "--json") for _ in range(2)]
     fired = []
     for process in both:

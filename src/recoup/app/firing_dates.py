@@ -111,7 +111,9 @@ def run_and_fire(
     how = replace(options, stopping=dates.run_stopping)
     with dates.until_end():
         report = backfilling.run(workspace, request, pipeline, how, on_plan=on_plan, observe=observe)
-    rest = fire(workspace, options) if report.state in (*ENDED, "nothing") else ()
+    choice = following(workspace.settings, place, report.planned).choice
+    fires = report.state in (*ENDED, "nothing") and choice is not Downstream.NONE
+    rest = fire(workspace, options) if fires else ()
     return replace(report, fired=(*dates.fired, *rest))
 
 

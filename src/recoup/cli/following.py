@@ -59,8 +59,9 @@ class Followed:
         if report.state not in (*ENDED, "nothing"):
             self._say(waiting_lines(wanted))
             return
-        if report.backfill_id is not None and wanted.choice is Downstream.NONE:
-            self._say(held_lines(wanted))
+        if wanted.choice is Downstream.NONE:  # what others left due stays so, too: this command was to fire nothing
+            self._say(held_lines(wanted) if report.backfill_id is not None else [])
+            return
         with output.apart():
             for fired in fire(self._workspace, self._options, self._watch):
                 self.fired.append(fired)
