@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from recoup.engine.endpoints import endpoint_of, probe
 from recoup.engine.listeners import listeners
 from recoup.model.failure import Failure, FailureKind
 from recoup.model.redact import Redact
@@ -45,6 +46,8 @@ def surroundings(error: BaseException, failure: Failure, root: Path, redact: Red
         case _:
             pass
     found |= next((answer for one in _chain(error) if (answer := _answer(one))), {})
+    if failure.kind is FailureKind.NETWORK:
+        found |= _endpoint(found.get("address", ""), failure)
     return {name: redact(value) if isinstance(value, str) else value for name, value in found.items()}
 
 
@@ -115,6 +118,13 @@ def _runs_present(message: str, root: Path) -> dict[str, Any]:
     place = root / named.group(2).rstrip(".,;:)'\"")
     there = sorted(found.name.removeprefix("run=") for form in ("run=*", "*/run=*") for found in place.glob(form))
     return {"run_asked_for": named.group(1), "runs_present": there[:RUNS_SHOWN]}
+
+
+def _endpoint(address: str, failure: Failure) -> dict[str, str]:
+    """Whether the other side takes a connection now, where it is known which one it is."""
+    said = [failure.message, *failure.evidence.get("causes", ())]
+    endpoint = endpoint_of(address, "\n".join(said))
+    return {} if endpoint is None else {"endpoint": f"{endpoint} {probe(endpoint)}"}
 
 
 def _answer(error: Any) -> dict[str, Any]:  # noqa: ANN401 - any exception

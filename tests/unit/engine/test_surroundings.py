@@ -9,6 +9,7 @@ import urllib.request
 
 import pytest
 
+from recoup.engine.endpoints import Endpoint, endpoint_of, probe
 from recoup.engine.listeners import listeners
 from recoup.engine.surroundings import ownership, port_in_use, surroundings
 from recoup.model.redact import redact
@@ -93,6 +94,29 @@ def test_an_answer_is_still_there_to_be_read(tmp_path):
         told = around(error, tmp_path)
         assert (told["address"], told["answer"]) == (f"{known.url}/503", REASON)
         assert error.read().decode() == REASON
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        'connection to server at "127.0.0.1", port {} failed: Connection refused',
+        "HTTPConnectionPool(host='127.0.0.1', port={}): Max retries exceeded",
+        "connect to ('127.0.0.1', {}) failed",
+    ],
+)
+def test_whether_the_endpoint_takes_connections(tmp_path, message):
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port = listening.getsockname()[1]
+        error = ConnectionResetError(message.format(port))
+        assert around(error, tmp_path)["endpoint"] == f"127.0.0.1:{port} takes connections"
+    assert around(error, tmp_path)["endpoint"] == f"127.0.0.1:{port} refuses connections"
+
+
+def test_an_endpoint_by_its_address():
+    assert endpoint_of("https://vendor.example/x", "") == ("vendor.example", 443)
+    assert endpoint_of("http://vendor.example:81/x", "") == ("vendor.example", 81)
+    assert endpoint_of("", "nothing tells") is None
+    assert probe(Endpoint("nobody.invalid", 80)) == "its name does not resolve"
 
 
 def test_what_cannot_be_had_is_left_out(tmp_path):
