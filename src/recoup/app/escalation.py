@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -28,7 +29,7 @@ from recoup.app.why import Why, Wrong, why
 from recoup.app.workspace import Workspace
 from recoup.lake.manifests import read_manifest
 from recoup.ledger.reader import LedgerReader
-from recoup.model.errors import RecoupError
+from recoup.model.errors import CorruptError, RecoupError
 from recoup.model.graph import Node, NodeKind
 from recoup.model.redact import redactor
 from recoup.plan.request import Request
@@ -171,16 +172,16 @@ def _manifests(workspace: Workspace, wrong: Wrong, tried: Sequence[Mapping[str, 
     keys = {node.name: node.partitions.key for node in wrong.graph.nodes}
     wanted = [(row["step"], row["partition"], row["run_id"]) for row in tried]
     wanted = [*((one.dataset, one.partition, one.run_id) for one in wrong.beside.inputs if one.run_id), *wanted]
-    store = workspace.store()
+    places = [place for place in dict.fromkeys(wanted) if place[0] in keys]
     found: dict[str, bytes] = {}
-    for dataset, partition, run_id in dict.fromkeys(wanted):
-        if dataset in keys and len(found) < MANIFESTS:
-            try:
-                manifest = read_manifest(store, dataset, keys[dataset], partition, run_id)
-            except RecoupError:
-                continue
-            if manifest is not None:
-                found[f"{dataset}/{partition.replace('/', '+')}.{run_id}.json"] = manifest.to_bytes()
+    try:
+        store = workspace.store()
+        for dataset, partition, run_id in places[:MANIFESTS]:
+            with suppress(CorruptError):
+                if manifest := read_manifest(store, dataset, keys[dataset], partition, run_id):
+                    found[f"{dataset}/{partition.replace('/', '+')}.{run_id}.json"] = manifest.to_bytes()
+    except RecoupError:
+        pass  # a lake that is out of reach may be just what is handed over: `recoup doctor` tells of it
     return found
 
 
