@@ -1,7 +1,5 @@
 """`recoup recover`: what can be put right is, in an order that works; what only a person can do is named."""
 
-from datetime import datetime
-
 import pytest
 
 from recoup.cli.dispatch import dispatch
@@ -349,43 +347,6 @@ def test_another_pipeline_of_ours_comes_before_what_reads_it(project):
 
 
 # --- resources
-
-
-METERED = """
-class QuotaError(Exception):
-    def __init__(self, seconds):
-        super().__init__("403 Daily limit exceeded: quota exceeded for this day")
-        self.retry_after = seconds
-
-
-games = rc.Pipeline("games", partitions=rc.Daily("2024-01-01", "2024-01-03", key="dt"), retry=rc.Retry(1))
-
-
-@games.step(pool="warehouse")
-def schedule(ctx):
-    with noted(ctx):
-        if not told("reset"):
-            (HERE / "reset").write_text(str(time.time() + 5))
-        left = float(told("reset")[0]) - time.time()
-        if left > 0:
-            raise QuotaError(left)
-"""
-
-
-def test_a_quota_is_waited_for_and_the_plan_says_until_when(project):
-    project.declare("games", METERED, f"{INLINE}\npools.warehouse = 1")
-    project.recoup("run", "games", "2024-01-02")
-    reset = float((project.folder / "reset").read_text())
-    ran(project)
-    answer = project.answer("recover", "games")
-    wait, retry = answer["actions"]
-    assert (wait["verb"], retry["verb"], days(retry)) == ("wait", "retry", "02")
-    assert datetime.fromisoformat(wait["until"]).timestamp() == pytest.approx(reset, abs=0.5)
-    assert f"wait   schedule  2024-01-02  until {wait['until'][:16]}" in project.recoup("recover", "games").stdout
-
-    assert project.recoup("recover", "games", "--yes").returncode == 0
-    (call,) = project.calls()
-    assert call.at >= reset - 0.1
 
 
 GLUTTON = """

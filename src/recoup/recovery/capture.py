@@ -117,7 +117,9 @@ def _retry_after(error: Any) -> object:  # noqa: ANN401 - any exception
         headers = getattr(response if response is not None else error, "headers", {})
     asked, now = (headers.get(name) or headers.get(name.lower()) for name in ("Retry-After", "Date"))
     if not asked or re.fullmatch(r"\d+(\.\d+)?", str(asked)):
-        return float(asked) if asked else getattr(error, "retry_after", None)
+        own = getattr(error, "retry_after", None)
+        seconds = float(own) if isinstance(own, int) and not isinstance(own, bool) else own
+        return float(asked) if asked else seconds
     return max((parsedate_to_datetime(asked) - parsedate_to_datetime(now)).total_seconds(), 0.0)
 
 

@@ -1,6 +1,7 @@
 """What recover decides of grids, months, tables, waivers, and of rows and files that are gone; all in one process."""
 
 from contextlib import contextmanager
+from datetime import timedelta
 
 import duckdb
 import pytest
@@ -11,6 +12,8 @@ from recoup.app.recovering import recoveries
 from recoup.app.waiving import Gaps, waive
 from recoup.app.workspace import Workspace
 from recoup.plan.request import Request
+from recoup.recovery.recover import Verb
+from recoup.testing.clock import FakeClock
 
 PIPELINES = """
 from pathlib import Path
@@ -56,6 +59,21 @@ def sales(ctx):
 @shop.step(partitions=rc.Monthly("2024-01", "2024-02", key="month"))
 def months(ctx, sales: pl.LazyFrame = rc.within(sales)):
     return sales.select(pl.col("n").sum())
+
+
+class QuotaError(Exception):
+    def __init__(self, message):
+        super().__init__(message)
+        self.retry_after = 3600
+
+
+api = rc.Pipeline("api", partitions=days, retry=rc.Retry(1))
+
+
+@api.step(pool="vendor")
+def pages(ctx):
+    if (ROOT / "trouble").exists():
+        raise QuotaError("Exceeded quota: daily query bytes")
 """
 
 
@@ -63,8 +81,8 @@ def months(ctx, sales: pl.LazyFrame = rc.within(sales)):
 def project(tmp_path):
     name = f"recover_{tmp_path.name}"  # code that was loaded once stays loaded
     (tmp_path / f"{name}.py").write_text(PIPELINES)
-    places = "\n".join(f'{one} = "{name}.py:{one}"' for one in ("usage", "shop"))
-    (tmp_path / "recoup.toml").write_text(f'executor = "inline"\n[pipelines]\n{places}\n')
+    places = "\n".join(f'{one} = "{name}.py:{one}"' for one in ("usage", "shop", "api"))
+    (tmp_path / "recoup.toml").write_text(f'executor = "inline"\npools.vendor = 1\n[pipelines]\n{places}\n')
     return Workspace.here(tmp_path / "recoup.toml")
 
 
@@ -154,3 +172,18 @@ def test_rows_and_files_that_are_gone_come_back_in_a_window(project):
     assert decided(project, "shop", **window) == ([], [])
     with duckdb.connect(str(root / "shop.duckdb")) as db:
         assert db.sql("SELECT n FROM sales ORDER BY dt").fetchall() == [(1,), (2,), (3,), (4,)]
+
+
+def test_a_quota_is_waited_for_until_the_moment_that_was_said(project):
+    now = project.clock.now()
+    with trouble(project):
+        assert ran(project, "api", partitions=("2024-01-02",)).counts.failed == 1
+    (one,) = recoveries(project, ["api"]).recoveries
+    assert [action.verb for action in one.actions] == [Verb.WAIT, Verb.RETRY]
+    assert one.actions[0].until == pytest.approx(now.timestamp() + 3600, abs=60)
+    begin(project, one, "")
+    with project.reader() as reader:
+        assert reader.query("SELECT pool, until FROM pauses") == [("pool vendor", one.actions[0].until)]
+    project.clock = FakeClock(now + timedelta(seconds=3700))
+    assert decided(project, "api")[0] == [("retry", "pages", "2024-01-02")]
+    assert carried_out(project, "api").state == "done"

@@ -52,6 +52,14 @@ def test_what_a_server_asks_for(feed, path, seconds):
     assert failure.evidence["retry_after_seconds"] == seconds
 
 
+@pytest.mark.parametrize(("said", "seconds"), [(3600, 3600.0), (2.5, 2.5), (True, None), ("soon", None)])
+def test_what_an_error_of_a_library_asks_for(said, seconds):
+    class Busy(Exception):
+        retry_after = said
+
+    assert classify(Busy("too many requests")).evidence.get("retry_after_seconds") == seconds
+
+
 def test_the_end_of_what_a_command_printed_without_its_secrets():
     script = "echo 'connect with password=hunter2-geheim' >&2; echo 'cat: x: No such file or directory' >&2; exit 3"
     failure = classify(caught(lambda: subprocess.run(["bash", "-c", script], check=True, capture_output=True)))
