@@ -131,6 +131,7 @@ def test_killed_in_a_stage_it_goes_on_there_as_the_same_backfill(days, until):
     before = len(began(days))
     assert stands(days) == [("2", "passed"), ("2024-01-10..2024-01-12", "running"), ("all", "waiting")]
     assert days.answer("backfill", "ls")["backfills"][0]["state"] == "interrupted"
+    assert "2 of 3 (2024-01-10..2024-01-12), begun" in days.recoup("backfill", "show").stdout
 
     answer = days.answer("backfill", "resume", "latest")
     assert (answer["state"], answer["counts"]["succeeded"] + answer["counts"]["done_before"]) == ("done", 62)
@@ -215,7 +216,8 @@ def test_in_a_stage_the_limit_ends_it_before_its_gate(days):
     result = days.recoup("run", "days", *STAGED, "--stop-after", "10%", "--max-parallel", "1")
     assert result.returncode == 4
     assert [day for day in began(days) if day >= "2024-01-10"] == ["2024-01-10"]
-    assert "stage 2 of 3 (2024-01-10..2024-01-12), running" not in days.recoup("backfill", "show").stdout
+    assert "stopped, as --stop-after 10% says: 1 partition failed" in result.stdout
+    assert stands(days)[1:] == [("2024-01-10..2024-01-12", "failed"), ("all", "waiting")]
     days.write("trouble", "")
     assert days.recoup("backfill", "resume", "latest").returncode == 0
 

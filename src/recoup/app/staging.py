@@ -133,8 +133,8 @@ class Staging:
             self._to_come = max(self._to_come - planned.plan.actions, 0)
             before = self._before
             self._before = _sum(before, self.carrying.carry_out(planned, self._observer(before)))
-        if self.stopping.ends and not self.stopping.halted:
-            return False
+        if self.stopping.ends and not (self.stopping.halted or self.stopping.enough):
+            return False  # somebody stopped it: whether it is complete was not asked
         short = self._short(stage, planned)
         with self.ledger.transaction() as tx:
             self.lease.renew(tx)
@@ -155,13 +155,14 @@ class Staging:
         """What is not there of it: what is still to do, and what is published, and is not there all the same."""
         planned = self._planned(stage)
         nodes = planned.prepared.graph.nodes
-        left = [_lacking(nodes[group.node], group.ordinals, group.reason) for group in planned.plan.groups]
+        groups = planned.plan.groups
+        left = [_lacking(nodes[group.node], group.ordinals, group.reason, published=False) for group in groups]
         reader = LedgerReader(self.ledger.path, self.ledger.db)
         gate = gate_of_stage(
             self.workspace, reader, self.carrying.store, begun, stage=stage.number, meanwhile=self._look
         )
         gone = [gap for gap in gate.gaps if gap.kind is not GapKind.NOT_PUBLISHED]
-        return [*left, *(_lacking(gap.node, gap.partitions, gap.why) for gap in gone)]
+        return [*left, *(_lacking(gap.node, gap.partitions, gap.why, published=True) for gap in gone)]
 
     # --- what an observer sees: one backfill, not many
 
@@ -214,9 +215,10 @@ class Staging:
         self.observe(Progress(counts, 0, self.stopping.paused))
 
 
-def _lacking(node: Node, ordinals: PartitionSet, why: str) -> Mapping[str, Any]:
+def _lacking(node: Node, ordinals: PartitionSet, why: str, *, published: bool) -> Mapping[str, Any]:
+    """What is short; `published` where only the data is not there."""
     texts = node.partitions.ranges_text(ordinals)
-    return {"step": node.name, "partitions": texts, "count": len(ordinals), "why": why}
+    return {"step": node.name, "partitions": texts, "count": len(ordinals), "why": why, "published": published}
 
 
 def _sum(one: Counts, other: Counts) -> Counts:

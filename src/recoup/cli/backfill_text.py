@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from recoup.app.backfills import Detail
+from recoup.app.backfills import ACTIVE, Detail
 from recoup.app.standing import iso
 from recoup.app.summary import stage_json
 from recoup.cli.plan_text import run_words
@@ -120,7 +120,7 @@ def detail_lines(detail: Detail, view: View, now: float) -> Iterator[str]:
     rows += _following_rows(detail.following)
     if _pending(row):
         rows.append(["wish", f"{row.wish}, which its controller has not taken over yet"])
-    if standing := standing_words(detail.stages):
+    if standing := standing_words(detail.stages, at_work=row.state in ACTIVE):
         rows.append(["stage", standing])
     yield from view.columns(rows, indent="  ")
     yield from stage_lines(detail.stages, view)

@@ -79,14 +79,15 @@ def news_words(news: StageNews) -> tuple[tuple[str, str], str]:
             assert_never(news.moment)
 
 
-def standing_words(stages: Sequence[StageRow]) -> str:
+def standing_words(stages: Sequence[StageRow], *, at_work: bool) -> str:
     """`2 of 5 (7), failed`: the one it is in; empty for a backfill without stages."""
     if not stages:
         return ""
     now = next((stage for stage in stages if stage.state is not StageState.PASSED), None)
     if now is None:
         return f"all {len(stages)} passed"
-    return f"{now.number} of {len(stages)} ({clean(now.name)}), {now.state}"
+    state = "begun" if now.state is StageState.RUNNING and not at_work else now.state.value
+    return f"{now.number} of {len(stages)} ({clean(now.name)}), {state}"
 
 
 def stage_lines(stages: Sequence[StageRow], view: View) -> Iterator[str]:
@@ -120,7 +121,7 @@ def stopped_lines(stages: Sequence[StageRow], view: View, told: Collection[str] 
         (
             [name_cell(short["step"]), ranges(short["partitions"], view, short["count"]), clean(short["why"])]
             for short in failed.short
-            if short["step"].partition("@")[0] not in told
+            if short["published"] or short["step"].partition("@")[0] not in told
         ),
         indent="  ",
     )
