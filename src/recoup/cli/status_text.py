@@ -8,9 +8,10 @@ from typing import Any, Final
 
 from recoup.app.pool_use import PoolUse
 from recoup.app.standing import Overdue, Part, Status, StepStatus, counts, iso, parts
+from recoup.cli.partial_text import partial_dates, partial_json, partial_rows
 from recoup.cli.tally import where_json
 from recoup.cli.text import Cell, Row, View, ago, clean, counted, duration, name_cell, number, ranges
-from recoup.engine.partial import Partial, partial
+from recoup.engine.partial import partial
 from recoup.model.errors import RecoupError
 from recoup.model.partition import PartitionSet
 
@@ -30,7 +31,7 @@ def status_json(found: Status, only: str | None) -> dict[str, Any]:
         "complete": insight.complete,
         **_totals_json(found),
         "steps": [_step_json(step) for step in found.steps],
-        "partial": [_partial_json(found, group) for group in partial(insight)],
+        "partial": partial_json(insight),
         "incomplete": [_part_json(part) for part in parts(found, only) if part.state != "waived"],
         "waived": [_waived_json(part) for part in parts(found, "waived")],
         "active_backfills": [row.backfill_id for row in found.active],
@@ -59,7 +60,7 @@ def _totals_json(found: Status) -> dict[str, Any]:
     return {
         "total_dates": len(insight.dates),
         "completed_dates": len(insight.completed),
-        "partial_dates": _partial_dates(found),
+        "partial_dates": partial_dates(found.insight),
         "remaining": insight.remaining,
         "pct_complete": insight.pct_complete,
     }
@@ -101,21 +102,6 @@ def _pool_json(use: PoolUse) -> dict[str, Any]:
     }
 
 
-def _partial_dates(found: Status) -> int:
-    return sum(len(group.dates) for group in partial(found.insight))
-
-
-def _partial_json(found: Status, group: Partial) -> dict[str, Any]:
-    partitions = found.insight.partitions
-    ranges_ = [[partitions.name(run.start), partitions.name(run.stop - 1)] for run in group.dates.ranges()]
-    return {
-        "count": len(group.dates),
-        "ranges": ranges_,
-        "published": list(group.published),
-        "lacking": list(group.lacking),
-    }
-
-
 def _waived_json(part: Part) -> dict[str, Any]:
     return {**(part.more or {}), **where_json(part.step.node, part.partitions)}
 
@@ -147,7 +133,7 @@ def status_lines(found: Status, only: str | None, view: View, now: datetime) -> 
     groups = partial(found.insight) if only in (None, "partial") else ()
     if only is None and (chosen or groups):
         yield ""
-    yield from view.columns(_partial_rows(found, groups, view))
+    yield from view.columns(partial_rows(found.insight, groups, view))
     if only == "partial" and groups:
         return
     if only is not None and not chosen:
@@ -181,7 +167,7 @@ def _headline(found: Status, view: View) -> str:
     style, word = ("good", "complete") if insight.complete else ("warn", "incomplete")
     counts = f"{number(len(insight.completed))} of {number(len(insight.dates))} {insight.partitions.grain}"
     left = f", {number(insight.remaining)} remaining" if insight.remaining else ""
-    left += f", {number(some)} of them partial" if (some := _partial_dates(found)) else ""
+    left += f", {number(some)} of them partial" if (some := partial_dates(found.insight)) else ""
     share = f"{insight.pct_complete:g} %"
     return f"{insight.pipeline}: {view.paint(style, word)} · {counts} ({share}){left}{_active(found)}"
 
@@ -223,15 +209,6 @@ def _last(status: StepStatus, view: View, now: datetime) -> str:
         return "never"
     when = iso(at) if view.width is None else ago(now.timestamp() - at)
     return f"{status.last_successful_date}, {when}" if status.last_successful_date else when
-
-
-def _partial_rows(found: Status, groups: Sequence[Partial], view: View) -> Iterator[Row]:
-    """A line for the dates that lack the same steps."""
-    for group in groups:
-        texts = found.insight.partitions.ranges_text(group.dates, found.insight.dates)
-        there = f"{number(len(group.published))} of {counted(len(group.published) + len(group.lacking), 'step')}"
-        word = Cell("partial", "warn")
-        yield [word, ranges(texts, view, len(group.dates)), f"{there} published; not {', '.join(group.lacking)}"]
 
 
 def _part_rows(chosen: Sequence[Part], view: View) -> Iterator[Row]:
