@@ -1,5 +1,7 @@
 """`recoup recover`: what can be put right is, in an order that works; what only a person can do is named."""
 
+import signal
+
 import pytest
 
 from recoup.cli.dispatch import dispatch
@@ -252,6 +254,22 @@ def test_what_somebody_else_is_at_is_awaited_and_not_repeated(project, until):
     project.write("go", "")
     assert running.wait(30) == 0
     assert sorted(ran(project)) == [("after", "15"), ("after", "16"), ("waits", "15"), ("waits", "16")]
+
+
+def test_a_recovery_that_was_killed_is_nobody_elses_and_begins_anew(project, until, stop):
+    project.declare("slow", SLOW)
+    project.write("down", "down")
+    project.recoup("run", "slow")
+    ran(project)
+    project.write("down", "")
+    killed = project.start("recover", "slow", "--yes", "--max-parallel", "2")
+    until(lambda: len(project.calls()) == 2, killed)
+    stop(killed, signal.SIGKILL)
+    answer = project.answer("recover", "slow")
+    assert (answer["to_do"], {action["verb"] for action in answer["actions"]}) == (4, {"retry", "make"})
+    project.write("go", "")
+    assert project.recoup("recover", "slow", "--yes").returncode == 0
+    assert "Started `recoup recover slow`" in project.recoup("backfill", "log", "latest").stdout
 
 
 # --- upstream first

@@ -18,23 +18,27 @@ from recoup.plan.planner import make_plan
 from recoup.plan.request import Request
 
 _RUNNING = """
-SELECT backfill, request FROM backfills JOIN controllers USING (controller)
+SELECT backfill, request, controller FROM backfills JOIN controllers USING (controller)
 WHERE pipeline = ? AND state = 'running' AND controllers.ended_at IS NULL AND lease_until >= ? AND backfill < ?
 """
 _FAILED = "SELECT node, ordinal FROM attempts WHERE backfill = ? AND state = 'failed'"
 
 
-def with_coming(ledger: Ledger, prepared: Prepared, before: int | None = None) -> Prepared:
+def with_coming(
+    ledger: Ledger, prepared: Prepared, before: int | None = None, live: frozenset[int] | None = None
+) -> Prepared:
     """The same, with what comes by others; their requests are planned again, by what is left to do today.
 
-    Of a backfill that is at work already, `before` is its number: only older ones count.
+    Of a backfill that is at work already, `before` is its number: only older ones count. Whose lease holds is believed
+    to live, unless it is known who does: the `live` controllers.
     """
     now = ledger.clock.now().timestamp()
     others = ledger.db.execute(_RUNNING, (prepared.pipeline.name, now, before or sys.maxsize)).fetchall()
+    others = [other for other in others if live is None or other[2] in live]
     if not others:
         return prepared
     coming = [EMPTY] * len(prepared.graph.nodes)
-    for backfill, request in others:
+    for backfill, request, _ in others:
         with suppress(RecoupError):  # it asked for what is not declared any more
             # Of their runs' moments nothing is known here: that a snapshot is too old for them is for them to say.
             facts = replace(prepared.snapshot, moments=None)
@@ -45,4 +49,4 @@ def with_coming(ledger: Ledger, prepared: Prepared, before: int | None = None) -
                 coming[node.index] |= plan.of(node.index) - tried
     states = (replace(state, coming=more) for state, more in zip(prepared.snapshot.states, coming, strict=True))
     snapshot = replace(prepared.snapshot, states=tuple(states))
-    return replace(prepared, snapshot=snapshot, others=frozenset(backfill for backfill, _ in others))
+    return replace(prepared, snapshot=snapshot, others=frozenset(backfill for backfill, *_ in others))

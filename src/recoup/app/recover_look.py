@@ -117,9 +117,9 @@ class Looked:
 
 def looked(workspace: Workspace, ledger: Ledger, name: str, request: Request) -> Looked:
     """Ask the sources about what is requested, then read what the ledger holds."""
-    prepared = with_coming(ledger, workspace.prepared(ledger, name, request))
     reader = LedgerReader(ledger.path, ledger.db)
     live = at_work(workspace, reader)
+    prepared = with_coming(ledger, workspace.prepared(ledger, name, request), live=live)
     running = running_now(reader, live)
     states = [
         replace(state, running=running.get(node_id, EMPTY))

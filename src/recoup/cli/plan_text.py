@@ -89,7 +89,9 @@ def estimate(planned: Planned, parallel: int) -> str:
 
 
 def run_words(request: Request, name: str, verb: str = "run") -> str:
-    """The command that carries this request out."""
+    """The command that carries this request out; a recovery's places are found anew."""
+    if request.places and verb == "run":
+        return typed("recover", name)
     words = ["--start", request.start] if request.start else []
     words += ["--end", request.end] if request.end else []
     if request.only != Request(name).only:
