@@ -101,7 +101,7 @@ def _status(error: Any) -> object:  # noqa: ANN401 - any exception
         return response["ResponseMetadata"]["HTTPStatusCode"]
     owners = (response, error) if response is not None else (error,)
     for owner in owners:
-        for name in ("status_code", "status", "code", "http_status", "resp_status"):
+        for name in ("status_code", "status", "code", "http_status", "resp_status", "errcode"):
             status = getattr(owner, name, None)
             if isinstance(status, int) and 100 <= status < 600:  # noqa: PLR2004 - what HTTP has
                 return int(status)

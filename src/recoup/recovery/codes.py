@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,6 +11,9 @@ from recoup.model.failure import FailureKind as Kind
 from recoup.recovery.rules import clouds, databases, system
 from recoup.recovery.verdict import Basis, Verdict
 
+OWN_REPLIES = frozenset({"ftplib", "smtplib", "poplib", "nntplib"})
+UNTOLD_REPLIES = frozenset({"reply 421", "reply 450", "reply 451", "reply 550", "reply 553"})
+_REPLY = re.compile(r"\(?(\d{3})\b")
 KNOWN = frozenset({*clouds.CODE, *clouds.UNTOLD_CODE})
 _MYSQL = frozenset({"pymysql", "MySQLdb", "mysql", "aiomysql", "asyncmy", "mariadb"})
 _NUMBERED = (
@@ -42,6 +46,12 @@ def by_status(status: int) -> Verdict | None:
 def by_exit_code(code: int) -> Verdict | None:
     """Of a process."""
     return _verdict(system.EXIT_CODE.get(code), "signal" if code < 0 else "exit code", abs(code))
+
+
+def by_reply(message: str) -> Verdict | None:
+    """Of a server of FTP or mail."""
+    found = _REPLY.match(message)
+    return _verdict(system.REPLY.get(int(found.group(1))), "reply", found.group(1)) if found else None
 
 
 def is_signal(code: int) -> bool:

@@ -39,8 +39,9 @@ _QUOTED_STATEMENT: Final = re.compile(
 _MORE_THAN_REFUSED: Final = frozenset({Kind.QUOTA, Kind.THROTTLED})
 _MORE_THAN_FAILING: Final = frozenset({Kind.THROTTLED, Kind.DISK, Kind.MEMORY})
 # Bugs' own classes that people raise with words of theirs; a key is often one word, and then it is only the key.
-_SPEAKING: Final = frozenset({"ValueError", "AssertionError", "OverflowError"})
-_SPEAKING_IN_SENTENCES: Final = frozenset({"KeyError", "LookupError"})
+_SPEAKING: Final = frozenset({"ValueError", "AssertionError", "OverflowError", "LookupError"})
+_SPEAKING_IN_SENTENCES: Final = frozenset({"KeyError"})
+_REFUSED: Final = frozenset({Kind.AUTH, Kind.PERMISSION})
 _UNSURE: Final = frozenset({Kind.NETWORK, Kind.SERVICE, Kind.TIMEOUT, Kind.LOST})
 _TOLD_BESIDE_CODE: Final = frozenset(
     {Kind.QUOTA, Kind.THROTTLED, Kind.AUTH, Kind.CONFLICT, Kind.CONFIG, Kind.MEMORY, Kind.DISK}
@@ -113,6 +114,7 @@ def judge(cause: Cause) -> Verdict | None:
         _by_code,
         _by_type,
         _by_name_of_code,
+        _by_reply,
         _by_status,
         _by_words,
         _by_family,
@@ -197,8 +199,19 @@ def _by_name_of_code(of: _Judged) -> Verdict | None:
     return _worded(phrase) if phrase else None
 
 
+def _by_reply(of: _Judged) -> Verdict | None:
+    """Of FTP and mail, whose three figures are not those of HTTP; words go before one that means several things."""
+    if of.package not in codes.OWN_REPLIES:
+        return None
+    verdict = codes.by_reply(of.cause.message)
+    return _worded(of.word) if verdict and of.word and verdict.rule in codes.UNTOLD_REPLIES else verdict
+
+
 def _by_status(of: _Judged) -> Verdict | None:
-    status = of.cause.facts.get("http_status") or status_in(of.message)
+    if of.package in codes.OWN_REPLIES:
+        return None
+    own = of.cause.facts.get("http_status")
+    status = own or status_in(of.message)
     if not isinstance(status, int) or not (verdict := codes.by_status(status)):
         return None
     word = of.word
@@ -206,6 +219,8 @@ def _by_status(of: _Judged) -> Verdict | None:
         return verdict
     if status in {401, 403, 407}:
         return _worded(word) if word.kind in _MORE_THAN_REFUSED else verdict
+    if own is None and word.kind in _REFUSED:
+        return _worded(word)  # three figures in a text may be another protocol's, and a refusal never passes by itself
     if status >= 500:  # noqa: PLR2004 - the other side's own fault
         return _worded(word) if word.kind in _MORE_THAN_FAILING else verdict
     if status in {400, 422}:

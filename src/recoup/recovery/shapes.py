@@ -161,6 +161,11 @@ def variable_of_the_environment(cause: Cause, _text: str) -> Kind | None:
     return Kind.CONFIG if _SETTING.match(cause.message.strip("'\"")) else None
 
 
+def number_that_is_none(cause: Cause, _text: str) -> Kind | None:
+    """Decimal says of a text that is no number what it says of arithmetic, too."""
+    return Kind.CONTRACT if cause.name == "InvalidOperation" and "ConversionSyntax" in cause.message else None
+
+
 def old_overflow(cause: Cause, text: str) -> Kind | None:
     """sqlite3 and struct speak of sizes with the class of arithmetic."""
     return Kind.CONTRACT if cause.classes[:1] == ("builtins.OverflowError",) and "sqlite integer" in text else None
@@ -177,6 +182,7 @@ SHAPES: Final[tuple[Shape, ...]] = (
     bare_end_of_file,
     old_overflow,
     words_of_sqlite,
+    number_that_is_none,
     value_of_a_record,
     variable_of_the_environment,
 )

@@ -40,7 +40,7 @@ _FORMS: tuple[tuple[str, re.Pattern[str], tuple[str, ...]], ...] = (
 _STATUS = re.compile(
     r"(?:\bhttp(?:/\d(?:\.\d)?)?(?: error| status)?(?: code)?:? ?|\bstatus(?:[_ ]?code)?['\"]?[:= ]{1,3}"
     r"|\breturned (?:an? )?(?:unexpected )?(?:error|status|response|code)?:? ?(?:code:? )?|\bresponse code "
-    r"|\berror code:? |\btoo many |(?:client|server) error '|^)"
+    r"|\berror code:? |\btoo many |<protocolerror for \S+: |(?:client|server) error '|^)"
     r"([45]\d\d)\b(?! ?(?:rows|seconds|ms|bytes|items|records|files|%|GiB|MiB|connect))",
     re.IGNORECASE,
 )

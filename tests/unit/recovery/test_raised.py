@@ -1,5 +1,7 @@
 """What was learned from failures that nobody here had seen, by the libraries' own errors: raised, not written down."""
 
+import decimal
+import ftplib
 import io
 import sqlite3
 import threading
@@ -59,6 +61,13 @@ def hides(error: Exception) -> None:
         (lambda: hides(KeyError("the connection to the server was reset by the peer")), Kind.LOGIC),
         (lambda: hides(RuntimeError("snapshot of customers is 61 h old, at most 36 h allowed")), Kind.BLOCKED),
         (lambda: hides(RuntimeError("37 rows have http_status 503; at most 0 allowed")), Kind.QUALITY),
+        # Three figures of another protocol.
+        (lambda: hides(ftplib.error_perm("530 Login incorrect.")), Kind.AUTH),
+        (lambda: hides(RuntimeError("530 Login incorrect.")), Kind.AUTH),
+        (lambda: hides(ftplib.error_perm("550 /in/a.csv: No such file or directory")), Kind.MISSING),
+        (lambda: hides(ftplib.error_temp("421 Too many connections (8) from this IP")), Kind.THROTTLED),
+        (lambda: decimal.Decimal("12,50"), Kind.CONTRACT),
+        (lambda: decimal.Decimal(1) / 0, Kind.LOGIC),
         # A name that somebody gave a table is no word of a sentence.
         (lambda: hides(RuntimeError("schema mismatch in throttled_requests: 7 columns")), Kind.CONTRACT),
         (lambda: hides(RuntimeError("login failed for 'etl': account is locked")), Kind.AUTH),

@@ -67,6 +67,20 @@ CURL: Final[Mapping[int, Kind]] = by_number(
     }
 )
 
+REPLY: Final[Mapping[int, Kind]] = by_number(
+    {
+        Kind.SERVICE: "421 451 454",
+        Kind.NETWORK: "425 426",
+        Kind.AUTH: "332 430 530 532 534 535",
+        Kind.CONFLICT: "450",
+        Kind.DISK: "452 552",
+        Kind.MISSING: "550",
+        Kind.PERMISSION: "553",
+        Kind.LOGIC: "500-504 555",
+    }
+)
+"""What servers of FTP and mail answer."""
+
 
 def errno_name(number: int) -> str:
     """`ENOENT`; the number where this system has no name for it."""

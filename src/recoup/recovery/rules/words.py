@@ -289,7 +289,8 @@ GENERAL: Final[tuple[Block, ...]] = (
         environment variable* | env var* | environ* … not set | not set in the environment | is not configured |
         not configured | misconfigur* | missing … configuration | missing configuration | invalid configuration |
         configuration … invalid | configuration … missing | configuration error | improperly configured |
-        imagepullbackoff | errimagepull | no endpoint configured | no connection named | missing setting |
+        imagepullbackoff | errimagepull | unknown encoding | no endpoint configured | no connection named |
+        missing setting |
         required setting |
         setting … missing | setting … not set | setting … required |
         is not set | must be set | not been set | unset | invalid setting | unknown setting | no such option |
@@ -321,7 +322,8 @@ GENERAL: Final[tuple[Block, ...]] = (
     (
         Kind.LOGIC,  # before data: an error of the language of a query or program
         """
-        wrong kind of value | must not be called | must be called before | called out of order |
+        wrong kind of value | called too many times | can only be started once | malformed node or string |
+        must not be called | must be called before | called out of order |
         syntax error | syntaxerror | syntax_error | parse error | parser error | parseexception |
         parse_syntax_error | error in your sql syntax | division by zero | divide by zero | divide_by_zero |
         division_by_zero | zerodivision* | float division | modulo by zero | index out of range |

@@ -101,6 +101,7 @@ DATA: Final[tuple[Block, ...]] = (
         deserialization error | the contract says | is required but | value deserialization | has no field |
         has no column |
         expected column … header |
+        badly formed | does not appear to be an | "~" is not a valid | cannot store … value in | has # field* |
         missing required column* | missing required field* | missing required key* | missing column* |
         missing field* | missing header* | missing mandatory | required column* | required field* |
         required key* | column … does not exist | column … not found | column … not exist | column … is missing |
