@@ -59,6 +59,15 @@ def encode(kind: int, token: int, body: object, spill: Path, *, log_end: int = 0
     return _HEAD.pack(kind, token, log_end, seconds) + data
 
 
+def take(end: socket.socket) -> int | None:
+    """Receive a message and drop it: the token in its head, None when nothing waits."""
+    try:
+        head = end.recv(_HEAD.size, socket.MSG_DONTWAIT)
+    except BlockingIOError:
+        return None
+    return int(_HEAD.unpack(head)[1]) if head else None
+
+
 def discard(message: bytes) -> None:
     """Delete the file of a message that nobody will decode."""
     if message[0] & _SPILLED:

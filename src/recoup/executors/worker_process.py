@@ -12,10 +12,9 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from socket import MSG_DONTWAIT
 from typing import Any, Final
 
-from recoup.executors.channel import Message, Receiver
+from recoup.executors.channel import Message, Receiver, take
 from recoup.executors.launch import Started
 from recoup.executors.memory import LEFT_BYTES, LOOK_SECONDS, Scale
 from recoup.executors.output import rescue
@@ -113,13 +112,12 @@ class WorkerProcess:
     def pull(self) -> list[Parcel]:
         """Take back what the worker has not begun, in order."""
         self.untried = self.full = False
-        count = 0
-        with contextlib.suppress(BlockingIOError):
-            while self._inbox.recv(1, MSG_DONTWAIT):  # one whole message; its bytes are in its parcel
-                count += 1
-        parcels = [self.sent.pop() for _ in range(count)]
+        # By their tokens, not by their number: the worker may go on meanwhile, and receive one of those in between.
+        taken = set(iter(lambda: take(self._inbox), None))
+        parcels = [parcel for parcel in self.sent if parcel.task.token in taken]
+        self.sent = deque(parcel for parcel in self.sent if parcel.task.token not in taken)
         self._weigh()
-        return parcels[::-1]
+        return parcels
 
     def receive(self) -> Message | None:
         """The next message, if there is one; `gone` when there will be no more."""

@@ -3,6 +3,7 @@
 import os
 import random
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -10,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import psutil
@@ -17,7 +19,8 @@ import pytest
 
 from recoup.executors import processes as processes_module
 from recoup.executors import worker_process
-from recoup.executors.channel import INLINE_BYTES, pair
+from recoup.executors.channel import INLINE_BYTES, TASK, encode, pair
+from recoup.executors.launch import Started
 from recoup.executors.memory import Shortage
 from recoup.executors.pace import MAX_AHEAD
 from recoup.executors.processes import Processes
@@ -371,6 +374,36 @@ def test_open_does_not_wait(make):
     executor.submit([echo(1)])
     assert not any(worker.ready for worker in executor._crew)
     settle(executor, [1])
+
+
+# --- taking back while the worker goes on
+
+
+class Racing:
+    """The controller's end of the worker's inbox; the worker itself receives every second message."""
+
+    def __init__(self, end: socket.socket) -> None:
+        self._end = end
+
+    def recv(self, size: int, flags: int) -> bytes:
+        taken = self._end.recv(size, flags)
+        with suppress(BlockingIOError):
+            self._end.recv(size, flags)
+        return taken
+
+
+def test_what_the_worker_receives_in_between_is_its_own(tmp_path):
+    process: Any = SimpleNamespace(pid=os.getpid())
+    outbox, inbox = pair()
+    theirs: Any = Racing(inbox)
+    started = Started(process, outbox, theirs, outbox, tmp_path / "log", tmp_path / "setup")
+    worker = worker_process.WorkerProcess(started, 0.0)
+    with outbox, inbox:
+        for token in range(1, 6):
+            message = encode(TASK, token, {"do": "echo"}, tmp_path)
+            worker.send(worker_process.Parcel(echo(token), message, 0.001), 0.0)
+        assert [parcel.task.token for parcel in worker.pull()] == [1, 3, 5]
+        assert [parcel.task.token for parcel in worker.sent] == [2, 4]
 
 
 # --- memory
