@@ -1,6 +1,7 @@
 """`recoup escalate`: one file with which somebody who has never seen the failure can go on."""
 
 import getpass
+import json
 import subprocess
 import zipfile
 
@@ -116,6 +117,8 @@ def test_everything_that_the_next_person_asks_for_is_in_one_file(shop, until):
         files = {name.removeprefix("handover/"): archive.read(name).decode() for name in archive.namelist()}
     assert sorted(files) == answer["files"]
     assert not any("hunter22" in text for text in files.values())
+    data = {name: json.loads(text) for name, text in files.items() if name.endswith(".json")}
+    assert all(row["token"] > 0 for rows in data["attempts.json"].values() for row in rows)
     report = files["report.md"]
     assert report.startswith("# shop: ")
     # What happened, what was tried, how it stands.

@@ -16,7 +16,7 @@ from recoup.cli.plan_text import plan_json
 from recoup.cli.status_text import status_json
 from recoup.cli.why import why_json
 from recoup.model.errors import RecoupError
-from recoup.model.redact import redactor
+from recoup.model.redact import redacted, redactor
 
 REPORT: Final = "report.md"
 CONTENTS: Final[Mapping[str, str]] = {
@@ -39,29 +39,35 @@ Again = Callable[[str], str]
 def files_of(found: Escalation, again: Again) -> dict[str, bytes]:
     """By name; nothing secret is in any of them."""
     hide = redactor(os.environ)
-    texts = {
-        REPORT: "\n".join(report_lines(found, again, CONTENTS)),
-        **dict(_data(found, again)),
-        **dict(_cases(found)),
-    }
+    timelines = "\n\n".join("\n".join(log_markdown(log)) for log in found.logs)
+    texts = {REPORT: "\n".join(report_lines(found, again, CONTENTS)), "timeline.md": timelines, **dict(_cases(found))}
     files = {name: f"{hide(text)}\n".encode() for name, text in texts.items()}
-    for case in found.cases:
-        files |= {f"manifests/{name}": hide(data.decode()).encode() for name, data in case.manifests.items()}
-    return files
+    bodies = {**dict(_data(found, again)), **dict(_manifests(found))}
+    return files | {name: f"{_text(redacted(body, hide))}\n".encode() for name, body in bodies.items()}
 
 
-def _data(found: Escalation, again: Again) -> Iterator[tuple[str, str]]:
+def _data(found: Escalation, again: Again) -> Iterator[tuple[str, object]]:
     attempts = {case.wrong.cause.group: [dict(row) for row in case.attempts] for case in found.cases}
-    yield "failures.json", _text(why_json(found.why, again))
-    yield "attempts.json", _text(attempts)
-    yield "status.json", _text({name: status_json(one, None) for name, one in found.statuses.items()})
-    yield "plan.json", _text({name: _plan(one) for name, one in found.plans.items()})
-    yield "timeline.md", "\n\n".join("\n".join(log_markdown(log)) for log in found.logs)
-    yield "timeline.json", _text([log_json(log) for log in found.logs])
+    yield "failures.json", why_json(found.why, again)
+    yield "attempts.json", attempts
+    yield "status.json", {name: status_json(one, None) for name, one in found.statuses.items()}
+    yield "plan.json", {name: _plan(one) for name, one in found.plans.items()}
+    yield "timeline.json", [log_json(log) for log in found.logs]
     checks = [{"check": c.name, "verdict": c.verdict, "evidence": c.evidence, "remedy": c.remedy} for c in found.checks]
-    yield "checks.json", _text(checks)
-    yield "settings.json", _text({one.name: {"value": one.value, "origin": str(one.origin)} for one in found.settings})
-    yield "versions.json", _text(found.versions)
+    yield "checks.json", checks
+    yield "settings.json", {one.name: {"value": one.value, "origin": str(one.origin)} for one in found.settings}
+    yield "versions.json", found.versions
+
+
+def _manifests(found: Escalation) -> Iterator[tuple[str, object]]:
+    """As they are, but for what is secret; one that is no JSON stands as its text."""
+    for case in found.cases:
+        for name, data in case.manifests.items():
+            text = data.decode(errors="replace")
+            try:
+                yield f"manifests/{name}", json.loads(text)
+            except ValueError:
+                yield f"manifests/{name}", text
 
 
 def _cases(found: Escalation) -> Iterator[tuple[str, str]]:

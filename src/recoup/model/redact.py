@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 from urllib.parse import quote, quote_plus, unquote
 
 Redact = Callable[[str], str]
@@ -70,6 +71,25 @@ def redactor(environment: Mapping[str, str]) -> Redact:
         return redact
     values = re.compile("|".join(map(re.escape, known)))
     return lambda text: redact(values.sub(HIDDEN, text))
+
+
+def redacted(body: Any, hide: Redact) -> Any:  # noqa: ANN401 - whatever JSON can say
+    """JSON without secrets, and still JSON: each text for itself, in the light of the name that it has."""
+    match body:
+        case None | bool() | int() | float():
+            return body
+        case list() | tuple():
+            return [redacted(one, hide) for one in body]
+        case Mapping():
+            return {name: _named(str(name), value, hide) for name, value in body.items()}
+        case _:
+            return hide(str(body))
+
+
+def _named(name: str, value: Any, hide: Redact) -> Any:  # noqa: ANN401 - as above
+    if not isinstance(value, str):
+        return redacted(value, hide)
+    return HIDDEN if hide(f"{name}={value}").startswith(f"{name}={HIDDEN}") else hide(value)
 
 
 def _spellings(environment: Mapping[str, str]) -> Iterator[str]:

@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 import pytest
 
-from recoup.model.redact import redact, redactor
+from recoup.model.redact import HIDDEN, redact, redacted, redactor
 
 SECRET = "hunter2-9f8e7d6c5b4a"
 
@@ -81,3 +81,18 @@ def test_a_private_key():
     key = "-----BEGIN RSA PRIVATE KEY-----\nMIIEow\nabc\n-----END RSA PRIVATE KEY-----"
     assert "MIIEow" not in redact(f"loaded {key} from a file")
     assert "MIIEowIBAAKCAQEA" not in redactor({"SSH_PRIVATE_KEY": "--\nMIIEowIBAAKCAQEA\n--"})("x MIIEowIBAAKCAQEA")
+
+
+def test_json_stays_json_and_a_number_that_is_called_token_is_none():
+    body = {
+        "token": 17,
+        "password": "open sesame",
+        "log": "/runs/token=t0ps3cret/a.log",
+        "tries": [{"message": "postgresql://ann:t0ps3cret@db/x", "ok": True, "at": None, "seconds": 0.5}],
+    }
+    assert redacted(body, redact) == {
+        "token": 17,
+        "password": HIDDEN,
+        "log": f"/runs/token={HIDDEN}",
+        "tries": [{"message": f"postgresql://ann:{HIDDEN}@db/x", "ok": True, "at": None, "seconds": 0.5}],
+    }
