@@ -81,6 +81,7 @@ def test_a_job_reads_again_from_where_it_is_set_whether_or_not_it_had_a_value(jo
         ("advanced", october, november, "2025-11-01", None),
         ("set", None, october, None, None),
     ]
+    assert job.recoup("watermark").stdout.split()[:2] == [NAME, november]
     lines = job.recoup("watermark", NAME, "--history").stdout.splitlines()
     assert lines[0].split()[:2] == [NAME, november]
     assert "the vendor corrected October" in lines[2]

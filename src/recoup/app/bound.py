@@ -45,6 +45,5 @@ def _id(node: Node, row: NodeRow | None, pipeline: str) -> NodeId:
 
 def _ids(reader: LedgerReader, members: MemberSet) -> dict[str, int]:
     ids = reader.members(members.key)
-    for member in members.listed or ():
-        ids.setdefault(member, max(ids.values(), default=-1) + 1)
-    return ids
+    new = (member for member in members.listed or () if member not in ids)
+    return ids | {member: number for number, member in enumerate(new, max(ids.values(), default=-1) + 1)}

@@ -97,7 +97,7 @@ def _help() -> PlainHelp:
 def _call(words: Sequence[str]) -> object:
     from cyclopts import CycloptsError, UnknownCommandError
 
-    if len(words) == 1 and any(c.name == words[0] and c.is_group for c in COMMANDS):
+    if len(words) == 1 and any(c.name == words[0] and c.is_group and not c.arguments for c in COMMANDS):
         words = [*words, "--help"]
     words = with_values(words)
     app = build(help_wanted=not {"--help", "-h"}.isdisjoint(_before_dashes(words)))

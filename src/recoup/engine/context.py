@@ -58,15 +58,12 @@ class Context:
     def advance(self, to: datetime) -> None:
         """It has read up to here: the watermark of its step, once this attempt has succeeded; a naive time is UTC.
 
-        It never goes back: what is read from it is what came since, and only a person sets it to an earlier time.
+        It never goes back, so that an earlier partition that is run again leaves it: only a person sets it back.
         """
         if not self.has_watermark:
             message = f"step {self.step!r} declares no watermark"
             raise PipelineError(message, 'declare it: @pipeline.step(watermark="NAME")')
         aware = to.astimezone(UTC) if to.tzinfo else to.replace(tzinfo=UTC)
-        if self.watermark is not None and aware < self.watermark:
-            message = f"the watermark is {self.watermark.isoformat()}, and {aware.isoformat()} lies before it"
-            raise PipelineError(message, "`recoup watermark set NAME TIME` sets it back, a step never does")
         self.advanced.append(aware)
 
     def count(self, name: str, by: float = 1) -> None:

@@ -9,7 +9,7 @@ from functools import cached_property
 from recoup.engine.inflight import intent_of
 from recoup.engine.remembered import remembered
 from recoup.lake.fence import fence
-from recoup.ledger import planes
+from recoup.ledger import planes, watermarks
 from recoup.ledger.facts import NodeId, Publication
 from recoup.ledger.leases import ControllerLease, void_dead
 from recoup.ledger.reader import intents
@@ -41,6 +41,7 @@ def reconcile(
             still_open = {p.token for p in intents(tx)}  # another controller may have settled them while we looked
             settling.record(tx, [p for p in moved if p.token in still_open])
             tx.forget_intents([p.token for p in mine if p not in moved])
+            watermarks.forget(tx, [p.token for p in mine])
     return len(moved), len(mine) - len(moved), left.attempts
 
 
@@ -71,6 +72,7 @@ class _Settling:
     def record(self, tx: Transaction, moved: Sequence[Publication]) -> None:
         """What the pointers show is true: the attempts succeeded, and nobody was left to write it down."""
         tx.publish([(p, self._readers(p)) for p in moved])
+        watermarks.advance(tx, watermarks.foreseen(tx, [p.token for p in moved]))
         for p in moved:
             tx.execute("UPDATE attempts SET state = 'succeeded', rows = ? WHERE token = ?", (p.rows, p.token))
             tx.event("reconciled", token=p.token)

@@ -39,7 +39,7 @@ from recoup.ledger.facts import (
 from recoup.ledger.leases import ControllerLease
 from recoup.ledger.registry import register_members
 from recoup.ledger.transaction import Transaction
-from recoup.ledger.watermarks import Advance, advance
+from recoup.ledger.watermarks import Advance, advance, foresee, forget
 from recoup.ledger.writer import Ledger
 from recoup.model.errors import CommitUnknownError
 from recoup.model.failure import Failure, FailureKind
@@ -209,6 +209,7 @@ class Runner:
             return
         if not isinstance(outcome.error, CommitUnknownError):
             tx.forget_intents([inflight.claimed.token])
+            forget(tx, [inflight.claimed.token])
         self._fail(turn, inflight, classify(outcome.error, redact=self.redact), inflight.measured)
 
     def _succeed(self, turn: _Turn, inflight: Inflight, publication: Publication, measured: Measured) -> None:
@@ -240,6 +241,7 @@ class Runner:
         advance(tx, turn.advances)
         tx.fail(turn.failed)
         tx.intend([publication for _, publication in turn.intents])
+        foresee(tx, (one for inflight, _ in turn.intents for one in inflight.advances()))
 
     def _claim(self, tx: Transaction, turn: _Turn, now: float) -> list[Inflight]:
         """Take what is ready, as far as there is room."""

@@ -141,6 +141,11 @@ CREATE TABLE watermarks (
     sets INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
+-- How far attempts have read whose pointers are about to move: their watermarks follow when it is known that they have.
+CREATE TABLE advances (
+    token INTEGER PRIMARY KEY, name TEXT NOT NULL, sets INTEGER NOT NULL, to_microseconds INTEGER NOT NULL
+) STRICT;
+
 -- What kind of run a backfill is (backfill or live), and when what follows it is fired: hold, each or none.
 CREATE TABLE modes (
     backfill INTEGER PRIMARY KEY, mode TEXT NOT NULL, downstream TEXT NOT NULL
@@ -242,6 +247,9 @@ MIGRATIONS: Mapping[int, str] = {
         name TEXT PRIMARY KEY, value_microseconds INTEGER NOT NULL, changed_at REAL NOT NULL, who TEXT,
         sets INTEGER NOT NULL
     ) STRICT, WITHOUT ROWID;
+    CREATE TABLE advances (
+        token INTEGER PRIMARY KEY, name TEXT NOT NULL, sets INTEGER NOT NULL, to_microseconds INTEGER NOT NULL
+    ) STRICT;
     CREATE TABLE modes (
         backfill INTEGER PRIMARY KEY, mode TEXT NOT NULL, downstream TEXT NOT NULL
     ) STRICT;

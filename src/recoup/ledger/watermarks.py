@@ -81,9 +81,30 @@ def set_watermark(tx: Transaction, name: str, value_microseconds: int, by: Mappi
     return before
 
 
+def foresee(tx: Transaction, advances: Iterable[Advance]) -> None:
+    """In the transaction that intends the publications: whoever settles them later can advance what they read."""
+    for one in advances:
+        row = (one.token, one.pinned.name, one.pinned.sets, one.to_microseconds)
+        tx.execute("INSERT INTO advances VALUES (?, ?, ?, ?)", row)
+
+
+def foreseen(tx: Transaction, tokens: Iterable[int]) -> list[Advance]:
+    """What these attempts would advance."""
+    sql = "SELECT token, name, sets, to_microseconds FROM advances WHERE token = ?"
+    rows = (tx.execute(sql, (token,)).fetchone() for token in tokens)
+    return [Advance(token, Pinned(name, None, sets), to) for token, name, sets, to in filter(None, rows)]
+
+
+def forget(tx: Transaction, tokens: Iterable[int]) -> None:
+    """They are over, whether they have succeeded or not."""
+    for token in tokens:
+        tx.execute("DELETE FROM advances WHERE token = ?", (token,))
+
+
 def advance(tx: Transaction, advances: Iterable[Advance]) -> None:
     """In the transaction that records the successes; what is further on already stays."""
     for one in advances:
+        forget(tx, [one.token])
         now = pinned(tx, one.pinned.name)
         if now.sets != one.pinned.sets:
             tx.event(KEPT, token=one.token, data=_told(now, one.to_microseconds))

@@ -11,13 +11,17 @@ from recoup.engine.runner import Runner
 from recoup.lake.fence import fence
 from recoup.ledger.leases import ControllerLease
 from recoup.ledger.reader import LedgerReader
-from recoup.plan.request import Request
+from recoup.ledger.watermarks import watermarks
+from recoup.plan.request import Order, Request
 
 PIPELINE = """
+from datetime import datetime
 import polars as pl, recoup as rc
 p = rc.Pipeline("p", partitions=rc.Daily("2024-01-01", "2024-01-03", key="dt"))
-@p.step
-def table(ctx): return pl.DataFrame({"x": [2]})
+@p.step(watermark="read")
+def table(ctx):
+    ctx.advance(datetime.fromisoformat(ctx.partition))
+    return pl.DataFrame({"x": [2]})
 """
 
 
@@ -74,3 +78,26 @@ def test_two_that_settle_the_same_intents_settle_them_once(workspace, monkeypatc
     assert theirs_moved == ours_moved > 0, "for both, a plan that was made before is out of date"
     assert settled == [(ours_moved, ours_moved)]
     assert sorted(map(len, states), reverse=True) == [1] * ours_moved + [0] * (3 - ours_moved)
+
+
+def read_up_to(workspace) -> list[str]:
+    with workspace.reader() as reader:
+        return [f"{one.value:%Y-%m-%d}" for one in watermarks(reader)]
+
+
+@pytest.mark.usefixtures("_dead")
+def test_what_was_read_by_an_attempt_whose_pointer_had_moved_is_not_read_again(workspace):
+    assert read_up_to(workspace) == []
+    with workspace.ledger() as ledger:
+        prepared, lease = workspace.prepared(ledger, "p"), ControllerLease(ledger, "ann")
+        moved, *_ = reconcile(ledger, lease, workspace.own_store(ledger), prepared.graph, prepared.node_ids)
+        assert moved > 0
+        assert ledger.db.execute("SELECT count(*) FROM advances").fetchone() == (0,)
+        lease.close()
+    assert read_up_to(workspace) == [f"2024-01-0{moved}"]
+
+
+def test_an_earlier_partition_that_comes_later_leaves_the_watermark(workspace):
+    report = run(workspace, Request("p", order=Order.NEWEST), "p", RunOptions(executor="inline"))
+    assert report.counts.failed == 0
+    assert read_up_to(workspace) == ["2024-01-03"]

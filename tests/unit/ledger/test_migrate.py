@@ -19,6 +19,7 @@ NEWER = (
     *(f"CREATE TABLE {table} (" for table in ("waivers", "reads", "calendar_changes", "pauses", "former_members")),
     "CREATE TABLE stages (",
     "CREATE TABLE watermarks (",
+    "CREATE TABLE advances (",
     "CREATE TABLE outages (",
 )
 
