@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import os
+import re
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from recoup.model.pipeline import Step
 
 GIT_SECONDS: Final = 10.0
 _COMMITS: Final = 5
+_HUNK: Final = re.compile(r"@@ -\S+ \+(\d+)(?:,(\d+))? @@")
 _FORMAT: Final = "--format=%h  %ad  %an  %s"
 
 
@@ -43,10 +45,22 @@ def step_source(step: Step[..., object]) -> StepSource | None:
     changes = _git(path, "log", f"-{_COMMITS}", "--date=iso", _FORMAT, "--", path.name).splitlines()
     edited = bool(changes) and bool(_git(path, "status", "--porcelain", "--", path.name))
     if edited:  # its lines are others than the committed ones, and what nobody has committed is its last change
-        patch = _git(path, "diff", "HEAD", "--", path.name)
+        patch = _within(_git(path, "diff", "HEAD", "--", path.name), first, last)
     else:
         patch = _git(path, "log", "-1", "--date=iso", _FORMAT, f"-L{first},{last}:{path.name}") if changes else ""
     return StepSource(path, first, "".join(lines), tuple(changes), patch, edited)
+
+
+def _within(patch: str, first: int, last: int) -> str:
+    """The hunks that touch these lines of the file as it is now: what else was edited is nobody's business."""
+    head, *hunks = re.split(r"^(?=@@ )", patch, flags=re.MULTILINE)
+    kept = [hunk for hunk in hunks if (at := _HUNK.match(hunk)) and _meets(at, first, last)]
+    return (head + "".join(kept)).rstrip() if kept else ""
+
+
+def _meets(at: re.Match[str], first: int, last: int) -> bool:
+    begins, count = int(at[1]), int(at[2] or 1)
+    return begins <= last and begins + count > first
 
 
 def _git(path: Path, *words: str) -> str:

@@ -35,16 +35,17 @@ class Outages:
 
     def succeed(self, tx: Transaction, nodes: Iterable[NodeId]) -> None:
         """What these read has been read."""
-        if not self.down:
+        if not (there := {NodeId(node) for (node,) in tx.execute("SELECT node FROM outages")}):
             return
         steps = {self.node_ids[node.index]: node.index for node in self.graph.nodes if node.kind is NodeKind.STEP}
-        over = {at for node in nodes if node in steps for at in self._behind(steps[node]) if at in self.down}
+        over = {at for node in nodes if node in steps for at in self._behind(steps[node]) if at in there}
         end_outages(tx, over)
         for node in over:
-            del self.down[node]
+            self.down.pop(node, None)
             tx.event("outage over", data={"node": node})
 
     def _behind(self, step: int) -> list[NodeId]:
+        """Its one source; of several nobody knows which, so then it is the step."""
         edges = self.graph.nodes[step].edges
         sources = [self.node_ids[e.parent] for e in edges if self.graph.nodes[e.parent].kind is NodeKind.SOURCE]
-        return sources or [self.node_ids[step]]
+        return sources if len(sources) == 1 else [self.node_ids[step]]

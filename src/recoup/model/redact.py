@@ -29,10 +29,17 @@ SHORTEST_SECRET = 6
 # and keys that are known by their looks.
 _LOOKS: tuple[tuple[tuple[str, ...], re.Pattern[str]], ...] = (
     (
-        ("passw", "pwd", "passphrase", "secret", "token", "key", "sig", "sas", "credential"),
+        ("passw", "pwd", "_pw", "passphrase", "secret", "token", "key", "sig", "sas", "credential"),
         re.compile(
-            r"(?i)((?:passw(?:or)?d|pwd|passphrase|secret|token|(?:api|access|account|private|shared|secret)[_-]?key"
+            r"(?i)((?:passw(?:or)?d|pwd|_pw|passphrase|secret|token|(?:api|access|account|private|shared|secret)[_-]?key"
             r"|signature|\bsig|\bsas|credentials?)[\"']?\s*[=:]\s*)(\"[^\"\n]*\"?|'[^'\n]*'?|[^\s;,&'\")}\]]+)"
+        ),
+    ),
+    (
+        ("passw", "passphrase", "secret", "token", "key"),
+        re.compile(
+            r"(?i)((?:passw(?:or)?d|passphrase|secret|token|(?:api|access|account|private|shared|secret)[_ -]?key)"
+            r"\s+(?:is|was)\s+)(\"[^\"\n]+\"|'[^'\n]+')"
         ),
     ),
     (("://",), re.compile(r"(://[^/\s:@]*:)([^\s'\"]+)(?=@)")),
@@ -45,7 +52,7 @@ _LOOKS: tuple[tuple[tuple[str, ...], re.Pattern[str]], ...] = (
     (("private key",), re.compile(r"(?s)(-----BEGIN [A-Z ]*PRIVATE KEY-----).+?(?=-----END|\Z)")),
 )
 _SECRET_NAME = re.compile(
-    r"(?i)passw(or)?d|passphrase|passwd|(^|_)pwd|(^|_)pass$|secret|token|api_?key|access_?key$|account_?key"
+    r"(?i)passw(or)?d|passphrase|passwd|(^|_)pwd|(^|_)pass$|(^|_)pw$|secret|token|api_?key|access_?key$|account_?key"
     r"|private_?key|shared_?key|(^|_)sas($|_)|credential"
 )
 _NO_SECRET_NAME = re.compile(

@@ -25,6 +25,11 @@ def test_keys_that_are_known_by_their_looks(key):
     assert key not in redact(f"they refused {key} at once")
 
 
+@pytest.mark.parametrize("text", [f"its password is '{SECRET}'", f'the api key was "{SECRET}"', f"DB_PW={SECRET} make"])
+def test_a_secret_by_what_stands_before_it(text):
+    assert SECRET not in redact(text)
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -34,13 +39,16 @@ def test_keys_that_are_known_by_their_looks(key):
         "no such file: lake/clean/dt=2013-01-01/a1-9f8e7d6c-0.parquet",
         "signature() takes 2 arguments, the tokens were 5",
         "expected key=dt, got carrier",
+        "the password is required, and the token was not sent",
     ],
 )
 def test_what_is_no_secret_is_left(text):
     assert redact(text) == text
 
 
-@pytest.mark.parametrize("name", ["PGPASSWORD", "DB_PASS", "SMTP_PWD", "GITHUB_TOKEN", "FAA_API_KEY", "MY_SECRET"])
+@pytest.mark.parametrize(
+    "name", ["PGPASSWORD", "DB_PASS", "SMTP_PWD", "DB_PW", "GITHUB_TOKEN", "FAA_API_KEY", "MY_SECRET"]
+)
 def test_the_value_of_a_secret_variable_is_hidden_wherever_it_stands(name):
     assert redactor({name: SECRET})(f"they said {SECRET}!") == "they said ***!"
 
