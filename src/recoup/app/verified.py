@@ -53,6 +53,11 @@ class Verified:
         return self.gate.is_complete and not self.failed
 
     @property
+    def is_idle(self) -> bool:
+        """No partition was there to be looked at: nothing is expected, or all of it is waived."""
+        return self.is_sound and any(one.name == "counts" and one.outcome is Outcome.UNKNOWN for one in self.lines)
+
+    @property
     def exit_code(self) -> ExitCode:
         """0 only if nothing fails."""
         return ExitCode.DONE if self.is_sound else ExitCode.INCOMPLETE
@@ -73,10 +78,11 @@ class Findings:
             if len(self.sentences) < MOST_FOUND:
                 self.sentences.append(sentence)
 
-    def line(self, name: str, what: str) -> Line:
+    def line(self, name: str, many: str, one: str) -> Line:
         """Failed by anything that is wrong, unknown where there was nothing to look at."""
         if not self.count and not self.wrong:
-            return Line(name, Outcome.UNKNOWN, f"there is nothing to look at: no {what}")
+            return Line(name, Outcome.UNKNOWN, f"there is nothing to look at: no {many}")
+        what = one if self.count == 1 else many
         if self.wrong:
             return Line(name, Outcome.FAIL, f"{self.wrong:,} wrong in {self.count:,} {what}", tuple(self.sentences))
         return Line(name, Outcome.PASS, f"{self.count:,} {what}")

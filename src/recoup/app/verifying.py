@@ -110,7 +110,7 @@ def _checks(found: Insight, checkers: Sequence[Checker]) -> Line:
                     findings.note(sentence)
     if not findings.count:
         return Line("checks", Outcome.UNKNOWN, "no checks are declared")
-    return findings.line("checks", "checks")
+    return findings.line("checks", "checks", "check")
 
 
 @dataclass
@@ -130,7 +130,9 @@ class _Verifying:
                 back.step(step.node, wanted)
             else:
                 back.table(step.node, wanted)
-        return back.counts.line("counts", "row counts"), back.reads.line("reads", "partitions and tables")
+        return back.counts.line("counts", "row counts", "row count"), back.reads.line(
+            "reads", "partitions and tables", "partition or table"
+        )
 
     def freshness(self) -> Line:
         """How old the newest data is, whatever the window; without a promise nobody can tell whether that is good."""

@@ -16,7 +16,7 @@ _STYLE: Final = {Outcome.PASS: "good", Outcome.FAIL: "bad", Outcome.UNKNOWN: "wa
 def verified_json(found: Verified, name: str) -> dict[str, Any]:
     """What the gate says, and the lines."""
     lines = [line.to_json() for line in found.lines]
-    return {**gate_json(found.gate, name), "verified": found.is_sound, "lines": lines}
+    return {**gate_json(found.gate, name), "verified": found.is_sound and not found.is_idle, "lines": lines}
 
 
 def verified_lines(found: Verified, name: str, view: View) -> Iterator[str]:
@@ -31,7 +31,13 @@ def verified_lines(found: Verified, name: str, view: View) -> Iterator[str]:
     for number, line in enumerate(found.lines, start=1):
         yield from _found(number, line)
     yield ""
-    yield view.paint("good" if found.is_sound else "bad", _verdict(found))
+    yield view.paint(_colour(found), _verdict(found))
+
+
+def _colour(found: Verified) -> str:
+    if found.is_sound:
+        return "warn" if found.is_idle else "good"
+    return "bad"
 
 
 def _found(number: int, line: Line) -> Iterator[str]:
@@ -46,4 +52,11 @@ def _verdict(found: Verified) -> str:
     parts = [f"{counted(len(found.failed), 'line')} of {len(found.lines)} failed"] if found.failed else []
     parts += [] if found.gate.is_complete else ["the data is incomplete"]
     parts += [f"{unknown} unknown"] if unknown else []
-    return " · ".join([f"{found.gate.pipeline}: {'verified' if found.is_sound else 'not verified'}", *parts])
+    return " · ".join([f"{found.gate.pipeline}: {_verdict_word(found)}", *parts])
+
+
+def _verdict_word(found: Verified) -> str:
+    if found.is_idle:
+        why = "all that is expected is waived" if found.gate.expected else "nothing is expected"
+        return f"nothing to verify: {why}"
+    return "verified" if found.is_sound else "not verified"

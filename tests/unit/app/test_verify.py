@@ -9,6 +9,9 @@ from recoup.app.gaps import GapKind
 from recoup.app.runs import runs
 from recoup.app.verified import Outcome
 from recoup.app.verifying import verify, verify_backfill
+from recoup.app.waiving import Gaps, waive
+from recoup.cli.text import View
+from recoup.cli.verify_text import verified_json, verified_lines
 from recoup.model.errors import ExitCode, UsageError
 
 DAY = "2024-01-03"
@@ -45,6 +48,9 @@ def test_all_is_as_it_should_be(made):
     assert outcomes(found) == SOUND
     assert line(found, "checks").evidence == "no checks are declared"
     assert found.is_sound
+    assert not found.is_idle
+    one = looked(made, partitions=(DAY,), steps=("raw",))
+    assert (line(one, "counts").evidence, line(one, "reads").evidence) == ("1 row count", "1 partition or table")
 
 
 def test_a_file_that_was_changed_by_hand_is_found_by_its_bytes(made):
@@ -78,6 +84,15 @@ def test_a_table_that_cannot_be_read_fails(made):
     found = looked(made)
     assert outcomes(found)["reads"] == FAIL
     assert [gap.kind for gap in found.gate.gaps] == [GapKind.UNKNOWN]
+
+
+def test_where_all_is_waived_nothing_was_looked_at_and_that_is_not_called_verified(project):
+    waive(project.workspace, "days", Gaps((DAY,)), "a test")
+    none = looked(project, partitions=(DAY,))
+    assert (none.is_sound, none.is_idle) == (True, True)
+    *_, verdict = verified_lines(none, "days", View())
+    assert verdict == "days: nothing to verify: all that is expected is waived · 4 unknown"
+    assert verified_json(none, "days")["verified"] is False
 
 
 def test_checks_are_evaluated_anew_where_there_are_some(made):
