@@ -188,8 +188,11 @@ def _of_node(node: Node, runs: Places, wounds: Iterable[Wound], graph: Graph, ar
             yield Action(verb, node.index, own, wound.treatment.reason, wound.group)
             rest -= own
     if node.kind is NodeKind.DELIVERY:
-        if alone := rest - runs.get(node.edges[0].parent, EMPTY):
+        made = runs.get(node.edges[0].parent, EMPTY)
+        if alone := rest - made:
             yield Action(Verb.DELIVER, node.index, alone, "published, and not in the table")
+        if follows := rest & made:
+            yield Action(Verb.DELIVER, node.index, follows, f"follows {graph.nodes[node.edges[0].parent].name}")
         return
     if was := rest & around.blocked.get(node.index, EMPTY):
         comes = any(edge.parent in runs for edge in node.edges)

@@ -98,6 +98,7 @@ def test_parents_first_and_of_each_step_gaps_then_retries_then_what_was_blocked(
         ("fill", "orders", "04", "it is missing"),
         ("retry", "orders", "05", "it may pass"),
         ("rerun", "orders", "06", "a new run"),
+        ("deliver", "orders@shop.orders", "03 04 05 06", "follows orders"),
         ("deliver", "orders@shop.orders", "20", "published, and not in the table"),
         ("make", "week", "12", "it was blocked, and what it lacked comes first"),
         ("retry", "report", "09", "it may pass"),
