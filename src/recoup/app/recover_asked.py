@@ -30,6 +30,8 @@ class Asked:
     end: str | None = None
     steps: tuple[str, ...] = ()
     insisted: Insisted = field(default_factory=Insisted)
+    is_named: bool = False
+    """Whether a pipeline was; else they are all that there are."""
 
     @classmethod
     def of(cls, settings: Settings, words: Sequence[str], **more: object) -> Asked:
@@ -39,7 +41,8 @@ class Asked:
             named = (rest.pop(0),)
         unsure = tuple(word for word in rest if _GROUP.fullmatch(word))
         partitions = tuple(word for word in rest if not _GROUP.fullmatch(word))
-        asked = cls(named or tuple(all_pipelines(settings)), partitions, unsure=unsure, **more)  # type: ignore[arg-type] # its own fields
+        all_ = named or tuple(all_pipelines(settings))
+        asked = cls(all_, partitions, unsure=unsure, is_named=bool(named), **more)  # type: ignore[arg-type] # its own fields
         if asked.partitions and (asked.start or asked.end):
             message = "both a window and explicit partitions were given"
             raise UsageError(message, "give --start and --end, or partitions, not both")

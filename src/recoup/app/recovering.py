@@ -15,6 +15,7 @@ from recoup.app.recover_lost import Lost, lost
 from recoup.app.recover_needs import lacking
 from recoup.app.recover_waits import Waits, paused_of
 from recoup.app.retry import Insisted
+from recoup.app.unknown_word import unknown_word
 from recoup.app.workspace import Workspace
 from recoup.ledger.pools import pauses
 from recoup.ledger.reader import LedgerReader
@@ -107,6 +108,8 @@ class _All:
             self.waits = Waits(tx.now, paused_of(pauses(tx)))
         for name in names:
             self._try(name, self._look)
+        if not self.looks and self.asked.partitions and not self.asked.is_named:
+            raise unknown_word(self.workspace.settings, self.errors.values(), ("a pipeline", "a cause"))
         ended = self._settle_words()
         for name in [name for name in names if name in self.looks]:
             self._try(name, lambda name: self._decide(name, frozenset()))

@@ -14,6 +14,7 @@ from recoup.app.failed import last_attempts
 from recoup.app.loading import all_pipelines
 from recoup.app.seen_before import SeenBefore, seen_before
 from recoup.app.status import look, readable
+from recoup.app.unknown_word import unknown_word
 from recoup.app.workspace import Workspace
 from recoup.engine.causes import Cause, Current, causes
 from recoup.engine.insight import Insight, Window
@@ -92,11 +93,11 @@ def why(workspace: Workspace, words: Sequence[str], *, today: bool = False) -> W
             try:
                 found.append(_look(workspace, reader, name, asked))
             except RecoupError as error:  # one that cannot be loaded hides no other
-                if len(asked.pipelines) == 1:
+                if asked.is_named or (len(asked.pipelines) == 1 and asked.partition is None):
                     raise
                 errors[name] = error
         if asked.partition is not None and not found:
-            raise next(iter(errors.values()))
+            raise unknown_word(workspace.settings, errors.values(), ("a pipeline", "a cause", "a run"))
         wrong = [one for looked in found for one in looked.wrong]
         if asked.group is not None:
             wrong = [one for one in wrong if one.cause.group.startswith(asked.group)]
@@ -129,6 +130,8 @@ class _Asked:
 
     pipelines: tuple[str, ...]
     partition: str | None = None
+    is_named: bool = False
+    """Whether a pipeline was; else they are all that there are."""
     run_id: str | None = None
     group: str | None = None
 
@@ -145,10 +148,10 @@ class _Asked:
             return cls._of_run(workspace, reader, rest[0])
         pipelines = named or tuple(all_pipelines(workspace.settings))
         if not rest:
-            return cls(pipelines)
+            return cls(pipelines, is_named=bool(named))
         if _GROUP.fullmatch(rest[0]) and _is_known(reader, rest[0]):
-            return cls(pipelines, group=rest[0])
-        return cls(pipelines, partition=rest[0])
+            return cls(pipelines, group=rest[0], is_named=bool(named))
+        return cls(pipelines, partition=rest[0], is_named=bool(named))
 
     @classmethod
     def _of_run(cls, workspace: Workspace, reader: LedgerReader, run_id: str) -> _Asked:

@@ -40,6 +40,14 @@ class PartitionError(UsageError):
     """A key, range or partitioning that does not make sense."""
 
 
+class NotAKeyError(PartitionError):
+    """A word that no partition is called by; `written` says how one is."""
+
+    def __init__(self, word: str, written: str, message: str = "") -> None:
+        super().__init__(message or f"{word} is not a key: {written}", written if message else "")
+        self.word, self.written = word, written
+
+
 class PipelineError(UsageError):
     """A pipeline that cannot be: a cycle, a name twice, an input that nobody makes."""
 

@@ -8,7 +8,7 @@ from datetime import date, datetime
 from typing import ClassVar, Final, Self
 
 from recoup.model.calendar import Calendar
-from recoup.model.errors import PartitionError
+from recoup.model.errors import NotAKeyError, PartitionError
 from recoup.model.keys import quoted
 from recoup.model.member_names import ANY
 from recoup.model.member_partitionings import Members
@@ -86,7 +86,7 @@ class Grid(Partitioning):
         time, separator, member = key.partition("/") if isinstance(key, str) else (key, "", "")
         if not separator:
             example = f"{self.time.example}/{self.members.members[0] if self.members.members else 'acme'}"
-            raise PartitionError(f"{quoted(key)} is not a key: one cell is written {example}")
+            raise NotAKeyError(quoted(key), f"one cell is written {example}")
         return self.cell(self.members.ordinal(member), self.time.ordinal(time))
 
     def name(self, ordinal: int) -> str:

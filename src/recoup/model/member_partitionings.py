@@ -11,7 +11,7 @@ from operator import itemgetter
 from typing import ClassVar, Self
 
 from recoup.model.calendar import Calendar
-from recoup.model.errors import PartitionError
+from recoup.model.errors import NotAKeyError, PartitionError
 from recoup.model.keys import check_key_name, quoted
 from recoup.model.member_names import check_members
 from recoup.model.partition import PartitionSet
@@ -141,7 +141,8 @@ class Members(Partitioning):
         if not self.members:
             return PartitionError(f"{quoted(key)} is no member of {self.key}: none has arrived yet")
         message = f"{quoted(key)} is not one of the {len(self.members)} members of {self.key}"
-        return PartitionError(message, f"a member is written as declared, for example {quoted(self.members[0])}")
+        written = f"a member is written as declared, for example {quoted(self.members[0])}"
+        return NotAKeyError(quoted(key), written, message)
 
     @cached_property
     def _ordinals(self) -> dict[str, int]:

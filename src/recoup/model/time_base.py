@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from recoup.model.calendar import Calendar
 from recoup.model.dates import covered_days
-from recoup.model.errors import PartitionError
+from recoup.model.errors import NotAKeyError, PartitionError
 from recoup.model.keys import check_key_name, quoted
 from recoup.model.partition import EMPTY, PartitionSet
 from recoup.model.partitioning import Partitioning
@@ -129,7 +129,7 @@ class TimePartitioning(Partitioning):
         raise self._refuse_nesting(coarser)
 
     def _not_a_key(self, key: object) -> PartitionError:
-        return PartitionError(f"{quoted(key)} is not a key: one {self.noun} is written {self.example}")
+        return NotAKeyError(quoted(key), f"one {self.noun} is written {self.example}")
 
     def _never_was(self, key: str, why: str) -> PartitionError:
         return PartitionError(f"{quoted(key)} does not exist in {self.tz}: {why}")
