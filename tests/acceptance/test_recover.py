@@ -1,13 +1,10 @@
 """`recoup recover`: what can be put right is, in an order that works; what only a person can do is named."""
 
-import json
 import signal
 
 import pytest
 
-from recoup.app.recover import begin
 from recoup.cli.dispatch import dispatch
-from recoup.model.errors import ConflictError
 from recoup.model.redact import SECRETS_LISTED
 from tests.unit.cli.json_page import complaints
 
@@ -182,7 +179,7 @@ def test_what_cannot_be_asked(shop, monkeypatch, capsys):
     monkeypatch.chdir(shop.folder)
     monkeypatch.setenv(SECRETS_LISTED, "")
     for words, told in (
-        (("nix",), "nix"),
+        (("nix",), "'nix' is neither a pipeline, a cause nor a partition"),
         (("shop", "abcdef123456"), "abcdef123456"),
         (("shop", "2024-13-01"), "2024-13-01"),
         (("shop", "2024-01-01", "--start", "2024-01-01"), "both a window and explicit partitions"),
@@ -194,6 +191,11 @@ def test_what_cannot_be_asked(shop, monkeypatch, capsys):
         errors = capsys.readouterr().err
         assert told in errors
         assert "help:" in errors
+    for verb in ("why", "escalate"):
+        assert dispatch([verb, "nix"]) == 2
+        errors = capsys.readouterr().err
+        assert "'nix' is neither a pipeline, a cause, a run nor a partition" in errors
+        assert "the pipelines are shop; `recoup why` names the causes; one day is written 2013-01-01" in errors
 
 
 def test_before_the_first_run_there_is_nothing_to_recover(shop):
@@ -201,52 +203,6 @@ def test_before_the_first_run_there_is_nothing_to_recover(shop):
     assert result.returncode == 0
     assert "shop: nothing to recover" in result.stdout
     assert "never tried" in result.stdout
-
-
-PAIR = """
-first = rc.Pipeline("first", partitions=rc.Daily("2024-01-01", "2024-01-02"), retry=rc.Retry(1))
-second = rc.Pipeline("second", partitions=first.partitions, retry=rc.Retry(1))
-
-
-@first.step
-def made(ctx):
-    if told("down"):
-        raise ConnectionRefusedError("nobody answers")
-
-
-@second.step
-def also(ctx):
-    made(ctx)
-"""
-
-
-def test_what_was_done_before_an_error_is_told(project, monkeypatch, capsys):
-    project.write("down", "yes")
-    project.declare("first", PAIR)
-    places = 'first = "first.py:first"\nsecond = "first.py:second"'
-    project.write("recoup.toml", f"{INLINE}\n[pipelines]\n{places}\n")
-    for name in ("first", "second"):
-        project.recoup("run", name)
-    project.write("down", "")
-
-    def refused(workspace, recovery, reason):
-        if recovery.name == "second":
-            raise ConflictError("somebody else was quicker", "run it again")
-        begin(workspace, recovery, reason)
-
-    monkeypatch.setattr("recoup.cli.recover_run.begin", refused)
-    monkeypatch.chdir(project.folder)
-    monkeypatch.setenv(SECRETS_LISTED, "")
-    assert dispatch(["recover", "--end", "2024-01-01", "--yes", "--json"]) == 4
-    body = json.loads(capsys.readouterr().out.splitlines()[-1])
-    assert (body["state"], body["done"], body["error"]["help"]) == ("error", False, "run it again")
-    (run,) = body["runs"]
-    assert (run["pipeline"], run["state"], run["counts"]["succeeded"]) == ("first", "done", 1)
-    assert complaints({"schema": 1, "command": "", **body}, "recover", "recover: result", "An error") == []
-    assert dispatch(["recover", "--yes"]) == 4
-    shown = capsys.readouterr()
-    assert "first: done · 1 of 1 published" in shown.out
-    assert "somebody else was quicker" in shown.err
 
 
 # --- at a terminal
@@ -299,7 +255,8 @@ def test_what_somebody_else_is_at_is_awaited_and_not_repeated(project, until):
     assert {action["verb"] for action in answer["actions"]} == {"wait"}
     assert all(action["reason"].endswith("is making it") for action in answer["actions"])
     assert "slow: what is left, somebody else is at" in project.recoup("recover", "slow").stdout
-    assert project.recoup("recover", "slow", "--yes").returncode == 0
+    waiting = project.recoup("recover", "slow", "--yes")
+    assert waiting.returncode == 3, waiting.stdout
     project.write("go", "")
     assert running.wait(30) == 0
     assert sorted(ran(project)) == [("after", "15"), ("after", "16"), ("waits", "15"), ("waits", "16")]
@@ -316,6 +273,7 @@ def test_a_recovery_that_was_killed_is_nobody_elses_and_begins_anew(project, unt
     stop(killed, signal.SIGKILL)
     answer = project.answer("recover", "slow")
     assert (answer["to_do"], {action["verb"] for action in answer["actions"]}) == (4, {"retry", "make"})
+    assert project.answer("plan", "slow", "--step", "after")["blocked"] == 2
     project.write("go", "")
     assert project.recoup("recover", "slow", "--yes").returncode == 0
     assert "Started `recoup recover slow`" in project.recoup("backfill", "log", "latest").stdout

@@ -7,10 +7,15 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 
+from recoup.app.backfills import at_work
 from recoup.app.prepare import Prepared
+from recoup.app.status import running_now
+from recoup.app.workspace import Workspace
+from recoup.ledger.reader import LedgerReader
 from recoup.ledger.writer import Ledger
 from recoup.model.errors import RecoupError
 from recoup.model.partition import EMPTY, PartitionSet
@@ -18,35 +23,48 @@ from recoup.plan.planner import make_plan
 from recoup.plan.request import Request
 
 _RUNNING = """
-SELECT backfill, request, controller FROM backfills JOIN controllers USING (controller)
-WHERE pipeline = ? AND state = 'running' AND controllers.ended_at IS NULL AND lease_until >= ? AND backfill < ?
+SELECT backfill, request, controller FROM backfills WHERE pipeline = ? AND state = 'running' AND backfill < ?
 """
-_FAILED = "SELECT node, ordinal FROM attempts WHERE backfill = ? AND state = 'failed'"
+_FAILED = """
+SELECT a.ordinal FROM json_each(:planned) one CROSS JOIN attempts a ON a.node = :node AND a.ordinal = one.value
+WHERE a.backfill = :backfill AND a.state = 'failed'
+"""
 
 
-def with_coming(
-    ledger: Ledger, prepared: Prepared, before: int | None = None, live: frozenset[int] | None = None
-) -> Prepared:
-    """The same, with what comes by others; their requests are planned again, by what is left to do today.
+def with_coming(workspace: Workspace, ledger: Ledger, prepared: Prepared, before: int | None = None) -> Prepared:
+    """The same, with what runs and comes by others; their requests are planned again, by what is left to do today.
 
-    Of a backfill that is at work already, `before` is its number: only older ones count. Whose lease holds is believed
-    to live, unless it is known who does: the `live` controllers.
+    Of a backfill that is at work already, `before` is its number: only older ones count. The lease of a controller that
+    was killed runs on; nothing runs or comes by it.
     """
-    now = ledger.clock.now().timestamp()
-    others = ledger.db.execute(_RUNNING, (prepared.pipeline.name, now, before or sys.maxsize)).fetchall()
-    others = [other for other in others if live is None or other[2] in live]
-    if not others:
+    rows = ledger.db.execute(_RUNNING, (prepared.pipeline.name, before or sys.maxsize)).fetchall()
+    if not rows and not any(state.running for state in prepared.snapshot.states):
         return prepared
+    reader = LedgerReader(ledger.path, ledger.db)
+    live = at_work(workspace, reader)
+    prepared = _with_running(prepared, running_now(reader, live))
+    others = [(backfill, request) for backfill, request, controller in rows if controller in live]
     coming = [EMPTY] * len(prepared.graph.nodes)
-    for backfill, request, _ in others:
+    for backfill, request in others:
         with suppress(RecoupError):  # it asked for what is not declared any more
             # Of their runs' moments nothing is known here: that a snapshot is too old for them is for them to say.
             facts = replace(prepared.snapshot, moments=None)
             plan = make_plan(Request.from_json(json.loads(request)), prepared.graph, facts)
-            failed = ledger.db.execute(_FAILED, (backfill,)).fetchall()
-            for node in prepared.graph.nodes:
-                tried = PartitionSet.of(o for node_id, o in failed if node_id == prepared.node_ids[node.index])
-                coming[node.index] |= plan.of(node.index) - tried
+            for index, node_id in enumerate(prepared.node_ids):
+                planned = plan.of(index)
+                coming[index] |= planned - _failed(ledger, backfill, node_id, planned)
     states = (replace(state, coming=more) for state, more in zip(prepared.snapshot.states, coming, strict=True))
     snapshot = replace(prepared.snapshot, states=tuple(states))
-    return replace(prepared, snapshot=snapshot, others=frozenset(backfill for backfill, *_ in others))
+    return replace(prepared, snapshot=snapshot, others=frozenset(backfill for backfill, _ in others))
+
+
+def _with_running(prepared: Prepared, running: Mapping[int, PartitionSet]) -> Prepared:
+    pairs = zip(prepared.snapshot.states, prepared.node_ids, strict=True)
+    states = tuple(replace(state, running=running.get(node_id, EMPTY)) for state, node_id in pairs)
+    return replace(prepared, snapshot=replace(prepared.snapshot, states=states))
+
+
+def _failed(ledger: Ledger, backfill: int, node_id: int, planned: PartitionSet) -> PartitionSet:
+    """What it has tried of these already, and will not again."""
+    asked = {"planned": json.dumps(list(planned)), "node": node_id, "backfill": backfill}
+    return PartitionSet.of(ordinal for (ordinal,) in ledger.db.execute(_FAILED, asked)) if planned else EMPTY

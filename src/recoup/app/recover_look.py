@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
 
@@ -12,7 +12,7 @@ from recoup.app.bound import Bound
 from recoup.app.coming import with_coming
 from recoup.app.failed import LastAttempt, last_attempts
 from recoup.app.prepare import Prepared
-from recoup.app.status import look, running_now
+from recoup.app.status import look
 from recoup.app.workspace import Workspace
 from recoup.engine.causes import Cause, causes
 from recoup.engine.insight import Insight
@@ -117,19 +117,13 @@ class Looked:
 
 def looked(workspace: Workspace, ledger: Ledger, name: str, request: Request) -> Looked:
     """Ask the sources about what is requested, then read what the ledger holds."""
+    prepared = with_coming(workspace, ledger, workspace.prepared(ledger, name, request))
     reader = LedgerReader(ledger.path, ledger.db)
     live = at_work(workspace, reader)
-    prepared = with_coming(ledger, workspace.prepared(ledger, name, request), live=live)
-    running = running_now(reader, live)
-    states = [
-        replace(state, running=running.get(node_id, EMPTY))
-        for state, node_id in zip(prepared.snapshot.states, prepared.node_ids, strict=True)
-    ]
-    prepared = replace(prepared, snapshot=replace(prepared.snapshot, states=tuple(states)))
     known = Bound(prepared.pipeline, prepared.graph, prepared.node_ids)
     found, _ = look(workspace, reader, known, live)
     lasts = [one for step in found.steps for one in last_attempts(reader, step, known.node_ids[step.node.index])]
-    busy = {index: state.running | state.coming for index, state in enumerate(states)}
+    busy = {index: state.running | state.coming for index, state in enumerate(prepared.snapshot.states)}
     together = causes(found, known.graph, [one.current for one in lasts])
     newer = _newer(
         reader, prepared, [one for one in lasts if one.current.failure.retry_class is RetryClass.NOT_BLINDLY]

@@ -147,7 +147,7 @@ class Staging:
         """By what is there now; of what began after this backfill it waits for nothing, for that waits for it."""
         request, pipeline = self.whole.plan.request, self.whole.prepared.pipeline
         prepared = self.workspace.prepared(self.ledger, pipeline, request)
-        prepared = with_coming(self.ledger, prepared, before=self.backfill)
+        prepared = with_coming(self.workspace, self.ledger, prepared, before=self.backfill)
         within = None if stage.name == REST else _partitions(stage, prepared.graph.anchor)
         return Planned(make_plan(request, prepared.graph, prepared.snapshot, within), prepared)
 

@@ -107,9 +107,16 @@ def _shown(found: Recovered, given: Typed, parallel: int, *, yes: bool) -> Answe
         {**recovered_json(found, given), "done": False},
         lines,
         next=given.command("--yes") if doing else given.again(_look(found)),
-        exit_code=ExitCode.INCOMPLETE if yes and needs_left(found) else ExitCode.DONE,
+        exit_code=_code(found) if yes else ExitCode.DONE,
         notes=tuple(f"warning: {name}: {error.message}" for name, error in found.errors.items()),
     )
+
+
+def _code(found: Recovered) -> ExitCode:
+    """Of a yes with nothing to do: what is left is a person's, or pending with somebody else."""
+    if needs_left(found):
+        return ExitCode.INCOMPLETE
+    return ExitCode.PENDING if any(one.actions for one in found.recoveries) else ExitCode.DONE
 
 
 def _look(found: Recovered) -> str:
