@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 
 import pytest
 
@@ -26,6 +27,8 @@ def games(ctx):
 @phase4.step
 def features(ctx, games: pl.LazyFrame = games):
     with noted(ctx):
+        while ctx.partition in told("hold"):
+            time.sleep(0.01)
         if ctx.partition in told("bad"):
             raise ValueError("a bad day")
         return games
@@ -184,6 +187,44 @@ def _dying():
         "from recoup.cli import command\n"
         "command()\n"
     )
+
+
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGKILL, -9), (signal.SIGINT, 130)])
+def test_what_follows_and_was_ended_on_its_way_goes_on_with_the_same_command(phases, until, sent, code):
+    phases.write("hold", "2024-01-02")
+    phases.write("recoup.toml", FOLLOWS.replace('"inline"', '"threads"\nmax_parallel = 1'))
+    running = phases.start("run", "phase3", *WINDOW)
+    until(lambda: ("features", "02") in called(phases, "features"), running)
+    running.send_signal(sent)
+    if sent is signal.SIGINT:
+        until(lambda: "stopping" in running.stderr.readline(), running)
+        phases.write("hold", "")
+    running.communicate(timeout=60)
+    phases.write("hold", "")
+    assert running.returncode == code
+    (upstream,), (begun,) = phases.ledger("SELECT backfill_id FROM backfills ORDER BY backfill")
+    assert phases.answer("status", "phase4")["due"] == [upstream]
+
+    fired = phases.answer("run", "phase3", *WINDOW)["following"]["fired"]
+
+    assert [(one["pipeline"], one["state"]) for one in fired] == [("phase4", "done"), ("phase5", "done")]
+    assert (fired[0]["by"], fired[0]["backfill_id"]) == ([upstream], begun)
+    assert backfills(phases) == [("phase3", "done"), ("phase_4", "done"), ("phase5", "done")]
+    assert called(phases, "features").count(("features", "01")) == 1
+    assert phases.answer("status", "phase4", *WINDOW)["complete"]
+    assert phases.answer("status", "phase4")["due"] == []
+    assert phases.answer("run", "phase3", *WINDOW)["following"]["fired"] == []
+
+
+def test_a_month_of_which_days_are_lacking_is_told_as_such(phases):
+    monthly = "@phase5.step\ndef predictions(ctx, days: pl.LazyFrame = rc.within(features)):"
+    phases.declare("phases", PHASES.replace("@phase5.step\ndef predictions(ctx):", monthly))
+    phases.write("recoup.toml", FOLLOWS)
+    result = phases.recoup("run", "phase3", *WINDOW)
+    assert result.returncode == 0, result.stderr
+    assert "phase5: nothing to do yet: not all that it reads is there for 2024-01\n" in result.stdout
+    (month,) = (one for one in phases.answer("run", "phase3", "2024-01-04")["following"]["fired"] if one["waits"])
+    assert (month["pipeline"], month["state"], month["waits"]) == ("phase5", "nothing", ["2024-01"])
 
 
 def test_date_by_date_what_follows_does_not_wait_for_the_end(phases, until):

@@ -1,10 +1,13 @@
 """`recoup recover`: what can be put right is, in an order that works; what only a person can do is named."""
 
+import json
 import signal
 
 import pytest
 
+from recoup.app.recover import begin
 from recoup.cli.dispatch import dispatch
+from recoup.model.errors import ConflictError
 from recoup.model.redact import SECRETS_LISTED
 from tests.unit.cli.json_page import complaints
 
@@ -203,6 +206,52 @@ def test_before_the_first_run_there_is_nothing_to_recover(shop):
     assert result.returncode == 0
     assert "shop: nothing to recover" in result.stdout
     assert "never tried" in result.stdout
+
+
+PAIR = """
+first = rc.Pipeline("first", partitions=rc.Daily("2024-01-01", "2024-01-02"), retry=rc.Retry(1))
+second = rc.Pipeline("second", partitions=first.partitions, retry=rc.Retry(1))
+
+
+@first.step
+def made(ctx):
+    if told("down"):
+        raise ConnectionRefusedError("nobody answers")
+
+
+@second.step
+def also(ctx):
+    made(ctx)
+"""
+
+
+def test_what_was_done_before_an_error_is_told(project, monkeypatch, capsys):
+    project.write("down", "yes")
+    project.declare("first", PAIR)
+    places = 'first = "first.py:first"\nsecond = "first.py:second"'
+    project.write("recoup.toml", f"{INLINE}\n[pipelines]\n{places}\n")
+    for name in ("first", "second"):
+        project.recoup("run", name)
+    project.write("down", "")
+
+    def refused(workspace, recovery, reason):
+        if recovery.name == "second":
+            raise ConflictError("somebody else was quicker", "run it again")
+        begin(workspace, recovery, reason)
+
+    monkeypatch.setattr("recoup.cli.recover_run.begin", refused)
+    monkeypatch.chdir(project.folder)
+    monkeypatch.setenv(SECRETS_LISTED, "")
+    assert dispatch(["recover", "--end", "2024-01-01", "--yes", "--json"]) == 4
+    body = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert (body["state"], body["done"], body["error"]["help"]) == ("error", False, "run it again")
+    (run,) = body["runs"]
+    assert (run["pipeline"], run["state"], run["counts"]["succeeded"]) == ("first", "done", 1)
+    assert complaints({"schema": 1, "command": "", **body}, "recover", "recover: result", "An error") == []
+    assert dispatch(["recover", "--yes"]) == 4
+    shown = capsys.readouterr()
+    assert "first: done · 1 of 1 published" in shown.out
+    assert "somebody else was quicker" in shown.err
 
 
 # --- at a terminal

@@ -14,7 +14,7 @@ from recoup.app.asof import as_of
 from recoup.app.backfills import STOPPED
 from recoup.app.carrying import Carrying, Observer, Opened, blocked_by
 from recoup.app.coming import with_coming
-from recoup.app.following import Firing, Following, following
+from recoup.app.following import ENDED, Firing, Following, following
 from recoup.app.gaps import Gate
 from recoup.app.gate import gate_of_run
 from recoup.app.memory_limits import refuse_idle_memory, refuse_memory_without_processes
@@ -181,7 +181,7 @@ class _Backfilling:
         stages = self._stages(old)
         self.planned = staged_part(self.planned, stages)
         chosen = self.planned.plan
-        if not chosen.actions and not (old and stages):
+        if not chosen.actions and old is None:
             on_plan(self.planned, None)
             return self._nothing_to_run(clock.monotonic() - began)
         self._refuse_unknown_pools()
@@ -252,6 +252,8 @@ class _Backfilling:
             self.lease.renew(tx)
             close_spent_runs(tx, self.planned)
             if old is not None:
+                if self.options.firing is not None:
+                    self.options.firing.take(tx, old.backfill)
                 take_up(tx, old.backfill, self.lease.controller, who, self._told())
                 self._set_controls(tx, old.backfill, old.controls)
                 return Opened(old.backfill, old.backfill_id, old.created_at)
@@ -308,10 +310,11 @@ class _Backfilling:
 
     def _nothing_to_run(self, seconds: float) -> RunReport:
         blocked = blocked_by(self.planned)
-        if blocked:
+        if blocked or self._following.pipelines:
             with self.ledger.transaction() as tx:
                 self.lease.hold(tx)
                 tx.block(blocked, None)
+                self._following.end_earlier(tx, self.planned.plan.request)
         state, gate = self._through_the_gate("incomplete" if blocked else "nothing")
         code = ExitCode.INCOMPLETE if state == "incomplete" else ExitCode.DONE
         return RunReport(state, None, self.planned, Counts(blocked=len(blocked)), seconds, code, {}, gate=gate)
@@ -339,6 +342,8 @@ class _Backfilling:
             told = {"stopped": stopped.to_json()} if stopped else {}
             set_state(tx, backfill, state, {"counts": summary["counts"], "seconds": summary["seconds"]}, told)
             self._following.end(tx, backfill, state)
+            if state in ENDED:
+                self._following.end_earlier(tx, self.planned.plan.request)
         code = ExitCode.DONE if state == "done" else ExitCode.INCOMPLETE
         if state == "interrupted":
             code = ExitCode.INTERRUPTED if signal is None else ExitCode(128 + signal)

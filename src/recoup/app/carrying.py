@@ -84,7 +84,7 @@ class Carrying:
         mode = chosen.request.as_of_mode
         _, controls = wish_of(self.ledger, backfill)
         max_parallel = self.workspace.settings.max_parallel
-        executor = self._executor(min(controls.max_parallel or max_parallel, chosen.actions))
+        executor = self._executor(min(controls.max_parallel or max_parallel, chosen.actions or 1))
         return Runner(
             whose=Whose(pipeline.name, backfill_id, self.following.mode, self.following.choice.value),
             backfill=backfill,

@@ -6,12 +6,12 @@ follow each other: what one of them publishes is due for the next.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
-from recoup.app import backfilling
+from recoup.app import backfilling, backfills
 from recoup.app.backfilling import RunOptions, RunReport
 from recoup.app.carrying import Observer
 from recoup.app.configuration.follows import in_order
@@ -19,7 +19,7 @@ from recoup.app.datasets import Dataset, datasets
 from recoup.app.following import AtEnd, Firing
 from recoup.app.prepare import Planned
 from recoup.app.rollback_backfill import published_by
-from recoup.app.touched import touched
+from recoup.app.touched import Touched, touched
 from recoup.app.workspace import Workspace
 from recoup.ledger.facts import NodeId
 from recoup.ledger.firings import Due, dates_fired, due_of, followers_due, settle
@@ -43,6 +43,8 @@ class Fired:
     by: tuple[str, ...]
     report: RunReport | None = None
     error: RecoupError | None = None
+    waits: tuple[str, ...] = ()
+    """Ranges of its coarser partitions that run once all that they read is there."""
 
     @property
     def exit_code(self) -> ExitCode:
@@ -50,6 +52,11 @@ class Fired:
         if self.error is not None:
             return ExitCode.INCOMPLETE
         return self.report.exit_code if self.report else ExitCode.DONE
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether a person has stopped it."""
+        return self.state in ("interrupted", "cancelled")
 
     @property
     def state(self) -> str:
@@ -67,6 +74,7 @@ class Fired:
             "backfill_id": self.report.backfill_id if self.report else None,
             "exit_code": int(self.exit_code),
             "error": self.error.message if self.error else None,
+            "waits": list(self.waits),
         }
 
 
@@ -75,18 +83,18 @@ def _unwatched(_pipeline: str) -> AbstractContextManager[tuple[OnPlan, Observer]
 
 
 def fire(workspace: Workspace, options: RunOptions, watch: Watch = _unwatched) -> Iterator[Fired]:
-    """All that is due; what could not begin stays due, and a person who stops one of them stops the rest."""
+    """All that is due, what was begun first; what could not begin stays due, and who stops one stops the rest."""
     order = in_order(workspace.settings.follows)
     with workspace.reader() as reader:
         gone = [name for name in followers_due(reader) if name not in order]
     for name in gone:
         _settle(workspace, _due(workspace, name), "follows nothing any more")
     for name in order:
-        if due := _due(workspace, name):
+        for due in _each(_due(workspace, name)):
             fired = fire_one(workspace, name, due, AtEnd(due), options, watch)
             if fired is not None:
                 yield fired
-            if fired and fired.state in ("interrupted", "cancelled"):
+            if fired and fired.is_stopped:
                 return
 
 
@@ -102,13 +110,16 @@ def fire_one(
     """Run one of them for what is touched; None when somebody else was first."""
     by = tuple(one.backfill_id for one in due)
     try:
-        request = _request(workspace, follower, due, published_of or _published)
-        if request is None:
+        begun = due[0].begun
+        found = _begun(workspace, begun) if begun else _touched(workspace, follower, due, published_of or _published)
+        if found.request is None:
             _settle(workspace, due, "nothing")
-            return Fired(follower, by)
-        how = RunOptions(options.max_parallel, options.executor, firing=firing, stopping=options.stopping)
+            return Fired(follower, by, waits=found.waits)
+        how = RunOptions(
+            options.max_parallel, options.executor, resume=begun is not None, firing=firing, stopping=options.stopping
+        )
         with watch(follower) as (on_plan, observe):
-            report = backfilling.run(workspace, request, follower, how, on_plan=on_plan, observe=observe)
+            report = backfilling.run(workspace, found.request, follower, how, on_plan=on_plan, observe=observe)
     except FiredElsewhereError:
         return None
     except RecoupError as error:
@@ -118,12 +129,27 @@ def fire_one(
     return Fired(follower, by, report)
 
 
-def _request(
+def _each(due: Iterable[Due]) -> list[list[Due]]:
+    """What each run is for: one that was begun goes on as itself, all else is one run."""
+    found: dict[str | None, list[Due]] = {}
+    for one in due:
+        found.setdefault(one.begun, []).append(one)
+    return list(found.values())
+
+
+def _begun(workspace: Workspace, backfill_id: str) -> Touched:
+    """What it was asked for; so that it ends, and what follows it is due for all that it has published."""
+    with workspace.reader() as reader:
+        (row,) = reader.backfills("WHERE backfill_id = ?", (backfill_id,))
+    return Touched(Request.from_json(row.request))
+
+
+def _touched(
     workspace: Workspace,
     follower: str,
     due: Sequence[Due],
     published_of: Callable[[LedgerReader, Due], Published],
-) -> Request | None:
+) -> Touched:
     with workspace.ledger_for(follower) as ledger:
         prepared = workspace.prepared(ledger, follower)
         reader = LedgerReader(ledger.path, ledger.db)
@@ -148,7 +174,7 @@ def _published(reader: LedgerReader, due: Due) -> Published:
 
 def _due(workspace: Workspace, follower: str) -> list[Due]:
     with workspace.reader() as reader:
-        return due_of(reader, follower)
+        return due_of(reader, follower, backfills.at_work(workspace, reader))
 
 
 def _settle(workspace: Workspace, due: Sequence[Due], outcome: str) -> None:

@@ -112,7 +112,8 @@ def run_and_fire(
     with dates.until_end():
         report = backfilling.run(workspace, request, pipeline, how, on_plan=on_plan, observe=observe)
     choice = following(workspace.settings, place, report.planned).choice
-    fires = report.state in (*ENDED, "nothing") and choice is not Downstream.NONE
+    is_stopped = report.state not in (*ENDED, "nothing") or any(fired.is_stopped for fired in dates.fired)
+    fires = not is_stopped and choice is not Downstream.NONE
     rest = fire(workspace, options) if fires else ()
     return replace(report, fired=(*dates.fired, *rest))
 

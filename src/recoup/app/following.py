@@ -10,11 +10,11 @@ from typing import Any, Final, Protocol
 from recoup.app.configuration.follows import in_order
 from recoup.app.prepare import Planned
 from recoup.app.settings import Settings
-from recoup.ledger.firings import Dates, Due, note_mode, owe, take, take_dates
+from recoup.ledger.firings import Dates, Due, note_mode, owe, owe_for_earlier, take, take_dates
 from recoup.ledger.transaction import Transaction
 from recoup.model.partition import EMPTY
 from recoup.plan.plan import Verb
-from recoup.plan.request import Downstream
+from recoup.plan.request import Downstream, Request
 
 ENDED: Final = ("done", "incomplete")
 """The states in which nothing is left to resume, so that what follows is due."""
@@ -24,7 +24,7 @@ class Firing(Protocol):
     """Why a run begins that nobody asked for."""
 
     def take(self, tx: Transaction, fired: int) -> None:
-        """Settle it, in the transaction in which the backfill begins that carries it out."""
+        """In the transaction in which the backfill begins, or goes on, that carries it out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +73,11 @@ class Following:
         """What follows is due from now on, whoever lives to carry it out."""
         if state in ENDED and self.choice is not Downstream.NONE:
             owe(tx, backfill, self.pipelines)
+
+    def end_earlier(self, tx: Transaction, request: Request) -> None:
+        """To resume is to run the same command again: what stopped before has ended with it."""
+        if self.choice is not Downstream.NONE:
+            owe_for_earlier(tx, request.pipeline, request.digest, self.pipelines)
 
     def to_json(self) -> dict[str, Any]:
         """As plans and answers show it."""

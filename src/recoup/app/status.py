@@ -81,7 +81,7 @@ def status(
         names = {node_id: node.name for node, node_id in zip(known.graph.nodes, known.node_ids, strict=True)}
         away = tuple(Away(names[n], one.since, one.message) for n, one in outages(reader).items() if n in names)
         follows = names_at(workspace.settings, workspace.pipeline(pipeline)[1])
-        due = tuple(one.backfill_id for name in sorted(follows) for one in due_of(reader, name))
+        due = tuple(one.backfill_id for name in sorted(follows) for one in due_of(reader, name, live))
         return Status(found, steps_told, tuple(active), unread, used, late, away, due)
 
 

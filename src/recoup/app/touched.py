@@ -39,10 +39,16 @@ class Reach:
         return Reach(self.due | other.due, self.ready | other.ready, self.later | other.later)
 
 
-def touched(
-    prepared: Prepared, published: Mapping[NodeId, PartitionSet], made: Mapping[NodeId, Dataset]
-) -> Request | None:
-    """The request for it; None when nothing of it is missing, failed or stale.
+@dataclass(frozen=True, slots=True)
+class Touched:
+    """What to ask for, and which coarser partitions wait until all that they read is there; None: nothing."""
+
+    request: Request | None
+    waits: tuple[str, ...] = ()
+
+
+def touched(prepared: Prepared, published: Mapping[NodeId, PartitionSet], made: Mapping[NodeId, Dataset]) -> Touched:
+    """The request for what of it is missing, failed or stale.
 
     `made` are the datasets of those that have published: who reads none of them follows date by date.
     """
@@ -50,11 +56,12 @@ def touched(
     reach, there = _reach(prepared, published, made), _expected(prepared)
     request = _request(prepared, (reach.due | reach.ready | reach.later) & there)
     if request is None:
-        return None
+        return Touched(None)
     plan = make_plan(request, graph, snapshot)
     run, blocked = (_anchored(prepared, {n.index: plan.of(n.index, verb) for n in graph.nodes}) for verb in Verb)
     meant = reach.due & (run | blocked) | (reach.ready | reach.later & _tried(prepared)) & run - blocked
-    return _request(prepared, meant & there)
+    waits = reach.ready & blocked & there
+    return Touched(_request(prepared, meant & there), tuple(graph.anchor.ranges_text(waits)))
 
 
 def _reach(prepared: Prepared, published: Mapping[NodeId, PartitionSet], made: Mapping[NodeId, Dataset]) -> Reach:

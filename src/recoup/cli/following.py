@@ -59,6 +59,8 @@ class Followed:
         if report.state not in (*ENDED, "nothing"):
             self._say(waiting_lines(wanted))
             return
+        if any(fired.is_stopped for fired in self.fired):
+            return
         if wanted.choice is Downstream.NONE:  # what others left due stays so, too: this command was to fire nothing
             self._say(held_lines(wanted) if report.backfill_id is not None else [])
             return
@@ -130,8 +132,10 @@ def held_lines(wanted: Following) -> list[str]:
 
 def unrun_lines(fired: Fired, view: View) -> list[str]:
     """One that did not run."""
+    if fired.waits:
+        return [f"{fired.pipeline}: nothing to do yet: not all that it reads is there for {', '.join(fired.waits)}"]
     if fired.error is None:
-        return [f"{fired.pipeline}: nothing to do: what it reads of this was there before"]
+        return [f"{fired.pipeline}: nothing to do: none of it is missing, failed or stale because of this"]
     lines = [view.paint("bad", f"{fired.pipeline} could not be fired: {clean(fired.error.message)}")]
     lines += [f"  {clean(fired.error.remedy)}"] if fired.error.remedy else []
     return [*lines, "  it stays due: the next `recoup run` fires it"]

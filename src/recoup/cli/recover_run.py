@@ -63,15 +63,21 @@ class Carrying:
                     if one.planned.plan.actions and not self._is_stopped:
                         self._one(one, reason, shown)
                 if not self._is_stopped:
-                    self.fired = list(fire(self.workspace, self.options))
+                    for fired in fire(self.workspace, self.options):
+                        self.fired.append(fired)
             self._verify()
         except RecoupError as error:
-            if not self.output.json:
-                raise
-            body = {"state": "error", "backfill_id": shown.backfill_id, "error": error_json(error)}
-            self.output.result(body, error.exit_code, "")
-            return error.exit_code
+            return self._broken_off(error, shown.backfill_id)
         return self._told()
+
+    def _broken_off(self, error: RecoupError, backfill_id: str | None) -> ExitCode:
+        """What was done until then is told all the same."""
+        if not self.output.json:
+            self._tell()
+            raise error
+        more = {"state": "error", "backfill_id": backfill_id, "done": False, "error": error_json(error)}
+        self.output.result({**self._body(), **more}, error.exit_code, "")
+        return error.exit_code
 
     def _one(self, one: Recovery, reason: str, shown: Shown) -> None:
         begin(self.workspace, one, reason)
@@ -116,6 +122,14 @@ class Carrying:
         if self.output.json:
             self.output.result(self._body(), code, command)
             return code
+        self._tell()
+        for left in needs_left(self.found):
+            self.output.data(left)
+        self.output.next(command)
+        return code
+
+    def _tell(self) -> None:
+        """What was done, for people."""
         view = self.output.out_view
         for one in self.ended:
             for line in report_lines(one.report, one.tally, view):
@@ -126,10 +140,6 @@ class Carrying:
         for recovery, found in self.gates:
             for line in gate_lines(found, recovery.name, view):
                 self.output.data(line)
-        for left in needs_left(self.found):
-            self.output.data(left)
-        self.output.next(command)
-        return code
 
     def _body(self) -> dict[str, Any]:
         runs = [{"pipeline": one.recovery.name, **report_json(one.report, one.tally)} for one in self.ended]

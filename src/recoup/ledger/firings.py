@@ -1,12 +1,13 @@
-"""What follows a backfill: due in the transaction that ends it, settled in the one that begins what it fires.
+"""What follows a backfill: due in the transaction that ends it, taken in the one that begins what it fires.
 
-So it is never lost, and never fired twice: whoever was killed in between left a row that the next command finds.
+So it is never lost, and never fired twice: whoever was killed in between left a row that the next command finds. One
+that was taken is due again while the backfill that carries it out is interrupted, until that has ended.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +19,20 @@ from recoup.model.partition import PartitionSet
 _DUE = (
     "SELECT f.firing, f.backfill, b.backfill_id, b.pipeline, f.follower"
     " FROM firings f JOIN backfills b USING (backfill) WHERE f.follower = ? AND f.settled_at IS NULL ORDER BY f.firing"
+)
+_TAKEN = (
+    "SELECT f.firing, f.backfill, b.backfill_id, b.pipeline, f.follower, begun.backfill_id, begun.state,"
+    " begun.controller FROM backfills begun JOIN firings f ON f.fired = begun.backfill"
+    " JOIN backfills b ON b.backfill = f.backfill"
+    " WHERE f.follower = ? AND begun.state IN ('interrupted', 'running', 'paused') ORDER BY f.firing"
+)
+_TAKE = (
+    "UPDATE firings SET settled_at = ?, fired = ?, outcome = 'fired' WHERE firing = ? AND (settled_at IS NULL"
+    " OR fired IN (SELECT backfill FROM backfills WHERE state = 'interrupted'))"
+)
+_GIVEN_UP = (
+    "SELECT backfill FROM backfills b WHERE pipeline = ? AND digest = ? AND state IN ('interrupted', 'stopped',"
+    " 'cancelled') AND NOT EXISTS (SELECT 1 FROM firings f WHERE f.backfill = b.backfill AND f.dates IS NULL)"
 )
 _OF = (
     "SELECT f.follower, f.outcome, b.backfill_id FROM firings f LEFT JOIN backfills b ON b.backfill = f.fired"
@@ -35,6 +50,8 @@ class Due:
     backfill_id: str
     pipeline: str
     follower: str
+    begun: str | None = None
+    """The backfill that carries it out, and was interrupted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,20 +95,24 @@ def owe(tx: Transaction, backfill: int, followers: Iterable[str]) -> None:
         tx.event("downstream due", backfill=backfill, data={"pipelines": names})
 
 
+def owe_for_earlier(tx: Transaction, pipeline: str, digest: str, followers: Iterable[str]) -> None:
+    """What stopped before its end owes it, too, now that nothing is left of what it was asked for."""
+    names = list(followers)
+    for (backfill,) in tx.execute(_GIVEN_UP, (pipeline, digest)).fetchall() if names else ():
+        owe(tx, backfill, names)
+
+
 def take(tx: Transaction, due: Sequence[Due], fired: int) -> None:
-    """They are carried out by this backfill, which begins in this transaction.
+    """They are carried out by this backfill, which begins in this transaction, or is about to go on in it.
 
     FiredElsewhereError when somebody else was first.
     """
     for one in due:
-        taken = tx.execute(
-            "UPDATE firings SET settled_at = ?, fired = ?, outcome = 'fired' WHERE firing = ? AND settled_at IS NULL",
-            (tx.now, fired, one.firing),
-        )
-        if not taken.rowcount:
+        if not tx.execute(_TAKE, (tx.now, fired, one.firing)).rowcount:
             message = f"what follows {one.backfill_id} has been fired by somebody else"
             raise FiredElsewhereError(message, "`recoup backfill ls` lists it")
-    _tell(tx, due, fired)
+    if new := [one for one in due if one.begun is None]:
+        _tell(tx, new, fired)
 
 
 def take_dates(tx: Transaction, by: Due, dates: Dates, fired: int) -> None:
@@ -123,9 +144,11 @@ def settle(tx: Transaction, due: Sequence[Due], outcome: str) -> None:
         )
 
 
-def due_of(reader: LedgerReader, follower: str) -> list[Due]:
-    """For what this pipeline is to run, the oldest first."""
-    return [Due(*row) for row in reader.query(_DUE, (follower,))]
+def due_of(reader: LedgerReader, follower: str, live: Collection[int]) -> list[Due]:
+    """For what this pipeline is to run: first what was begun by controllers that are not `live`; then the oldest."""
+    taken = reader.query(_TAKEN, (follower,))
+    begun = [Due(*row) for *row, state, controller in taken if state == "interrupted" or controller not in live]
+    return begun + [Due(*row) for row in reader.query(_DUE, (follower,))]
 
 
 def followers_due(reader: LedgerReader) -> list[str]:

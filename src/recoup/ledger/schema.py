@@ -158,6 +158,7 @@ CREATE TABLE firings (
     settled_at REAL, fired INTEGER, outcome TEXT
 ) STRICT;
 CREATE INDEX due_firings ON firings (follower) WHERE settled_at IS NULL;
+CREATE INDEX taken_firings ON firings (fired);
 
 -- What a pool has let start: the last one, and when its rate's even schedule expects the next.
 CREATE TABLE starts (
@@ -258,6 +259,7 @@ MIGRATIONS: Mapping[int, str] = {
         settled_at REAL, fired INTEGER, outcome TEXT
     ) STRICT;
     CREATE INDEX due_firings ON firings (follower) WHERE settled_at IS NULL;
+    CREATE INDEX taken_firings ON firings (fired);
     CREATE TABLE outages (
         node INTEGER PRIMARY KEY, since REAL NOT NULL, kind TEXT NOT NULL, message TEXT NOT NULL
     ) STRICT;

@@ -1,4 +1,4 @@
-"""Killed after any transaction from a run's end to the end of what it fires: nothing is lost, or fired twice."""
+"""Killed after any transaction of a run and of what it fires: nothing is lost, or fired twice."""
 
 import shutil
 from contextlib import contextmanager
@@ -42,10 +42,10 @@ SETTINGS = '[pipelines]\nup = "p.py:up"\ndown = "p.py:down"\nother = "p.py:other
 
 
 class Dying:
-    """Counts the transactions from the one that ends the first run, and is gone after one of them."""
+    """Counts the transactions, usually from the one that ends the first run, and is gone after one of them."""
 
-    def __init__(self, monkeypatch, after):
-        self.left, self.counts = after, False
+    def __init__(self, monkeypatch, after, *, counts=False):
+        self.left, self.counts = after, counts
         real, end = Ledger.transaction, Following.end
 
         @contextmanager
@@ -91,10 +91,33 @@ def test_whenever_it_dies_the_next_command_fires_it_and_nobody_does_twice(worksp
             assert followers_due(reader) == []
             (fired,) = reader.query("SELECT count(*) FROM firings WHERE outcome = 'fired'")
             down = [row.state for row in reader.backfills("WHERE pipeline = 'down'")]
-        assert (fired, len(down)) == ((1,), 1), after
-        run(workspace, "down")  # what was in flight when it died is gone on with like any other
+        assert (fired, down) == ((1,), ["done"]), after
         assert run(workspace, "down").planned.plan.actions == 0
         for folder in ("lake", ".recoup"):
             shutil.rmtree(root / folder)
         after += 1
     assert deaths >= 6
+
+
+def test_dead_before_its_end_the_same_command_finishes_it_and_all_that_follows(workspace, monkeypatch):
+    root, has_ended, after = workspace.settings.root, False, 0
+    while not has_ended:
+        with monkeypatch.context() as patched:
+            Dying(patched, after, counts=True)
+            with pytest.raises(KeyboardInterrupt):
+                run(workspace, "up")
+        with LedgerReader(workspace.settings.ledger) as reader:
+            has_ended = [row.state for row in reader.backfills()] == ["done"]
+        run(workspace, "up")
+        with LedgerReader(workspace.settings.ledger) as reader:
+            made = reader.query(
+                "SELECT n.name, count(*), count(DISTINCT a.ordinal) FROM attempts a JOIN nodes n USING (node)"
+                " WHERE a.state = 'succeeded' GROUP BY n.name ORDER BY n.name"
+            )
+            assert followers_due(reader) == []
+        assert made == [("made", 2, 2), ("read", 2, 2)], after
+        assert run(workspace, "up").fired == ()
+        for folder in ("lake", ".recoup"):
+            shutil.rmtree(root / folder)
+        after += 1
+    assert after >= 6

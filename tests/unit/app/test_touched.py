@@ -6,7 +6,7 @@ import recoup as rc
 from recoup.app.backfilling import RunOptions, run
 from recoup.app.datasets import datasets
 from recoup.app.rollback_backfill import published_by
-from recoup.app.touched import touched
+from recoup.app.touched import Touched, touched
 from recoup.app.workspace import Workspace
 from recoup.ledger.reader import LedgerReader
 from recoup.model.errors import UsageError
@@ -68,13 +68,17 @@ def make(workspace, name="up", only="missing,failed", **request):
 
 
 def asked(workspace, name):
-    """What the newest backfill of `up` touches of a pipeline."""
+    """What is to run of what the newest backfill of `up` touches of a pipeline."""
+    request = found(workspace, name).request
+    return request and (request.partitions or (request.start, request.end))
+
+
+def found(workspace, name):
     with workspace.ledger_for(name) as ledger:
         prepared, reader = workspace.prepared(ledger, name), LedgerReader(ledger.path, ledger.db)
         (newest, *_) = reader.backfills("WHERE pipeline = 'up'")
         made = {one.node: one for one in datasets(reader, "up").values()}
-        request = touched(prepared, published_by(reader, newest.backfill_id).ordinals, made)
-    return request and (request.partitions or (request.start, request.end))
+        return touched(prepared, published_by(reader, newest.backfill_id).ordinals, made)
 
 
 def test_the_same_dates_as_a_window_where_nothing_else_lies_in_it(workspace):
@@ -95,11 +99,11 @@ def test_a_later_date_that_was_made_of_it_is_touched_and_one_that_never_was_is_n
 
 def test_a_month_is_asked_for_when_its_last_day_is_there(workspace):
     make(workspace, start="2024-01-01", end="2024-01-30")
-    assert asked(workspace, "months") is None
+    assert found(workspace, "months") == Touched(None, ("2024-01",))
     make(workspace, partitions=("2024-01-31",))
     assert asked(workspace, "months") == ("2024-01",)
     make(workspace, "months")
-    assert asked(workspace, "months") is None
+    assert found(workspace, "months") == Touched(None)
 
 
 def test_who_has_no_date_in_common_runs_whole(workspace):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from recoup.ledger.backfills import open_backfill
+from recoup.ledger.backfills import open_backfill, set_state
 from recoup.ledger.firings import (
     Dates,
     Fired,
@@ -12,6 +12,7 @@ from recoup.ledger.firings import (
     followers_due,
     note_mode,
     owe,
+    owe_for_earlier,
     settle,
     take,
     take_dates,
@@ -46,7 +47,7 @@ def test_who_comes_second_begins_nothing(ledger, reader):
         up = backfill(ledger, tx, "up-1")
         note_mode(tx, up, "backfill", "hold")
         owe(tx, up, ["down", "other"])
-    due = due_of(reader, "down")
+    due = due_of(reader, "down", {1})
     with ledger.transaction() as tx:
         take(tx, due, backfill(ledger, tx, "do-1"))
 
@@ -55,15 +56,49 @@ def test_who_comes_second_begins_nothing(ledger, reader):
             take(tx, due, backfill(ledger, tx, "do-2"))
 
     assert [row.backfill_id for row in reader.backfills()] == ["do-1", "up-1"]
-    assert due_of(reader, "down") == []
+    assert due_of(reader, "down", {1}) == []
     assert followers_due(reader) == ["other"]
     down = reader.backfills("WHERE backfill_id = 'do-1'")[0].backfill
     assert told_of(reader, down) == Told(by=("up-1",))
     with ledger.transaction() as tx:
-        settle(tx, due_of(reader, "other"), "nothing")
+        settle(tx, due_of(reader, "other", {1}), "nothing")
     assert told_of(reader, up) == Told(
         "backfill", "hold", (), (Fired("down", "fired", "do-1"), Fired("other", "nothing", None))
     )
+
+
+def test_what_was_begun_is_due_again_while_that_is_interrupted_and_one_takes_it(ledger, reader):
+    with ledger.transaction() as tx:
+        owe(tx, backfill(ledger, tx, "up-1"), ["down"])
+    with ledger.transaction() as tx:
+        down = backfill(ledger, tx, "do-1")
+        take(tx, due_of(reader, "down", {1}), down)
+    assert [one.begun for one in due_of(reader, "down", {2})] == ["do-1"]  # its controller is gone
+
+    with pytest.raises(FiredElsewhereError):  # noqa: SIM117
+        with ledger.transaction() as tx:
+            take(tx, due_of(reader, "down", {2}), down)  # and has come back
+    with ledger.transaction() as tx:
+        set_state(tx, down, "interrupted")
+    due = due_of(reader, "down", {1})
+    for state, again in [("running", []), ("incomplete", []), ("interrupted", due)]:
+        with ledger.transaction() as tx:
+            take(tx, due, down) if state == "running" else None
+            set_state(tx, down, state)
+        assert due_of(reader, "down", {1}) == again
+    assert told_of(reader, 1).fired == (Fired("down", "fired", "do-1"),)
+    assert reader.query("SELECT count(*) FROM events WHERE kind = 'downstream begun'") == [(1,)]
+
+
+def test_what_stopped_owes_it_once_the_same_was_asked_for_again_and_has_ended(ledger, reader):
+    with ledger.transaction() as tx:
+        for name, state in [("up-1", "interrupted"), ("up-2", "done"), ("up-3", "cancelled")]:
+            set_state(tx, backfill(ledger, tx, name), state)
+        tx.execute("UPDATE backfills SET digest = 'same' WHERE backfill_id <> 'up-3'")
+    for _ in range(2):
+        with ledger.transaction() as tx:
+            owe_for_earlier(tx, "up", "same", ["down"])
+        assert [one.backfill_id for one in due_of(reader, "down", {1})] == ["up-1"]
 
 
 def test_dates_that_were_fired_are_remembered_and_the_rest_stays_due(ledger, reader):
@@ -71,8 +106,8 @@ def test_dates_that_were_fired_are_remembered_and_the_rest_stays_due(ledger, rea
     with ledger.transaction() as tx:
         up = backfill(ledger, tx, "up-1")
         owe(tx, up, ["down"])
-    (due,) = due_of(reader, "down")
+    (due,) = due_of(reader, "down", {1})
     with ledger.transaction() as tx:
         take_dates(tx, due, dates, backfill(ledger, tx, "do-1"))
     assert dates_fired(reader, up, "down") == [dates]
-    assert due_of(reader, "down") == [due]
+    assert due_of(reader, "down", {1}) == [due]

@@ -14,6 +14,7 @@ NEWER = (
     "CREATE UNIQUE INDEX member_ids",
     "CREATE INDEX causes",
     "CREATE INDEX due_firings",
+    "CREATE INDEX taken_firings",
     *(f"CREATE TABLE {table} (" for table in ("modes", "firings")),
     *(f"CREATE TABLE {table} (" for table in ("durations", "controls", "starts", "shares")),
     *(f"CREATE TABLE {table} (" for table in ("waivers", "reads", "calendar_changes", "pauses", "former_members")),
