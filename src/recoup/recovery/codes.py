@@ -39,8 +39,9 @@ def untold_code(cause: Cause) -> Verdict | None:
 
 
 def by_status(status: int) -> Verdict | None:
-    """Of HTTP."""
-    return _verdict(clouds.HTTP.get(status), "http", status, Basis.STATUS)
+    """Of HTTP; one that no table has is of its class: the fault of who asked, or of the other side."""
+    unlisted = {4: Kind.LOGIC, 5: Kind.SERVICE}.get(status // 100)
+    return _verdict(clouds.HTTP.get(status, unlisted), "http", status, Basis.STATUS)
 
 
 def by_exit_code(code: int) -> Verdict | None:

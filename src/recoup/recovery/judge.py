@@ -12,28 +12,29 @@ from recoup.model.failure import RETRYABLE
 from recoup.model.failure import FailureKind as Kind
 from recoup.recovery import codes
 from recoup.recovery.phrases import Phrase, Phrasebook, readable, spelled, split, words_of
-from recoup.recovery.rules import types
+from recoup.recovery.rules import clouds, types
 from recoup.recovery.rules.languages import TRANSLATED
 from recoup.recovery.rules.words import GENERAL, OVERRIDING
-from recoup.recovery.rules.words_of_data import DATA, KEYS
+from recoup.recovery.rules.words_of_data import CHECKED, DATA, KEYS
+from recoup.recovery.rules.words_of_passing import ELSEWHERE, MAY_BE_A_NAME, PASSING
 from recoup.recovery.shapes import SHAPES
+from recoup.recovery.spoken import spoken
 from recoup.recovery.told import status_in
 from recoup.recovery.verdict import Basis, Verdict
 
 _OVERRIDING: Final = Phrasebook(OVERRIDING)
-_GENERAL: Final = Phrasebook((*GENERAL, *DATA, *TRANSLATED))
+_GENERAL: Final = Phrasebook((*GENERAL, *DATA, *PASSING, *CHECKED, *ELSEWHERE, *TRANSLATED))
 _LASTING: Final = frozenset(phrase for _, phrases in (KEYS, TRANSLATED[3]) for phrase in split(phrases))
+_NAMES: Final = frozenset(phrase for _, phrases in MAY_BE_A_NAME for phrase in split(phrases))
 _SENTENCE_WORDS: Final = 4
-_IN_TUPLE: Final = re.compile(r"^\((?:'\w+'|-?\d+), b?(['\"])(.*)\1\)$", re.DOTALL)
-_OF_COMMAND: Final = re.compile(
-    r"^Command .*? (?:returned non-zero exit status -?\d+|died with \S+ ?-?\d*>?|timed out after [\d.]+ seconds)\.?",
-    re.DOTALL,
-)
-# The text of a statement, and other words that are no message.
-_QUOTED_STATEMENT: Final = re.compile(
-    r"\n?\[SQL: .*|\(Background on this error.*|\nLINE \d+: .*|\n\s*Resolved plan until failure.*"
-    r"|\nFor further information.*|\n== SQL.*",
-    re.DOTALL,
+# What Python itself says of a value that code handed it wrongly; it would read as a check of data.
+_OF_PYTHON: Final = re.compile(
+    r".{1,200} is not in (?:list|deque|range|tuple)$|\w+\.(?:remove|index)\(x\): x not in \w+"
+    r"|sub(?:string|section) not found$"
+    r"|m(?:ax|in)\(\) .*empty|I/O operation on closed|(?:not enough|too many) values to unpack|zip\(\) argument"
+    r"|range\(\) arg 3|negative shift count|embedded null |Circular reference detected|dictionary update sequence"
+    r"|empty separator$|slice step cannot be zero|generator already executing|factorial\(\) not defined|invalid mode: "
+    r"|must have exactly one of create|Sample larger than population"
 )
 # What beside a status of HTTP may still say more than it.
 _MORE_THAN_REFUSED: Final = frozenset({Kind.QUOTA, Kind.THROTTLED})
@@ -42,7 +43,8 @@ _MORE_THAN_FAILING: Final = frozenset({Kind.THROTTLED, Kind.DISK, Kind.MEMORY})
 _SPEAKING: Final = frozenset({"ValueError", "AssertionError", "OverflowError", "LookupError"})
 _SPEAKING_IN_SENTENCES: Final = frozenset({"KeyError"})
 _REFUSED: Final = frozenset({Kind.AUTH, Kind.PERMISSION})
-_UNSURE: Final = frozenset({Kind.NETWORK, Kind.SERVICE, Kind.TIMEOUT, Kind.LOST})
+# Of an argument that was refused, words of passing failures or of rows speak of its name.
+_UNSURE: Final = frozenset({Kind.NETWORK, Kind.SERVICE, Kind.TIMEOUT, Kind.LOST, Kind.QUALITY})
 _TOLD_BESIDE_CODE: Final = frozenset(
     {Kind.QUOTA, Kind.THROTTLED, Kind.AUTH, Kind.CONFLICT, Kind.CONFIG, Kind.MEMORY, Kind.DISK}
 )
@@ -53,6 +55,7 @@ class _Judged:
     """A cause with what is read from it more than once."""
 
     cause: Cause
+    warnings: bool = True
 
     @cached_property
     def packages(self) -> tuple[tuple[str, str], ...]:
@@ -65,8 +68,7 @@ class _Judged:
 
     @cached_property
     def message(self) -> str:
-        own = _IN_TUPLE.sub(r"\2", _OF_COMMAND.sub("", self.cause.message.strip()))
-        return _QUOTED_STATEMENT.sub("", f"{own}\n{self.cause.output}" if self.cause.output else own)
+        return spoken(self.cause, warnings=self.warnings)
 
     @cached_property
     def text(self) -> str:
@@ -105,8 +107,12 @@ class _Judged:
 
 
 def judge(cause: Cause) -> Verdict | None:
-    """None when nothing in it tells."""
-    of = _Judged(cause)
+    """None when nothing in it tells; a warning in a log is heard where its errors do not tell."""
+    of, all_of_it = _Judged(cause, warnings=False), _Judged(cause)
+    return _judged(of) or (_judged(all_of_it) if of.message != all_of_it.message else None)
+
+
+def _judged(of: _Judged) -> Verdict | None:
     for look in (
         _by_shape,
         _plain,
@@ -118,6 +124,7 @@ def judge(cause: Cause) -> Verdict | None:
         _by_status,
         _by_words,
         _by_family,
+        _by_names,
         _by_exit,
     ):
         if verdict := look(of):
@@ -142,6 +149,8 @@ def _plain(of: _Judged) -> Verdict | None:
     if not of.is_plain:
         return None
     name = of.packages[0][1]
+    if name == "ValueError" and _OF_PYTHON.match(of.message):
+        return Verdict(Kind.LOGIC, "Python's own words", Basis.BUG)
     if name in _SPEAKING or (name in _SPEAKING_IN_SENTENCES and of.is_sentence):
         phrase = of.override or of.word
         if phrase and phrase.kind is Kind.LOGIC:
@@ -223,13 +232,13 @@ def _by_status(of: _Judged) -> Verdict | None:
         return _worded(word)  # three figures in a text may be another protocol's, and a refusal never passes by itself
     if status >= 500:  # noqa: PLR2004 - the other side's own fault
         return _worded(word) if word.kind in _MORE_THAN_FAILING else verdict
-    if status in {400, 422}:
+    if status in {400, 422} or status not in clouds.HTTP:
         return verdict if word.kind in _UNSURE else _worded(word)
     return verdict
 
 
 def _by_words(of: _Judged) -> Verdict | None:
-    return _worded(of.word) if of.word else None
+    return _worded(of.word) if of.word and of.word.text not in _NAMES else None
 
 
 def _by_family(of: _Judged) -> Verdict | None:
@@ -237,6 +246,11 @@ def _by_family(of: _Judged) -> Verdict | None:
         return verdict
     bug = next((name for package, name in of.packages if package == "builtins" and name in types.BUGS), None)
     return Verdict(Kind.LOGIC, f"type {bug}", Basis.BUG) if bug else None
+
+
+def _by_names(of: _Judged) -> Verdict | None:
+    """Words that may be somebody's name for a table, where nothing else tells."""
+    return _worded(of.word) if of.word else None
 
 
 def _by_exit(of: _Judged) -> Verdict | None:

@@ -40,8 +40,10 @@ _FORMS: tuple[tuple[str, re.Pattern[str], tuple[str, ...]], ...] = (
 _STATUS = re.compile(
     r"(?:\bhttp(?:/\d(?:\.\d)?)?(?: error| status)?(?: code)?:? ?|\bstatus(?:[_ ]?code)?['\"]?[:= ]{1,3}"
     r"|\breturned (?:an? )?(?:unexpected )?(?:error|status|response|code)?:? ?(?:code:? )?|\bresponse code "
-    r"|\berror code:? |\btoo many |<protocolerror for \S+: |(?:client|server) error '|^)"
-    r"([45]\d\d)\b(?! ?(?:rows|seconds|ms|bytes|items|records|files|%|GiB|MiB|connect))",
+    r"|\berror code:? |\btoo many |<protocolerror for \S+: |(?:client|server) error '"
+    r"|^(?=\d{3}(?:$|[:,;)]| ?-| (?-i:[A-Z<{\[]))))"
+    r"([45]\d\d)\b(?! ?(?:(?:\w+ )?(?:rows|records|values|columns|lines|files|items|keys|ids|games|tables|partitions"
+    r"|attempts|retries|times|errors|failures|seconds|minutes|bytes|of)\b|s\b|ms\b|%|GiB|MiB|connect|/|\.\d))",
     re.IGNORECASE,
 )
 _REASON = re.compile(

@@ -149,15 +149,16 @@ GRPC: Final[Mapping[str, Kind]] = by_word(
 )
 HTTP: Final[Mapping[int, Kind]] = by_number(
     {
-        Kind.LOGIC: "400 405 406 411 413 414 415 431",
-        Kind.AUTH: "401 403 407 451 511",
+        Kind.LOGIC: "400 405 406 411 413-418 421 428 431 494 501 505",
+        Kind.AUTH: "401 403 407 440 450 451 495 496 498 511 561",
         Kind.QUOTA: "402 509",
         Kind.MISSING: "404 410",
-        Kind.NETWORK: "408 499 522-526",
+        Kind.NETWORK: "408 444 460 499 522-526",
         Kind.CONFLICT: "409 412 423",
         Kind.CONTRACT: "422",
         Kind.THROTTLED: "420 429 529",
         Kind.DISK: "507",
-        Kind.SERVICE: "425 500-504 520 521 527 530 598 599",
+        Kind.CONFIG: "426 497 506 508 510",
+        Kind.SERVICE: "425 449 500 502-504 520 521 527 530 598 599",
     }
 )

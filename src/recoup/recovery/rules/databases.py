@@ -10,23 +10,24 @@ from recoup.recovery.rules.tables import by_number, by_word
 
 SQLSTATE: Final[Mapping[str, Kind]] = by_word(
     {
-        Kind.NETWORK: "08 HYT01",
+        Kind.NETWORK: "08 HYT01 HV00N",
         Kind.SERVICE: "57 58 57P01 57P02 57P03 57P05 XX 53",
         Kind.THROTTLED: "53300",
         Kind.TIMEOUT: "57014 70100 25P03 25P04 57P04",
         Kind.MEMORY: "53200 HY001 HY013",
         Kind.DISK: "53100 58030",
-        Kind.CONFLICT: "23505 23P01 40 55P03 55006 42P07 42710 42P06 42P04 42701 42S01 42723",
+        Kind.CONFLICT: "23505 23P01 40 55P03 55006 58P02 42P07 42710 42P06 42P04 42701 42S01 42723",
         Kind.AUTH: "28",
         Kind.PERMISSION: "42501 25006 38004 0L 0P",
-        Kind.MISSING: "42P01 3F000 3D000 42S02 58P01 02000",
+        Kind.MISSING: "42P01 3F 3D 42S02 58P01 02",
         # Not NULL, and a text that is no number: the rows are not what the table declares.
         Kind.CONTRACT: "42703 42S22 23502 22P02 22P03 22P04 22007 22008 22018 22001 22003 42804 22005 21S01"
-        " 22P05 22026 22032 22021",
-        Kind.QUALITY: "23514 23503 23001 44000",
+        " 22P05 22026 22021 22030 22032 22033 22034 22035 22036 22037 22038 22039",
+        Kind.QUALITY: "23 44",
         Kind.CORRUPT: "XX001 XX002",
-        Kind.CONFIG: "F0 IM002 IM003 IM",
-        Kind.LOGIC: "22 23 42 0A 21 24 25 26 2D 34 3B 54 2F P0 07 HY010",
+        Kind.CONFIG: "F0 IM 53400 55P02",
+        Kind.LOGIC: "03 07 09 0A 0B 0D 0E 0F 0K 0M 0N 0S 0T 0U 0V 0W 0X 0Y 0Z 10 20 21 22 24 25 26 27 2B 2C 2D 2E 2F 2H"
+        " 30 33 34 35 36 38 39 3B 3C 42 46 51 54 55 56 P0 HY010",
     }
 )
 """The longest beginning that fits decides: a code of five characters, or its class of two."""

@@ -72,11 +72,13 @@ GENERAL: Final[tuple[Block, ...]] = (
     (
         Kind.AUTH,  # whoever is refused is often told of a lock, or loses the connection
         """
-        login failed | login denied | logon failed | authentication failed | account is locked | account locked |
+        login failed | login denied | locked out | logon failed | authentication failed | account is locked |
+        account locked |
         account has been locked | jwt expired | jwt has expired | token expired | token has expired | token is expired
         """,
     ),
-    (Kind.CONFLICT, "deadlock detected | deadlock victim | deadlocked | deadlock found"),  # before `blocked by`
+    (Kind.PERMISSION, "nio.file.accessdenied* | accesscontrolexception"),  # of a file, not of a service
+    (Kind.CONFLICT, "deadlock detected | deadlock victim | deadlocked on | deadlock found"),  # before `blocked by`
     (
         Kind.BLOCKED,
         """
@@ -104,74 +106,6 @@ GENERAL: Final[tuple[Block, ...]] = (
         """,
     ),
     (
-        Kind.CONFLICT,
-        """
-        resource_locked |
-        lock wait timeout | lock timeout | lock request time out | lock_timeout | could not obtain lock |
-        could not acquire lock | couldn't acquire lock | failed to acquire … lock | unable to acquire … lock |
-        cannot acquire … lock | acquiring … lock | could not lock | could not set lock | waiting for … lock |
-        deadlock* | database is locked | table is locked | database schema is locked | is locked | locked by |
-        has locked | already locked | held by | holds the lock | holds the lease | busy running a | lock … held |
-        lock … is taken | lock is still |
-        could not serialize access | serialization failure | serialize access | retry transaction |
-        restart transaction | concurrent modification | concurrent update | concurrent transaction |
-        concurrent append* | concurrent write* | concurrent delete* | concurrent operation |
-        concurrentmodification* | concurrently modified | modified concurrently | concurrently updated |
-        updated concurrently | concurrently modif* | concurrently delet* | concurrently chang* | modified by another |
-        changed by another | write conflict |
-        write-write conflict | version conflict* | conflicting | conflict on | conflict detected | conflict with |
-        conflicts with | transaction conflict | merge conflict | conflict ( | commit conflict | commitfailed* |
-        optimistic … lock* | etag mismatch | etag does not match | precondition failed | precondition given |
-        conditionnotmet | condition specified … not met | conditional request failed | non-fast-forward |
-        fetch first | another … running | another … in progress | another process | another instance |
-        another git process | another job | address already in use | already in use | already allocated |
-        port is already | already running | in use by | is being used by | being accessed by other users |
-        resource busy | device or resource busy | text file busy | resource temporarily unavailable | state lock |
-        lease … held | lease … active | there is currently a lease | unable_to_lock_row |
-        already in progress | stale file handle
-        """,
-    ),
-    (
-        Kind.TIMEOUT,  # before what is cancelled because of it
-        """
-        airflowtasktimeout | airflowsensortimeout |
-        due to statement timeout | due to … timeout | cancel* … timeout | cancel* … timed out |
-        cancel* … time limit | statement timeout | query timeout* | query timed out |
-        maximum statement execution time | max_statement_time | max runtime | maximum runtime | max run time |
-        maximum execution time | max execution time | execution time … exceed* | execution timeout |
-        execution_timeout | execution timed out | execution time limit | exceeded … time limit |
-        time limit … exceed* | due to time limit | time limit | query execution time | exceeded … deadline |
-        deadline … exceeded | past its deadline | missed its deadline | time budget | wall-clock | wall clock |
-        wall time | walltime | ran longer than | running longer than | ran for more than | running for more than |
-        took longer than | took more than | did not finish within | did not finish in | not finish in |
-        did not complete within | did not complete in | not completed within | exceeded # seconds | exceeded # s |
-        exceeded # minutes | exceeded # min | exceeded timeout | exceeded the timeout | exceeded its timeout |
-        exceeded … runtime | exceeded maximum time | job timed out | job … timed out after | task timed out |
-        task … timed out | step timed out | step … timed out | run timed out | run … timed out |
-        query … timed out | futures timed out | flow run exceeded | statement … timed out |
-        reached its statement | statement or warehouse timeout | max_execution_time | activedeadlineseconds |
-        longer than specified deadline | process timed out | command timed out | command … timed out |
-        timed out waiting for … to finish | exceeded the maximum time | soft time limit | hard time limit
-        """,
-    ),
-    (
-        Kind.CANCELLED,
-        """
-        due to user request | by user request | by the user | by user | user requested | at user's request |
-        cancelled by | canceled by | cancelled from | canceled from | cancelled via | canceled via |
-        was cancelled | was canceled | been cancelled | been canceled | job cancelled | job canceled |
-        query cancelled | query canceled | query was killed | query execution was interrupted | task cancelled |
-        task canceled | run cancelled | run canceled | operation cancelled | operation canceled |
-        execution canceled | execution cancelled | cancelled: | canceled: | cancelled because |
-        cancellation requested | cancellation by | cancel requested | request was canceled | marked as cancelled |
-        set to cancelled | state cancelled | keyboardinterrupt | keyboard interrupt | received sigterm |
-        received signal 15 | received signal term* | sigterm | sigint | sighup | terminated by signal 15 |
-        stopped by operator | stopped from | stopped by | aborted by | killed by operator | killed by admin* |
-        manually stopped | manually cancelled | manually killed | externally set | marked failed by |
-        has been revoked by | task revoked | interrupted by signal | received terminate | interrupted!
-        """,
-    ),
-    (
         Kind.DISK,
         """
         no space left | disk full | disk is full | disk … is full | disk quota is | not enough space |
@@ -182,57 +116,6 @@ GENERAL: Final[tuple[Block, ...]] = (
         storage full | storage is full | out of space | read-only-allow-delete | disk usage exceeded flood |
         flood-stage | flood stage | unable to extend | max open files | no free space | ephemeral-storage |
         transaction log … full | unable to persist | archiver error | disk space | out of diskspace | free disk
-        """,
-    ),
-    (
-        Kind.THROTTLED,
-        """
-        too many requests | rate limit* | ratelimit* | rate exceeded | rate-limit* | api rate | throttl* |
-        slow down | slowdown | too many connections | too many connected users | too many clients |
-        too many simultaneous | connection slots are reserved | remaining connection slots |
-        max number of clients | maximum number of clients | connection limit exceeded | connection limit |
-        request rate is large | request rate is too | request rate too large | reduce your request rate |
-        request units | server is too busy | server busy | serverbusy | server is busy | concurrency limit |
-        concurrency exceeded | limit … run concurrently | number of … run concurrently | concurrent … limit |
-        limit … concurrent | concurrent runs exceeded |
-        max* … concurrent | too many concurrent | exceeded … concurrent | max_user_connections |
-        maximum … connections | queuepool limit | pool limit … reached | pool exhausted | connection pool … full |
-        connection pool … exhausted | backpressure | back pressure | retry after # | retry-after |
-        resource exhausted | provisioned throughput | provisionedthroughput* | read capacity | resource_exhausted |
-        rejected execution | es_rejected_execution* | queue is full | queue full | too many queries |
-        too many active | too many running | too many jobs | pull rate limit | toomanyrequests | pending … limit
-        """,
-    ),
-    (
-        Kind.MEMORY,
-        """
-        exit code 137 | exit code is 137 | exit status 137 | exitcode: 137 | code 137 | status code 137 |
-        container … exited with … 137
-        """,
-    ),
-    (
-        Kind.LOST,
-        """
-        segmentation fault | segfault | core dumped | sigsegv | sigkill | sigabrt | sigbus | signal 9 |
-        signal: killed | signal kill | fatal python error | worker died | workers died | worker … died |
-        worker lost | worker … was lost | worker … is lost | lost worker | workerlost* | worker … vanished |
-        worker … disappeared | worker … exited unexpectedly | worker … terminated | worker … crashed |
-        worker process … exit* | executor lost | executorlost* | executor … lost | lost executor | lost task |
-        executor heartbeat | slave lost | slavelost | lost node | node … lost | node … died | node … down |
-        node … gone | node … preempted | node … not ready | nodelost | preempt* | spot instance* |
-        spot interruption | spot … reclaimed | spot … terminated | instance … terminated | instance … reclaimed |
-        no heartbeat | heartbeat … timed out | heartbeat … timeout | heartbeat … lost | missed … heartbeat* |
-        missed heartbeat* | heartbeat … missing | lost heartbeat | heartbeat stopped | did not send a heartbeat |
-        zombie |
-        process pool was terminated | terminated abruptly | brokenprocesspool | broken process pool |
-        died unexpectedly | exited unexpectedly | unexpectedly exited | process … died | process … vanished |
-        process … disappeared | actor died | actor … dead | container … lost |
-        container killed on request | released on a … node | code 139 | exit code 134 | exit code 139 | evicted |
-        pod … deleted |
-        pod … disappeared | pod … not found | pod … terminated | driver … terminated | application master … lost |
-        kernel died | vm … terminated | machine … terminated | host … terminated | crashed without |
-        infrastructure crashed | script crash* | fetchfailed* | lost connection to worker | without reporting |
-        agent … lost | agent … stopped responding | driver died | killed (
         """,
     ),
     (
@@ -308,7 +191,8 @@ GENERAL: Final[tuple[Block, ...]] = (
         profile … could not be found | conn_id | connection … isn't defined | connection … not defined |
         connection … is not defined | no module named | no module | missing optional dependency |
         can't load plugin | no driver | data source name not found | can't open lib | unknown database driver |
-        could not load driver | driver … not found | class not found | classnotfoundexception | jar … not found |
+        could not load driver | driver … not found | class not found | classnotfoundexception | noclassdeffound* |
+        jar … not found |
         no option | no section | invalid port | port must be | invalid log level | invalid time zone |
         unknown time zone | no time zone | invalid cron | invalid region | invalid value for |
         invalid boolean value | invalid integer value | invalid timeout | not a valid … setting |
@@ -318,11 +202,12 @@ GENERAL: Final[tuple[Block, ...]] = (
         could not find … configuration | invalid endpoint | endpoint … is not valid | secret … not configured
         """,
     ),
-    (Kind.CONTRACT, "csv parse error | csv error"),  # before an error of a language
+    (Kind.CONTRACT, "csv parse error | csv error | cast_invalid_input"),  # before an error of a language
     (
         Kind.LOGIC,  # before data: an error of the language of a query or program
         """
-        wrong kind of value | called too many times | can only be started once | malformed node or string |
+        wrong kind of value | with args beginning with | not an integer or out of range | bind parameter |
+        called too many times | can only be started once | malformed node or string |
         must not be called | must be called before | called out of order |
         syntax error | syntaxerror | syntax_error | parse error | parser error | parseexception |
         parse_syntax_error | error in your sql syntax | division by zero | divide by zero | divide_by_zero |
@@ -330,7 +215,9 @@ GENERAL: Final[tuple[Block, ...]] = (
         index out of bounds | out of bounds | is not defined | undefined function | undefined name |
         not callable | unexpected keyword argument | missing # required positional | positional argument* |
         object has no attribute | has no attribute | is not subscriptable | not iterable | unsupported operand |
-        nonetype | nullpointerexception | arrayindexoutofbounds* | classcastexception | illegalargument* |
+        nonetype | nullpointerexception | arithmeticexception | indexoutofbounds* | nosuchelementexception |
+        unsupportedoperation* | nosuchmethod* | sqlsyntaxerror* | arrayindexoutofbounds* | classcastexception |
+        illegalargument* |
         illegalstate* | task not serializable | compilation error | compilation failed | no matching signature |
         function … does not exist | no function matches | no such function | unknown function |
         undefined_function | is ambiguous | ambiguous | must appear in the group by | must be an aggregate* |

@@ -1,4 +1,4 @@
-"""Phrases about data: what is not there, not as declared, not good enough, not readable; and about the other side."""
+"""Phrases about data: what is not there, not as declared, not good enough, not readable."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ DATA: Final[tuple[Block, ...]] = (
         Kind.CORRUPT,
         """
         cannot read header | expected object or value | footer … error | invalid footer | file is too small |
-        unpack failed |
+        malformedinputexception | java.io.eofexception | zipexception | unpack failed |
         bytes shorter than | in the middle of a … field | open file (bad | open file (file signature |
         open file (truncated | lz4f_* failed | out-of-spec | invalidfooter | at character # ( |
         bad magic | magic byte* | magic number | not in gzip format | not a gzip* | truncated |
@@ -47,7 +47,7 @@ DATA: Final[tuple[Block, ...]] = (
         invalid orc | snappy | snappy: corrupt* | zstd: | lz4 | unpack requires | incorrect padding |
         line contains nul | eof inside string | eof reached | bad block | loose object | object file … is empty |
         page … failed | not a bzip* | invalid data stream | end of central directory | file is damaged | damaged |
-        file too small
+        file too small | smaller than the minimum file | not an arrow | not an orc | not an excel
         """,
     ),
     KEYS,
@@ -66,7 +66,7 @@ DATA: Final[tuple[Block, ...]] = (
         not found: dataset | not found: uri | not found: job | table not found | table … not found |
         table_or_view_not_found | path_not_found | schema_not_found | table or view not found |
         table or view does not exist | view … not found | dataset not found | dataset … not found |
-        file not found | file … not found | filenotfound* | object not found | object … not found |
+        file not found | file … not found | filenotfound* | nosuchfile* | object not found | object … not found |
         blob not found | bucket not found | bucket … not found | bucket … not exist | topic … not found |
         partition not found | partition … not found | partitions … not found | snapshot … not found |
         sheet … not found | worksheet … not found | worksheet named | repository … not found |
@@ -97,6 +97,8 @@ DATA: Final[tuple[Block, ...]] = (
         Kind.CONTRACT,
         """
         could not find an appropriate format | column … expected … got |
+        error while reading data | encountered too many errors | more fields than | fewer fields than |
+        out of range for month | must be in 1..12 | must be in 0..# | year # is out of range |
         usecols do not match | column names don't match | does not exist in schema |
         deserialization error | the contract says | is required but | value deserialization | has no field |
         has no column |
@@ -151,112 +153,35 @@ DATA: Final[tuple[Block, ...]] = (
         check constraint | foreign key constraint | violates foreign key | foreign key violation |
         integrity constraint … violated - parent | parent key not found | duplicate row* | duplicate value* |
         duplicate id* | duplicate record* | duplicate keys | duplicate … rows | duplicate … values |
-        duplicate … found | duplicated | duplicates | # duplicate* | not unique | is not unique | non-unique |
-        uniqueness | expectation* … failed | expectation* … not met | failed expectation* | unmet expectation* |
-        expect_column* | expect_table* | expect_* | checks failed | check failed | checks … failed |
-        check … failed | failed check* | check … not passed | data quality | dq check* | dq rule* | quality gate |
-        quality check* | quality threshold | quality rule* | row count | row_count | rowcount | record count |
-        rows … expected | expected … rows | expected at least | expected at most | at most # allowed |
-        more than the allowed |
-        at least # allowed | expected between |
-        too few rows | too many rows | too few records | fewer rows than | fewer than # | more than # |
-        only # rows | only # records | rows dropped | row loss | count mismatch | totals do not match |
-        total … does not match | sum … does not match | does not reconcile | reconciliation | outside … range |
-        out of range | not in range | outside the allowed | outside … bounds | outside [ | not between |
-        must be between | must be positive | must be non-negative | must be greater | must be less | must be >= |
-        must be > | greater than or equal | less than or equal | null rate | null ratio | null fraction |
-        null share | nulls in | nulls … above | null … exceed* | % null* | negative … value* | negative … in |
-        # negative | is negative | orphan* | referential integrity | anomal* | outlier* | deviat* |
-        above … threshold | below … threshold | over … threshold | under … threshold | exceeds … threshold |
-        exceeds … tolerance | threshold … exceeded | threshold not met | below minimum | above maximum |
-        less than the minimum | greater than the maximum | below the minimum | above the maximum | implausible |
-        invalid rows | failed validation | validation failed | failed element-wise validator | test failed |
-        tests failed | failure in test | configured to fail | got # results | distribution … shift* | pass rate |
-        sanity check | assert … rows | not within
-        """,
-    ),
-    (
-        Kind.NETWORK,
-        """
-        is the server running | connection refused | connection was refused | actively refused |
-        connection reset | reset by peer | connection aborted | connection was aborted | connection closed |
-        connection was closed | connection is closed | connection already closed | connection … closed |
-        connection lost | connection … lost | lost connection | connection … dropped | connection … broken |
-        connection broken | connection timed out | connection timeout* | connection time-out |
-        connection … timed out | connect timeout | connect timed out | connection attempt failed |
-        connecting … timed out | broken pipe | name or service not known | name resolution | failed to resolve |
-        could not resolve | cannot resolve host | couldn't resolve | unknown host | unknownhostexception |
-        no such host | nodename nor servname | no address associated | could not translate host name |
-        temporary failure in name | getaddrinfo | dns | nxdomain | no route to host | network is unreachable |
-        network unreachable | host is unreachable | host unreachable | host is down | destination unreachable |
-        not reachable | is unreachable | ssl handshake | tls handshake | handshake | certificate verify failed |
-        certificate verification | certificate has expired | self-signed certificate | self signed certificate |
-        unable to get local issuer | certificate problem | wrong version number | ssl error | sslerror | ssl: |
-        tls: | ssl connect error | ssl connection | ssl_* | x509 | eof occurred in violation |
-        unexpected_eof_while_reading | unexpected eof while reading | remote end closed | remote host closed |
-        server disconnected | peer closed | closed by remote | closed by the remote | closed by peer |
-        remote server closed | closed the connection | closed connection | close notify | read timed out |
-        read timeout* | read operation timed out | write operation timed out | socket timeout* | sockettimeout* |
-        socket hang up | socket closed | max retries exceeded | failed to establish a new connection |
-        could not connect | couldn't connect | can't connect | cannot connect | unable to connect |
-        failed to connect | failed connecting | error connecting | unable to reach | could not reach |
-        cannot reach | failed to open … connection | could not open a connection | could not establish |
-        unable to establish | no brokers available | all brokers are down | login timeout | unexpectedly closed |
-        closed unexpectedly | gone away | econnrefused | econnreset | etimedout | epipe | enotfound |
-        ehostunreach | eai_again | operation timed out | request timed out | request timeout |
-        response timed out | i/o timeout | io timeout | network error | network timeout | network failure |
-        network-related | transport error | communications link failure | communication link failure |
-        tcp provider | early eof | unexpected disconnect | hung up unexpectedly | ran out of bytes |
-        incompleteread | incomplete read | empty reply | transfer closed | stream error | http/2 stream |
-        proxy error | tunnel no response from | server selection timeout | serverselectiontimeout* |
-        timed out: connect | api timeout* | source timeout* | endpoint … timed out | vpn | firewall |
-        could not read from remote | remote: end | banner
-        """,
-    ),
-    (
-        Kind.SERVICE,
-        """
-        internal server error | internalservererror | service unavailable | serviceunavailable |
-        service is unavailable | service temporarily | bad gateway | gateway timeout | gateway time-out |
-        temporarily unavailable | temporarily down | temporarily overloaded | is starting up | starting up |
-        not yet accepting connections | shutting down | shutdown in progress | server shutdown | is shut down |
-        recovery mode | in recovery | is recovering | failover | fail-over | failing over | leader election |
-        electing | not the leader | not leader | no leader | not a leader | not leader or follower |
-        leader not available | not primary | notwritableprimary | not master | no primary | no master |
-        primary … stepped down | master is down | administrator command | server is not ready |
-        not ready to serve | under maintenance | maintenance mode | in maintenance | down for maintenance |
-        scheduled maintenance | connection_forced | backend error | backenderror | internal error |
-        internal failure | currently unavailable | currently not available | is not currently available |
-        service not available | service … not available | not available at this time | please try again later |
-        try again later | please retry later | retry your request | retry later | server error | overloaded |
-        over capacity | at capacity | is unavailable | are unavailable | unavailable | loading the dataset |
-        clusterdown | cluster is down | masterdown | cluster … unavailable | no nodes available | error on the server |
-        encountered an error processing | broker not available | coordinator … not available |
-        not enough replicas | insufficient … replicas | no quorum | quorum lost | lost quorum | degraded |
-        outage | server closed for
-        """,
-    ),
-    (Kind.NETWORK, "connection failed | connection failure | connection error | connecting to"),
-    (
-        Kind.TIMEOUT,  # nothing tells of what
-        """
-        timed out | timeout expired | timeout exceeded | timeout reached | timeout after | timeout while |
-        timeout waiting | timeout error | timeout of # | timeout: | timeouterror | timeoutexception |
-        operation timeout | deadline exceeded | time out
-        """,
-    ),
-    (
-        Kind.MISSING,  # nothing tells of what kind
-        """
-        doesn't exist | does not exist | not exist | not found | cannot find | could not find |
-        could not be found | couldn't find
-        """,
-    ),
-    (
-        Kind.LOGIC,
-        """
-        null value | null values | invalid data type | invalid data | assertion failed | assertion error |
-        runtime exception in
+        duplicate … found | duplicated | duplicates | not unique | non-unique | uniqueness | expectation* … failed |
+        expectation* … not met | failed expectation* | unmet expectation* | expect_column* | expect_table* | expect_* |
+        checks failed | check failed | checks … failed | check … failed | failed check* | check … not passed |
+        data quality | dq check* | dq rule* | quality gate | quality check* | quality rule* | row count | row_count |
+        rowcount | record count | rows … expected | expected … rows | too few rows | too many rows | too few records |
+        rows dropped | row loss | count mismatch | does not reconcile | reconciliation | null rate | null ratio |
+        null fraction | null share | % null* | orphan* | referential integrity | invalid rows | failed validation |
+        validation failed | failed element-wise validator | test failed | tests failed | failure in test |
+        configured to fail | pass rate | join keys did not fulfill | sanity check | assert … rows
         """,
     ),
 )
+
+CHECKED: Final[tuple[Block, ...]] = (
+    (
+        Kind.QUALITY,
+        """
+        # duplicate* | is not unique | quality threshold | expected at least | expected at most | at most # allowed |
+        more than the allowed | at least # allowed | expected between | fewer rows than | fewer than # | more than # |
+        only # rows | only # records | totals do not match | total … does not match | sum … does not match |
+        outside … range | out of range | not in range | outside the allowed | outside … bounds | outside [ |
+        not between | must be between | must be positive | must be non-negative | must be greater | must be less |
+        must be >= | must be > | greater than or equal | less than or equal | nulls in | nulls … above |
+        null … exceed* | negative … value* | negative … in | # negative | is negative | anomal* | outlier* | deviat* |
+        above … threshold | below … threshold | over … threshold | under … threshold | exceeds … threshold |
+        exceeds … tolerance | threshold … exceeded | threshold not met | below minimum | above maximum |
+        less than the minimum | greater than the maximum | below the minimum | above the maximum | implausible |
+        got # results | distribution … shift* | not within
+        """,
+    ),
+)
+"""What checks of data count and compare, as limits of time do, too: it goes after those."""
