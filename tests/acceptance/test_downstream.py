@@ -189,8 +189,8 @@ def _dying():
     )
 
 
-@pytest.mark.parametrize(("sent", "code"), [(signal.SIGKILL, -9), (signal.SIGINT, 130)])
-def test_what_follows_and_was_ended_on_its_way_goes_on_with_the_same_command(phases, until, sent, code):
+@pytest.mark.parametrize(("sent", "code", "verb"), [(signal.SIGKILL, -9, "run"), (signal.SIGINT, 130, "recover")])
+def test_what_follows_and_was_ended_on_its_way_goes_on_with_the_next_command(phases, until, sent, code, verb):
     phases.write("hold", "2024-01-02")
     phases.write("recoup.toml", FOLLOWS.replace('"inline"', '"threads"\nmax_parallel = 1'))
     running = phases.start("run", "phase3", *WINDOW)
@@ -205,11 +205,16 @@ def test_what_follows_and_was_ended_on_its_way_goes_on_with_the_same_command(pha
     (upstream,), (begun,) = phases.ledger("SELECT backfill_id FROM backfills ORDER BY backfill")
     assert phases.answer("status", "phase4")["due"] == [upstream]
 
-    fired = phases.answer("run", "phase3", *WINDOW)["following"]["fired"]
+    if verb == "run":
+        fired = phases.answer("run", "phase3", *WINDOW)["following"]["fired"]
+        assert backfills(phases) == [("phase3", "done"), ("phase_4", "done"), ("phase5", "done")]
+    else:
+        assert "\ndue for what others have published: phase4\n" in phases.recoup("recover").stdout
+        assert phases.answer("recover")["due"] == ["phase4"]
+        fired = phases.answer("recover", "--yes")["fired"]
 
     assert [(one["pipeline"], one["state"]) for one in fired] == [("phase4", "done"), ("phase5", "done")]
     assert (fired[0]["by"], fired[0]["backfill_id"]) == ([upstream], begun)
-    assert backfills(phases) == [("phase3", "done"), ("phase_4", "done"), ("phase5", "done")]
     assert called(phases, "features").count(("features", "01")) == 1
     assert phases.answer("status", "phase4", *WINDOW)["complete"]
     assert phases.answer("status", "phase4")["due"] == []

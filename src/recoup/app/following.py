@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Protocol
 
+from recoup.app.backfills import at_work
 from recoup.app.configuration.follows import in_order
 from recoup.app.prepare import Planned
 from recoup.app.settings import Settings
-from recoup.ledger.firings import Dates, Due, note_mode, owe, owe_for_earlier, take, take_dates
+from recoup.app.workspace import Workspace
+from recoup.ledger.firings import Dates, Due, due_of, note_mode, owe, owe_for_earlier, take, take_dates
 from recoup.ledger.transaction import Transaction
 from recoup.model.partition import EMPTY
 from recoup.plan.plan import Verb
@@ -99,6 +101,13 @@ def is_live(planned: Planned) -> bool:
         if group.verb is Verb.RUN and graph.nodes[group.node].partitions.identity() == graph.anchor.identity():
             asked |= group.ordinals
     return len(asked) == 1 or plan.actions == 1
+
+
+def due(workspace: Workspace) -> tuple[str, ...]:
+    """Pipelines that are to run because of what others have published, each after those that it follows."""
+    with workspace.reader() as reader:
+        live = at_work(workspace, reader)
+        return tuple(name for name in in_order(workspace.settings.follows) if due_of(reader, name, live))
 
 
 def followers(settings: Settings, place: str) -> tuple[str, ...]:

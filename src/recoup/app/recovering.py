@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from recoup.app.following import due
 from recoup.app.memory_limits import HOLDS_LIMITS
 from recoup.app.recover import Recovering, Recovery, with_coming
 from recoup.app.recover_asked import Asked
@@ -40,6 +41,13 @@ class Recovered:
     ended: tuple[str, ...]
     """Causes that were named and have come to an end since."""
     errors: Mapping[str, RecoupError]
+    due: tuple[str, ...] = ()
+    """Pipelines that follow others, and are to run, or to go on, because of what those have published."""
+
+    @property
+    def is_doing(self) -> bool:
+        """Whether there is anything in it for recoup to do."""
+        return bool(self.due) or any(one.planned.plan.actions for one in self.recoveries)
 
 
 def recoveries(
@@ -60,7 +68,8 @@ def recoveries(
     errors: dict[str, RecoupError] = {}
     names = _that_load(workspace, asked, errors)
     with workspace.ledger_for(names[0]) as ledger:
-        return _All(workspace, ledger, asked, errors, most).decided(names)
+        found = _All(workspace, ledger, asked, errors, most).decided(names)
+    return replace(found, due=due(workspace))
 
 
 def machine_memory_bytes() -> int:

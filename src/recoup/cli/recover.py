@@ -53,7 +53,7 @@ def recover(
     )
     given = Typed(words, _window(start, end), _flags(step, insisted), common.again)
     parallel = set_.max_parallel or workspace.settings.max_parallel
-    doing = any(one.planned.plan.actions for one in found.recoveries)
+    doing = found.is_doing
     if doing and yes and not output.json:
         for line in recovered_lines(found, given, output.err_view, parallel):
             output.note(line)
@@ -96,8 +96,7 @@ def _agreed(output: Output) -> bool:
 
 def _shown(found: Recovered, given: Typed, parallel: int, *, yes: bool) -> Answer:
     """The plan; with a yes, there is nothing in it for recoup to do."""
-    doing = any(one.planned.plan.actions for one in found.recoveries)
-    changed = ["nothing has been changed"] if doing else []
+    changed = ["nothing has been changed"] if found.is_doing else []
 
     def lines(view: View) -> Sequence[str]:
         return [*recovered_lines(found, given, view, parallel), *changed]
@@ -106,7 +105,7 @@ def _shown(found: Recovered, given: Typed, parallel: int, *, yes: bool) -> Answe
         "recover",
         {**recovered_json(found, given), "done": False},
         lines,
-        next=given.command("--yes") if doing else given.again(_look(found)),
+        next=given.command("--yes") if found.is_doing else given.again(_look(found)),
         exit_code=_code(found) if yes else ExitCode.DONE,
         notes=tuple(f"warning: {name}: {error.message}" for name, error in found.errors.items()),
     )

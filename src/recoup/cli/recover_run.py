@@ -60,9 +60,9 @@ class Carrying:
         try:
             with self.output.apart(), shown.on():
                 for one in self.found.recoveries:
-                    if one.planned.plan.actions and not self._is_stopped:
+                    if one.planned.plan.actions and not self._stopped:
                         self._one(one, reason, shown)
-                if not self._is_stopped:
+                if not self._stopped:
                     for fired in fire(self.workspace, self.options):
                         self.fired.append(fired)
             self._verify()
@@ -90,7 +90,7 @@ class Carrying:
     def _verify(self) -> None:
         """Where a window was named, all of it is held against the data; a run looks at what it has touched."""
         asked = self.found.asked
-        if self._is_stopped or not asked.has_window:
+        if self._stopped or not asked.has_window:
             return
         for one in self.found.recoveries:
             if one.name in asked.pipelines:
@@ -105,13 +105,15 @@ class Carrying:
                 self.gates.append((one, found))
 
     @property
-    def _is_stopped(self) -> bool:
-        return bool(self.ended) and self.ended[-1].is_stopped
+    def _stopped(self) -> RunReport | None:
+        """Of the run that a person or a limit has stopped, and with it all that was to come."""
+        ran = [one.report for one in self.ended if one.is_stopped]
+        return next(iter([*ran, *(one.report for one in self.fired if one.is_stopped and one.report)]), None)
 
     @property
     def _code(self) -> ExitCode:
-        if self._is_stopped:
-            return self.ended[-1].report.exit_code
+        if self._stopped:
+            return self._stopped.exit_code
         codes = [*(one.report.exit_code for one in self.ended), *(one.exit_code for one in self.fired)]
         failed = any(code is not ExitCode.DONE for code in codes)
         open_ = any(not found.is_complete for _, found in self.gates)
@@ -143,15 +145,16 @@ class Carrying:
 
     def _body(self) -> dict[str, Any]:
         runs = [{"pipeline": one.recovery.name, **report_json(one.report, one.tally)} for one in self.ended]
-        worst = next((one.report.state for one in reversed(self.ended) if one.report.state != "done"), "done")
+        ended = [one.report for one in reversed(self.ended)]
+        worst = next((one.state for one in [self._stopped, *ended] if one and one.state != "done"), "done")
         state = "incomplete" if worst == "done" and self._code is ExitCode.INCOMPLETE else worst
         gates = [gate_json(found, recovery.name) for recovery, found in self.gates]
         more = {"runs": runs, "gates": gates, "fired": [one.to_json() for one in self.fired]}
         return {"state": state, **recovered_json(self.found, self.given), "done": True, **more}
 
     def _next(self) -> str:
-        if self._is_stopped:
-            return self.given.again(f"recoup backfill resume {self.ended[-1].report.backfill_id}")
+        if self._stopped:
+            return self.given.again(f"recoup backfill resume {self._stopped.backfill_id}")
         if self._code is not ExitCode.DONE:
             return self.given.command()
         named = [one.name for one in self.found.recoveries] if len(self.found.recoveries) == 1 else []

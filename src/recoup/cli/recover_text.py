@@ -64,6 +64,7 @@ def recovered_json(found: Recovered, given: Typed) -> dict[str, Any]:
         "untried": sum(recovery.untried for recovery in found.recoveries),
         "stale": sum(recovery.stale for recovery in found.recoveries),
         "ended": list(found.ended),
+        "due": list(found.due),
         "errors": [{"pipeline": name, "message": error.message} for name, error in found.errors.items()],
     }
 
@@ -112,6 +113,9 @@ def recovered_lines(found: Recovered, given: Typed, view: View, parallel: int) -
         if place:
             yield ""
         yield from _lines(one, given, view, parallel)
+    if found.due:
+        yield ""
+        yield f"due for what others have published: {', '.join(found.due)}"
 
 
 def _lines(one: Recovery, given: Typed, view: View, parallel: int) -> Iterator[str]:
