@@ -332,14 +332,22 @@ def test_resume_runs_the_rest_here_when_nobody_does(shop, until, stop):
     status = shop.answer("status", "shop")  # who is dead runs nothing, though nobody could write that down
     assert (status["active_backfills"], sum(step["running"] for step in status["steps"])) == ([], 0)
     assert shop.answer("backfill", "show")["state"] == "interrupted"
-    shop.write("go", "")
     name = shop.answer("backfill", "ls")["backfills"][0]["backfill_id"]
+    assert (status["interrupted"], status["next"]) == ([name], f"recoup backfill resume {name}")
+    assert f"interrupted: {name}, `recoup backfill resume {name}`" in shop.recoup("status", "shop").stdout
+    shop.write("go", "")
     result = shop.recoup("backfill", "resume", name[-4:], "--json")
     opening, *_, closing = map(json.loads, lines(result.stdout))
     assert opening["command"] == "backfill resume"
     assert (closing["state"], closing["backfill_id"], result.returncode) == ("done", name, DONE)
     error, _ = said(shop.recoup("backfill", "resume", name), USAGE)
     assert "is done" in error
+    # As if somebody else had done all of it meanwhile.
+    db = sqlite3.connect(shop.folder / ".recoup" / "ledger.db")
+    db.executescript("UPDATE backfills SET state = 'interrupted'")
+    db.close()
+    status = shop.answer("status", "shop")
+    assert (status["interrupted"], status["next"]) == ([], "recoup publish ls shop")
 
 
 def test_cancel_of_one_that_nobody_runs(shop, until, stop):

@@ -83,6 +83,8 @@ class Status:
     outages: tuple[Away, ...] = ()
     due: tuple[str, ...] = ()
     """Backfills that it follows, and for which it has not run yet."""
+    undone: tuple[BackfillRow, ...] = ()
+    """Backfills that were interrupted, and of which something is left to do."""
 
     def _repr_html_(self) -> str:
         """What a notebook shows."""

@@ -16,6 +16,7 @@ from recoup.app.following import names_at
 from recoup.app.held import held
 from recoup.app.known_calendars import KnownCalendars
 from recoup.app.left_out import left_out, missing_so
+from recoup.app.left_undone import left_undone
 from recoup.app.lost_ledger import refuse_lost
 from recoup.app.overdue import overdue
 from recoup.app.pool_use import pool_use
@@ -38,6 +39,7 @@ from recoup.model.pipeline import Pipeline
 from recoup.plan.snapshot import NodeState, Snapshot
 
 _TAIL = 5_000
+_UNENDED = "WHERE pipeline = ? AND state IN ('running', 'paused', 'interrupted')"
 _LAST_MADE = """
 SELECT max(CASE WHEN substr(p.reason, 1, :length) <> :rollback THEN p.published_at ELSE (
     SELECT max(q.published_at) FROM publications q WHERE q.node = p.node AND q.ordinal = p.ordinal AND q.run = p.run
@@ -62,9 +64,11 @@ def status(
         known = bound(workspace, reader, pipeline)
         window = Window(asked(workspace, known.graph, start, end, partitions))
         live = at_work(workspace, reader)
-        found, unread = look(workspace, reader, known, live, window, steps, ask=ask)
-        rows = reader.backfills("WHERE pipeline = ? AND state IN ('running', 'paused')", (known.pipeline.name,))
-        active = [row for row in as_they_stand(rows, live) if row.state in ACTIVE]
+        snapshot, unread = _seen(workspace, reader, known, live, ask=ask)
+        found = insight(known.graph, snapshot, window=window, steps=steps, reasons=_reasons(reader, known))
+        rows = as_they_stand(reader.backfills(_UNENDED, (known.pipeline.name,)), live)
+        active = [row for row in rows if row.state in ACTIVE]
+        undone = tuple(left_undone(rows, known.graph, snapshot))
         tail = _tail(reader)
         now = workspace.clock.now()
         excluded = left_out(reader, known, now)
@@ -82,7 +86,7 @@ def status(
         away = tuple(Away(names[n], one.since, one.message) for n, one in outages(reader).items() if n in names)
         follows = names_at(workspace.settings, workspace.pipeline(pipeline)[1])
         due = tuple(one.backfill_id for name in sorted(follows) for one in due_of(reader, name, live))
-        return Status(found, steps_told, tuple(active), unread, used, late, away, due)
+        return Status(found, steps_told, tuple(active), unread, used, late, away, due, undone)
 
 
 def look(
@@ -96,6 +100,14 @@ def look(
     ask: bool = False,
 ) -> tuple[Insight, tuple[str, ...]]:
     """How its steps stand, and which calendars were out of reach."""
+    snapshot, unread = _seen(workspace, reader, known, live, ask=ask)
+    return insight(known.graph, snapshot, window=window, steps=steps, reasons=_reasons(reader, known)), unread
+
+
+def _seen(
+    workspace: Workspace, reader: LedgerReader, known: Bound, live: frozenset[int], *, ask: bool
+) -> tuple[Snapshot, tuple[str, ...]]:
+    """The facts, and which calendars were out of reach."""
     planes = reader.planes(known.node_ids)
     with workspace.outside() as outside:
         calendars = KnownCalendars(workspace.clock.now(), outside)
@@ -107,9 +119,7 @@ def look(
             node_id: held(known.graph, node, planes.get(node_id, {}), outside, wanted[node.index], ask=ask)
             for node, node_id in zip(known.graph.nodes, known.node_ids, strict=True)
         }
-    snapshot = _snapshot(reader, known, live, {**planes, **facts}, wanted, calendars.now)
-    found = insight(known.graph, snapshot, window=window, steps=steps, reasons=_reasons(reader, known))
-    return found, tuple(calendars.unread)
+    return _snapshot(reader, known, live, {**planes, **facts}, wanted, calendars.now), tuple(calendars.unread)
 
 
 @contextmanager

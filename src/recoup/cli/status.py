@@ -135,6 +135,8 @@ def _next(found: Status, name: str) -> str:
     steps = [step.insight for step in found.steps]
     if found.active:
         return f"recoup backfill show {found.active[0].backfill_id}"
+    if found.undone:
+        return f"recoup backfill resume {found.undone[0].backfill_id}"
     if any(step.any_failed for step in steps):
         return typed("why", name)
     if any(step.missing or step.blocked for step in steps):

@@ -35,6 +35,7 @@ def status_json(found: Status, only: str | None) -> dict[str, Any]:
         "incomplete": [_part_json(part) for part in parts(found, only) if part.state != "waived"],
         "waived": [_waived_json(part) for part in parts(found, "waived")],
         "active_backfills": [row.backfill_id for row in found.active],
+        **_undone(found),
         "due": list(found.due),
         "unread_calendars": list(found.unread),
         "overdue": _overdue_json(found.overdue),
@@ -49,10 +50,14 @@ def overview_json(found: Mapping[str, Status | RecoupError]) -> dict[str, Any]:
         "pipelines": [
             {"pipeline": name, "error": one.message}
             if isinstance(one, RecoupError)
-            else {"pipeline": name, "complete": one.insight.complete, **_totals_json(one), **_trouble(one)}
+            else {"pipeline": name, "complete": one.insight.complete, **_overview_json(one)}
             for name, one in found.items()
         ]
     }
+
+
+def _overview_json(found: Status) -> dict[str, Any]:
+    return {**_totals_json(found), **_trouble(found), **_undone(found)}
 
 
 def _totals_json(found: Status) -> dict[str, Any]:
@@ -118,6 +123,8 @@ def status_lines(found: Status, only: str | None, view: View, now: datetime) -> 
     if only is None:
         if found.insight.dates or any(step.insight.expected for step in found.steps):
             yield _headline(found, view)
+            for row in found.undone:
+                yield view.paint("warn", f"interrupted: {row.backfill_id}, `recoup backfill resume {row.backfill_id}`")
             if late := found.overdue:
                 open_for = f"a failure of {late.step} is open for {duration(late.seconds)}"
                 yield view.paint("bad", f"{open_for}: `recoup escalate` puts together what the next person needs")
@@ -152,7 +159,8 @@ def overview_lines(found: Mapping[str, Status | RecoupError], view: View) -> Ite
         word = Cell("complete", "good") if insight.complete else Cell("incomplete", "warn")
         counts = f"{number(len(insight.completed))} of {number(len(insight.dates))}"
         trouble = "".join(f" · {number(count)} {what}" for what, count in _trouble(one).items() if count)
-        rows.append([name, word, Cell(counts, right=True), f"{insight.pct_complete:g} %{trouble}{_active(one)}"])
+        trouble += _active(one) + "".join(f" · interrupted: {row.backfill_id}" for row in one.undone[:1])
+        rows.append([name, word, Cell(counts, right=True), f"{insight.pct_complete:g} %{trouble}"])
     yield from view.columns(rows)
 
 
@@ -160,6 +168,10 @@ def _trouble(found: Status) -> dict[str, int]:
     """Over all steps."""
     figures = [counts(step.insight) for step in found.steps]
     return {what: sum(count[what] for count in figures) for what in ("failed", "blocked")}
+
+
+def _undone(found: Status) -> dict[str, list[str]]:
+    return {"interrupted": [row.backfill_id for row in found.undone]}
 
 
 def _headline(found: Status, view: View) -> str:
