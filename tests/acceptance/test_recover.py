@@ -153,7 +153,8 @@ def test_what_would_fail_again_is_tried_when_somebody_insists(shop):
     assert (answer["exit_code"], ran(shop)) == (1, [("orders", "04")])
     # What an input that is another one has to say of it: the partition that it reads was published anew.
     trouble(shop, "totals/05/logic")
-    shop.recoup("publish", "rollback", "shop.totals", "2024-01-05", "--yes")
+    taken = shop.answer("publish", "rollback", "shop.totals", "2024-01-05", "--yes")
+    assert taken["next"] == "recoup plan shop 2024-01-05 --only missing,failed,stale"
     shop.recoup("run", "shop", "2024-01-05")
     assert shop.answer("recover", "shop", "2024-01-05")["to_do"] == 0
 

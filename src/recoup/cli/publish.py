@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 
 from cyclopts import App, Parameter
@@ -35,6 +36,7 @@ Target = Annotated[
     str, Parameter(name="TARGET", help="PIPELINE, PIPELINE.STEP, or a step alone.", completer=names.targets)
 ]
 Yes = Annotated[bool, Parameter(help="Do it; without, it only shows what would be done.")]
+_KEYS_TYPED = 5
 Keys = Annotated[str, Parameter(help="Only these, instead of --start and --end.")]
 
 
@@ -132,10 +134,11 @@ def rollback(
     report = take_back(
         workspace, target, partitions, start=start, end=end, to=to, backfill=backfill, yes=yes, reason=reason
     )
-    flags = [*_flag("--start", start), *_flag("--end", end), *_flag("--to", to), *_flag("--backfill", backfill)]
+    window = [*_flag("--start", start), *_flag("--end", end)]
+    flags = [*window, *_flag("--to", to), *_flag("--backfill", backfill)]
     flags += [*(["--all"] if whole else []), *_flag("--reason", reason), "--yes"]
     again = typed("publish rollback", *([target] if target else []), *partitions, flags=flags)
-    then = _then(workspace, report, target or report.pipeline)
+    then = _then(workspace, report, target or report.pipeline, partitions or _of_backfill(report, backfill), window)
     return Answer(
         "publish rollback",
         rollback_json(report),
@@ -155,11 +158,19 @@ def _refuse_no_scope(target: str, window: bool, whole: bool, backfill: bool) -> 
     raise UsageError(message, "name partitions, or --start and --end, or --all, or --backfill ID")
 
 
-def _then(workspace: Workspace, report: RollbackReport, target: str) -> str:
+def _then(
+    workspace: Workspace, report: RollbackReport, target: str, partitions: Sequence[str], window: Sequence[str]
+) -> str:
     """What was taken back is out of date until it is made again: after the fix."""
     if report.moved and has_place(workspace.settings, report.pipeline):
-        return typed("plan", report.pipeline, flags=["--only", "missing,failed,stale"])
+        return typed("plan", report.pipeline, *partitions, flags=[*window, "--only", "missing,failed,stale"])
     return typed("publish ls", target)
+
+
+def _of_backfill(report: RollbackReport, backfill: str | None) -> list[str]:
+    """What of a backfill was taken back, where that is little to type."""
+    keys = list(dict.fromkeys(move.partition for move in report.plan.moves)) if backfill else []
+    return keys if len(keys) <= _KEYS_TYPED else []
 
 
 @app.command(usage="recoup publish accept --code TARGET [PARTITION…] [OPTIONS]")
