@@ -7,7 +7,7 @@ request out, like any other.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import reduce
 from operator import or_
 
@@ -17,6 +17,7 @@ from recoup.app.recover_look import Looked
 from recoup.app.recover_lost import Lost
 from recoup.app.recover_needs import needs
 from recoup.app.recover_scope import RecoverScope
+from recoup.app.recover_taken import TakenBack
 from recoup.app.recover_waits import Waits
 from recoup.app.recover_wounds import Wounds
 from recoup.app.workspace import Workspace
@@ -75,6 +76,7 @@ class Recovering:
     waits: Waits
     lost: Lost
     more: Mapping[int, PartitionSet]
+    taken: TakenBack = field(default_factory=TakenBack)
     only_more: bool = False
     """Nobody asked about this pipeline itself."""
     most_memory_bytes: int = 0
@@ -93,7 +95,8 @@ class Recovering:
         mode = self.looked.as_of_mode(wanted)
         wounds_of = Wounds(self.looked, self.asked, self.waits, self.lost, mode, self.most_memory_bytes)
         wounds = list(wounds_of.of(wanted))
-        left = _by_node((w.node, w.partitions) for w in wounds if w.treatment.way is Way.PERSON)
+        persons = [(wound.node, wound.partitions) for wound in wounds if wound.treatment.way is Way.PERSON]
+        left = _by_node([*persons, *self.taken.left()])
         doing = {n: o - left.get(n, EMPTY) - self.looked.busy[n] for n, o in wanted.items()}
         memory = wounds_of.memory_bytes(wounds, doing)
         request = Request(graph.pipeline, places=self._places(doing), as_of_mode=mode, memory_bytes=memory)
@@ -106,7 +109,7 @@ class Recovering:
             request=request,
             planned=Planned(plan, self.looked.prepared),
             actions=(*self.waits.of(self.looked, actions, wounds, awaited), *actions),
-            needs=(*needs(self.looked, plan, wounds), *self.lost.needs),
+            needs=(*needs(self.looked, plan, wounds, self.taken.needs(wanted)), *self.lost.needs),
             pauses=tuple(self.waits.asked_for(self.looked, wounds)),
             pieces=tuple(_pieces(graph, wounds, plan, self.looked)),
             untried=scope.untried(wanted),
@@ -116,7 +119,8 @@ class Recovering:
     def _actions(self, plan: Plan, wounds: Sequence[Wound], asked: Mapping[int, PartitionSet]) -> list[Action]:
         blocked = {step.node.index: step.blocked for step in self.looked.found.steps}
         runs = [rules.Planned(group.node, group.ordinals) for group in plan.groups if group.verb is Verb.RUN]
-        return list(rules.ordered(self.looked.prepared.graph, runs, wounds, Around(asked, blocked)))
+        around = Around(asked, blocked, self.taken.places)
+        return list(rules.ordered(self.looked.prepared.graph, runs, wounds, around))
 
     def _wanted(self, asked: Mapping[int, PartitionSet]) -> dict[int, PartitionSet]:
         """With what it reads and is not there."""

@@ -19,12 +19,12 @@ from recoup.recovery.recover import Need, Places, Way, Wound, is_seen
 SOURCE = "source"
 
 
-def needs(looked: Looked, plan: Plan, wounds: Sequence[Wound]) -> Iterator[Need]:
-    """Causes, then sources, then what is blocked for another reason."""
+def needs(looked: Looked, plan: Plan, wounds: Sequence[Wound], taken: Iterable[Need]) -> Iterator[Need]:
+    """Causes, then what was taken back, then sources, then what is blocked for another reason."""
     graph = looked.prepared.graph
     blocks = [group for group in plan.groups if group.verb is Verb.BLOCK]
     blocked = _union((group.node, group.ordinals) for group in blocks)
-    found = [*_causes(wounds), *_sources(looked, blocks)]
+    found = [*_causes(wounds), *taken, *_sources(looked, blocks)]
     explained: dict[int, PartitionSet] = {}
     for need in found:
         waiting = behind(graph, need.where, blocked)

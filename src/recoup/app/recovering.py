@@ -14,6 +14,7 @@ from recoup.app.recover_asked import Asked
 from recoup.app.recover_look import Looked, looked
 from recoup.app.recover_lost import Lost, lost
 from recoup.app.recover_needs import lacking
+from recoup.app.recover_taken import taken_back
 from recoup.app.recover_waits import Waits, paused_of
 from recoup.app.retry import Insisted
 from recoup.app.unknown_word import unknown_word
@@ -175,8 +176,8 @@ class _All:
         graph = one.prepared.graph
         more = {graph.node(dataset).index: wanted for dataset, wanted in self.more.get(one.name, {}).items()}
         only_more = one.name not in self.asked.pipelines
+        asked = Asked() if only_more else self.asked
         if one.name not in self.losses:
-            asked = Asked() if only_more else self.asked
             self.losses[one.name] = lost(self.workspace, self.ledger, one, asked)
         return Recovering(
             one,
@@ -184,6 +185,7 @@ class _All:
             self.waits,
             self.losses[one.name],
             more,
+            taken_back(self.ledger, one, asked),
             only_more=only_more,
             most_memory_bytes=self.most_memory_bytes,
         ).recovery()

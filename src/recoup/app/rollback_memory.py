@@ -50,6 +50,16 @@ def begun(reader: LedgerReader, pipeline: str, asked: Asked) -> Begun | None:
     return None
 
 
+def who_and_why(reader: LedgerReader) -> dict[str, str]:
+    """A sentence about each rollback, by its id."""
+    told = {}
+    for (text,) in reader.query("SELECT data FROM events WHERE kind = ?", (_BEGUN,)):
+        data = json.loads(text)
+        why = f": {data['reason']}" if data.get("reason") else ""
+        told[data["id"]] = f"it was rolled back by {data['who']}{why}"
+    return told
+
+
 def _named(chosen: RollbackPlan) -> str:
     """`sales 2024-01-01…2024-01-31 (31), week 2024-01-07`, as people read it."""
     texts = []

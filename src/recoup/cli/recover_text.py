@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from recoup.app.recover import Recovery
+from recoup.app.recover_taken import ROLLED_BACK
 from recoup.app.recovering import Recovered
 from recoup.app.standing import iso
 from recoup.cli.plan_text import estimate
@@ -16,6 +17,7 @@ from recoup.cli.typed import typed
 from recoup.model.partition import PartitionSet
 from recoup.recovery.recover import Action, Need, Verb
 
+KEYS_TYPED = 5
 _STYLES = {Verb.WAIT: "warn", Verb.FILL: "", Verb.RETRY: "good", Verb.RERUN: "good", Verb.MAKE: "", Verb.DELIVER: ""}
 
 
@@ -40,7 +42,20 @@ class Typed:
 
     def once_mended(self, one: Recovery, need: Need) -> str:
         """What to type then; where recoup cannot see that it was, the group says so."""
+        if need.what == ROLLED_BACK:
+            return self.again(_run_again(one, need))
         return self.again(typed("recover", one.name, need.group)) if need.group else self.command()
+
+
+def _run_again(one: Recovery, need: Need) -> str:
+    """A person's word that it shall be made: each partition, or the window that holds them."""
+    nodes = [(one.graph.nodes[index].partitions, ordinals) for index, ordinals in sorted(need.where.items())]
+    keys = list(dict.fromkeys(partitions.name(ordinal) for partitions, ordinals in nodes for ordinal in ordinals))
+    if len(keys) > KEYS_TYPED and nodes[0][0].is_time:
+        partitions, ordinals = nodes[0]
+        window = ["--start", partitions.name(ordinals.first or 0), "--end", partitions.name(ordinals.last or 0)]
+        return typed("run", one.name, flags=window)
+    return typed("run", one.name, *keys)
 
 
 def needs_left(found: Recovered) -> list[str]:

@@ -167,6 +167,8 @@ class Around:
 
     asked: Places
     blocked: Places
+    taken_back: Mapping[int, Mapping[str, PartitionSet]] = field(default_factory=dict)
+    """What is missing because somebody wanted it so, by the node's index and the reason."""
 
 
 def ordered(graph: Graph, planned: Sequence[Planned], wounds: Sequence[Wound], around: Around) -> Iterator[Action]:
@@ -198,7 +200,15 @@ def _of_node(node: Node, runs: Places, wounds: Iterable[Wound], graph: Graph, ar
         comes = any(edge.parent in runs for edge in node.edges)
         now = "and what it lacked comes first" if comes else "and nothing stands in its way now"
         yield Action(Verb.MAKE, node.index, was, f"it was blocked, {now}")
-    rest -= was
+    yield from _gaps(node, rest - was, runs, graph, around)
+
+
+def _gaps(node: Node, rest: PartitionSet, runs: Places, graph: Graph, around: Around) -> Iterator[Action]:
+    """What is there for no failure: by who wanted it so, who asked, or who reads it."""
+    for reason, taken in around.taken_back.get(node.index, {}).items():
+        if own := rest & taken:
+            yield Action(Verb.FILL, node.index, own, reason)
+            rest -= own
     asked = around.asked.get(node.index, EMPTY)
     if gap := rest & asked:
         yield Action(Verb.FILL, node.index, gap, "it is missing")

@@ -9,8 +9,10 @@ import pytest
 from recoup.app.backfilling import RunOptions, run
 from recoup.app.recover import begin
 from recoup.app.recovering import recoveries
+from recoup.app.rollback import rollback
 from recoup.app.waiving import Gaps, waive
 from recoup.app.workspace import Workspace
+from recoup.cli.recover_text import Typed
 from recoup.plan.request import Request
 from recoup.recovery.recover import Verb
 from recoup.testing.clock import FakeClock
@@ -159,6 +161,23 @@ def test_a_gap_lies_amid_what_was_tried_and_what_was_waived_is_none(project):
     assert decided(project, "shop", steps=["sales"])[0] == sold("fill", "2024-01-14")
     whole = decided(project, "shop", start="2024-01-08", end="2024-01-14", steps=["sales"])[0]
     assert whole == sold("fill", "2024-01-08…2024-01-09 (2)", "2024-01-14")
+
+
+def test_what_a_person_has_rolled_back_is_hers_to_bring_back_unless_it_is_named(project):
+    ran(project, "shop", start="2024-01-01", end="2024-01-04", steps=("sales",))
+    rollback(project, "shop.sales", ["2024-01-02"], yes=True, reason="prices were wrong")
+    why = f"it was rolled back by {project.who}: prices were wrong"
+    for window in ({}, {"start": "2024-01-01", "end": "2024-01-04"}):
+        assert decided(project, "shop", steps=["sales"], **window) == ([], [why])
+    found = recoveries(project, ["shop"], steps=["sales"])
+    (need,) = found.recoveries[0].needs
+    given = Typed(["shop"], [], [], str)
+    assert given.once_mended(found.recoveries[0], need) == "recoup run shop 2024-01-02"
+
+    (one,) = recoveries(project, ["shop", "2024-01-02"], steps=["sales"]).recoveries
+    assert [(action.verb, action.reason) for action in one.actions][:1] == [(Verb.FILL, why)]
+    assert carried_out(project, "shop", "2024-01-02", steps=["sales"]).state == "done"
+    assert decided(project, "shop", steps=["sales"]) == ([], [])
 
 
 def test_rows_and_files_that_are_gone_come_back_in_a_window(project):
