@@ -1,5 +1,6 @@
 """From a name or a place to the Pipeline; what goes wrong is told with file and line."""
 
+import os
 import sys
 import textwrap
 
@@ -225,3 +226,12 @@ def test_what_failed_once_is_tried_again(write, refused, load):
 @pytest.mark.parametrize("place", [":flights", "..:x", "a b:c", "\0:x"])
 def test_a_place_that_makes_no_sense(refused, place):
     assert "cannot be imported" in refused(place)
+
+
+def test_a_file_that_was_changed_within_a_second_is_what_it_is_now(write, load, tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    for year in ("2013", "2014"):
+        write("flights.py", GOOD.replace("2013", year))
+        os.utime(tmp_path / "flights.py", (1_700_000_000, 1_700_000_000))
+        sys.modules.pop("recoup_pipeline_flights", None)
+        assert f"{year}-01-01" in repr(load("flights.py").partitions)
