@@ -8,6 +8,7 @@ ground for a page stands within such a comment: `<!-- file: NAME` up to `-->`, `
 Run as a program, it writes today's answers into the pages: `python -m tests.acceptance.pages docs/guides/backfill.md`.
 """
 
+import functools
 import os
 import re
 import shlex
@@ -46,6 +47,13 @@ def command_of(line):
     """`recoup run`, `recoup lake adopt`: a line without its arguments."""
     words = line.split()
     return " ".join(words[: 3 if words[1] in GROUPS else 2])
+
+
+@functools.cache
+def help_page(command):
+    """What a command says of itself; asked once, however often pages name it."""
+    with tempfile.TemporaryDirectory() as folder:
+        return type_in(Path(folder), f"{command} --help")
 
 
 def type_in(folder, line, environ=None):

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from recoup.app.configuration.spec import SETTINGS
-from tests.acceptance.pages import NEEDS_POSTGRESQL, ROOT, command_of, differences, ground, played, type_in
+from tests.acceptance.pages import NEEDS_POSTGRESQL, ROOT, command_of, differences, ground, help_page, played
 
 PAGES = sorted([ROOT / "docs" / "settings.md", *(ROOT / "docs" / "guides").glob("*.md")])
 MARKED = [
@@ -30,10 +30,10 @@ def test_its_links_lead_somewhere(page):
     assert [link for link in links if not (page.parent / link).exists()] == []
 
 
-def test_the_commands_that_it_names_exist(page, tmp_path):
+def test_the_commands_that_it_names_exist(page):
     text = page.read_text()
     for line in {*re.findall(r"`(recoup [a-z][^`]*)`", text), *re.findall(r"^\$ (recoup .*)", text, re.MULTILINE)}:
-        shown = type_in(tmp_path, f"{command_of(line)} --help")
+        shown = help_page(command_of(line))
         assert [flag for flag in re.findall(r"--[a-z-]+", line) if flag not in shown] == [], line
 
 
