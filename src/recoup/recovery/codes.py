@@ -57,7 +57,7 @@ def by_reply(message: str) -> Verdict | None:
 
 def is_signal(code: int) -> bool:
     """An exit code that a shell, a kernel or `timeout` made, not the program."""
-    return code < 0 or code >= 124  # noqa: PLR2004 - what `timeout` and shells say begins there
+    return code < 0 or (code >= 124 and code != 129)  # noqa: PLR2004 - there shells begin; git's word for usage is 129
 
 
 def _verdicts(cause: Cause, package: str) -> Iterator[Verdict | None]:
@@ -83,8 +83,8 @@ def _verdicts(cause: Cause, package: str) -> Iterator[Verdict | None]:
 def _by_errno(number: Any, cause: Cause) -> Verdict | None:  # noqa: ANN401 - a fact
     if not isinstance(number, int):
         return None
-    if number in system.GAI:
-        return _verdict(Kind.NETWORK, "getaddrinfo", number)
+    if number in system.GAI_NUMBERS:
+        return _verdict(system.GAI.get(number, Kind.NETWORK), "getaddrinfo", number)
     name = system.errno_name(number)
     # A driver's or client's own number is no error of the system.
     of_system = "builtins.OSError" in cause.classes or f"[Errno {number}]" in cause.message

@@ -13,6 +13,7 @@ from recoup.model.failure import FailureKind as Kind
 from recoup.recovery import codes
 from recoup.recovery.phrases import Phrase, Phrasebook, readable, spelled, split, words_of
 from recoup.recovery.rules import clouds, types
+from recoup.recovery.rules.class_names import CLASS_NAMES
 from recoup.recovery.rules.languages import TRANSLATED
 from recoup.recovery.rules.words import GENERAL, OVERRIDING
 from recoup.recovery.rules.words_of_data import CHECKED, DATA, KEYS
@@ -24,8 +25,10 @@ from recoup.recovery.verdict import Basis, Verdict
 
 _OVERRIDING: Final = Phrasebook(OVERRIDING)
 _GENERAL: Final = Phrasebook((*GENERAL, *DATA, *PASSING, *CHECKED, *ELSEWHERE, *TRANSLATED))
+_CLASS_NAMES: Final = Phrasebook(CLASS_NAMES)
 _LASTING: Final = frozenset(phrase for _, phrases in (KEYS, TRANSLATED[3]) for phrase in split(phrases))
 _NAMES: Final = frozenset(phrase for _, phrases in MAY_BE_A_NAME for phrase in split(phrases))
+_OF_OTHERS: Final = ("site-packages/", "lib/python3", "/python3.")
 _SENTENCE_WORDS: Final = 4
 # What Python itself says of a value that code handed it wrongly; it would read as a check of data.
 _OF_PYTHON: Final = re.compile(
@@ -39,6 +42,8 @@ _OF_PYTHON: Final = re.compile(
 # What beside a status of HTTP may still say more than it.
 _MORE_THAN_REFUSED: Final = frozenset({Kind.QUOTA, Kind.THROTTLED})
 _MORE_THAN_FAILING: Final = frozenset({Kind.THROTTLED, Kind.DISK, Kind.MEMORY})
+# How the class of an error ends; a `ConnectionPoolBug` is none of the connection.
+_AS_ERRORS_END: Final = ("Error", "Exception", "Timeout", "Exceeded", "Unavailable", "Requests", "Conflict")
 # Bugs' own classes that people raise with words of theirs; a key is often one word, and then it is only the key.
 _SPEAKING: Final = frozenset({"ValueError", "AssertionError", "OverflowError", "LookupError"})
 _SPEAKING_IN_SENTENCES: Final = frozenset({"KeyError"})
@@ -101,6 +106,11 @@ class _Judged:
         return next((library for library in types.REFUSE_VALUES if f"/{library}/" in last), "")
 
     @property
+    def is_of_library(self) -> bool:
+        """Raised in the code of others."""
+        return any(place in frame for frame in self.cause.frames[-1:] for place in _OF_OTHERS)
+
+    @property
     def is_plain(self) -> bool:
         """A bug's own class, or a bad value, of Python itself."""
         return self.package == "builtins" and self.packages[0][1] in types.PLAIN
@@ -124,6 +134,7 @@ def _judged(of: _Judged) -> Verdict | None:
         _by_status,
         _by_words,
         _by_family,
+        _by_class_name,
         _by_names,
         _by_exit,
     ):
@@ -161,6 +172,8 @@ def _plain(of: _Judged) -> Verdict | None:
         return Verdict(Kind.LOGIC, f"type {name}", Basis.BUG)
     if name == "ValueError" and (library := of.refused_by):
         return Verdict(Kind.LOGIC, f"{library} refuses a value", Basis.BUG)
+    if name == "ValueError" and of.is_of_library and of.is_sentence:
+        return Verdict(Kind.LOGIC, "a library refuses a value", Basis.BUG)
     return _SILENT
 
 
@@ -246,6 +259,16 @@ def _by_family(of: _Judged) -> Verdict | None:
         return verdict
     bug = next((name for package, name in of.packages if package == "builtins" and name in types.BUGS), None)
     return Verdict(Kind.LOGIC, f"type {bug}", Basis.BUG) if bug else None
+
+
+def _by_class_name(of: _Judged) -> Verdict | None:
+    """As its author called it; a base, which may be of many things, never says that it may pass by itself."""
+    for place, (package, name) in enumerate(of.packages):
+        text = spelled(name)
+        phrase = _CLASS_NAMES.first_in(text, words_of(text)) if package != "builtins" else None
+        if phrase and (phrase.kind not in RETRYABLE or (place == 0 and name.endswith(_AS_ERRORS_END))):
+            return Verdict(phrase.kind, f"class {name}", Basis.FAMILY)
+    return None
 
 
 def _by_names(of: _Judged) -> Verdict | None:

@@ -18,7 +18,7 @@ TEXT_LIMIT = 6_000
 _GAP = ".{0,80}?"
 _NUMBER, _REST_OF_WORD, _REST_OF_NAME = r"\d[\d.,_]*", r"[^\W_]*", r"\w*"
 _WORD = re.compile(r"[^\W_]+")
-_HUMPS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+_HUMPS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _SPACES = re.compile(r"\s+")
 _URL = re.compile(r"\b[a-z][a-z0-9+.-]*://[^\s'\")>\]]+")
 _ID = re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b")

@@ -65,6 +65,12 @@ def environment_variable(cause: Cause, _text: str) -> Kind | None:
     return Kind.CONFIG if cause.name == "KeyError" and inside else None
 
 
+def program_that_is_not_there(cause: Cause, _text: str) -> Kind | None:
+    """What a shell says with 127: a tool that is not installed, and no file of data."""
+    started = any(frame.endswith("subprocess.py:_execute_child") for frame in cause.frames[-1:])
+    return Kind.CONFIG if cause.name == "FileNotFoundError" and started else None
+
+
 def key_of_a_library(cause: Cause, text: str) -> Kind | None:
     """Some libraries raise a KeyError for a column or a member that is not there."""
     if cause.name != "KeyError" or cause.classes[0] != "builtins.KeyError":
@@ -174,6 +180,7 @@ def old_overflow(cause: Cause, text: str) -> Kind | None:
 Shape = Callable[[Cause, str], Kind | None]
 SHAPES: Final[tuple[Shape, ...]] = (
     environment_variable,
+    program_that_is_not_there,
     key_of_a_library,
     time_ran_out,
     pydantic_model,

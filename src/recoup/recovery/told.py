@@ -14,6 +14,7 @@ _FORMS: tuple[tuple[str, re.Pattern[str], tuple[str, ...]], ...] = (
     ("[WinError ", re.compile(r"\[WinError (\d+)\]"), ("winerror",)),
     ("An error occurred (", re.compile(r"An error occurred \(([\w.]+)\) when calling the"), ("code",)),
     ("ErrorCode:", re.compile(r"^ErrorCode:\s*(\w+)", re.MULTILINE), ("code",)),
+    ("; code: ", re.compile(r"; code: (\w+), message"), ("code",)),  # minio
     ("<Code>", re.compile(r"<Code>([\w.]+)</Code>"), ("code",)),
     ("KafkaError{", re.compile(r"KafkaError\{code=(\w+)"), ("code",)),
     # elasticsearch and trino, whose own attributes are not always at hand

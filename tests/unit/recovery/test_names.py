@@ -90,3 +90,42 @@ def test_three_figures_that_count_are_no_status():
     assert verdict_of("500 server rows are out of range").kind is Kind.QUALITY
     assert verdict_of("503 Service Unavailable").kind is Kind.SERVICE
     assert verdict_of("429 Too Many Requests").kind is Kind.THROTTLED
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("APIConfigException", Kind.CONFIG),
+        ("SchemaMismatchError", Kind.CONTRACT),
+        ("InvalidCredentials", Kind.AUTH),
+        ("RateLimitExceeded", Kind.THROTTLED),
+        ("APIConnectionError", Kind.NETWORK),
+        ("ConnectionPoolBug", Kind.UNKNOWN),
+    ],
+)
+def test_the_name_of_a_class_tells_where_nothing_else_does(name, kind):
+    assert verdict_of("no 17", exc_type=f"vendor.{name}", mro=["builtins.Exception"]).kind is kind
+    assert verdict_of("checksum mismatch", exc_type=f"vendor.{name}", mro=["builtins.Exception"]).kind is Kind.CORRUPT
+
+
+def test_the_name_of_a_base_never_says_that_it_may_pass():
+    assert (
+        verdict_of("no 17", exc_type="vendor.Odd", mro=["vendor.ConnectionError", "vendor.Error"]).kind is Kind.UNKNOWN
+    )
+
+
+def test_a_tool_that_is_not_installed_is_configuration():
+    trace = (
+        'Traceback (most recent call last):\n  File "/usr/lib/python3.12/subprocess.py", line 1955, in _execute_child\n'
+    )
+    said = "[Errno 2] No such file or directory: 'dbt'"
+    name = "builtins.FileNotFoundError"
+
+    assert verdict_of(said, exc_type=name, traceback=f"{trace}FileNotFoundError: {said}").kind is Kind.CONFIG
+    assert verdict_of(said, exc_type=name).kind is Kind.MISSING
+
+
+def test_a_port_that_is_none_never_resolves():
+    said = "[Errno -8] Servname not supported for ai_socktype"
+
+    assert verdict_of(said, exc_type="socket.gaierror", mro=["builtins.OSError"]).kind is Kind.CONFIG

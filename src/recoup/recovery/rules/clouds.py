@@ -79,7 +79,7 @@ CODE: Final[Mapping[str, Kind]] = by_word(
         " XAmzContentSHA256Mismatch ChecksumMismatch _BAD_MSG _BAD_COMPRESSION",
         Kind.CONTRACT: "mapper_parsing_exception strict_dynamic_mapping_exception InvalidSchema"
         " SchemaValidationException INVALID_FIELD document_parsing_exception"
-        " REQUIRED_FIELD_MISSING",
+        " REQUIRED_FIELD_MISSING MSG_SIZE_TOO_LARGE",
         Kind.DISK: "InsufficientStorage DiskFull InsufficientDiskSpace StorageFull cluster_block_exception",
         Kind.MEMORY: "circuit_breaking_exception OutOfMemoryError resourcesExceeded ResourcesExceeded",
         Kind.CONFIG: "InvalidBucketName PermanentRedirect AuthorizationHeaderMalformed"

@@ -33,8 +33,9 @@ ERRNO: Final[Mapping[str, Kind]] = by_word(
 LASTING_ERRNO: Final = frozenset({"EEXIST", "ENOTEMPTY"})
 """A conflict that does not pass by itself."""
 
-GAI: Final = range(-20, 0)
-"""What `getaddrinfo` answers has negative numbers of its own: a name that does not resolve."""
+GAI: Final[Mapping[int, Kind]] = by_number({Kind.CONFIG: "-1 -6 -7 -8", Kind.MEMORY: "-10"})
+GAI_NUMBERS: Final = range(-20, 0)
+"""What `getaddrinfo` answers has negative numbers of its own: a name that does not resolve, or a port that is none."""
 
 WINERROR: Final[Mapping[int, Kind]] = by_number(
     {

@@ -77,6 +77,7 @@ GENERAL: Final[tuple[Block, ...]] = (
         account has been locked | jwt expired | jwt has expired | token expired | token has expired | token is expired
         """,
     ),
+    (Kind.MISSING, "read-only mode: database does not exist"),
     (Kind.PERMISSION, "nio.file.accessdenied* | accesscontrolexception"),  # of a file, not of a service
     (Kind.CONFLICT, "deadlock detected | deadlock victim | deadlocked on | deadlock found"),  # before `blocked by`
     (
@@ -206,7 +207,11 @@ GENERAL: Final[tuple[Block, ...]] = (
     (
         Kind.LOGIC,  # before data: an error of the language of a query or program
         """
-        wrong kind of value | with args beginning with | not an integer or out of range | bind parameter |
+        release unlocked lock | un-acquired lock | no running event loop | a coroutine was expected |
+        event loop is already running | already awaited coroutine | could not be broadcast | cannot reshape |
+        mismatch in its core dimension |
+        argument/count mismatch | wrong kind of value | with args beginning with | not an integer or out of range |
+        bind parameter |
         called too many times | can only be started once | malformed node or string |
         must not be called | must be called before | called out of order |
         syntax error | syntaxerror | syntax_error | parse error | parser error | parseexception |

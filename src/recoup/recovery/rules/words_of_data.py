@@ -71,7 +71,8 @@ DATA: Final[tuple[Block, ...]] = (
         partition not found | partition … not found | partitions … not found | snapshot … not found |
         sheet … not found | worksheet … not found | worksheet named | repository … not found |
         repository not found | manifest unknown | manifest … not found | image … not found | page not found |
-        resource not found | resource … not found | no data found | no raw data | no data for | no data in |
+        resource not found | resource … not found | no objects to concatenate | no data found | no raw data |
+        no data for | no data in |
         delivered 0 | delivered no | found 0 files | no object ~ | no file ~ | no data available | no data yet |
         no data returned |
         no records found | no records for | no rows found |
@@ -97,7 +98,8 @@ DATA: Final[tuple[Block, ...]] = (
         Kind.CONTRACT,
         """
         could not find an appropriate format | column … expected … got |
-        error while reading data | encountered too many errors | more fields than | fewer fields than |
+        trying to merge on … columns | value # not in range | error while reading data | encountered too many errors |
+        more fields than | fewer fields than |
         out of range for month | must be in 1..12 | must be in 0..# | year # is out of range |
         usecols do not match | column names don't match | does not exist in schema |
         deserialization error | the contract says | is required but | value deserialization | has no field |
