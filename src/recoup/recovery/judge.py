@@ -39,6 +39,7 @@ _OF_PYTHON: Final = re.compile(
     r"|empty separator$|slice step cannot be zero|generator already executing|factorial\(\) not defined|invalid mode: "
     r"|must have exactly one of create|Sample larger than population"
 )
+_IN_FRONT: Final = re.compile(r"([A-Z]{2,}(?:_[A-Z]+)+): ")
 # What beside a status of HTTP may still say more than it.
 _MORE_THAN_REFUSED: Final = frozenset({Kind.QUOTA, Kind.THROTTLED})
 _MORE_THAN_FAILING: Final = frozenset({Kind.THROTTLED, Kind.DISK, Kind.MEMORY})
@@ -213,12 +214,22 @@ def _by_type(of: _Judged) -> Verdict | None:
 def _by_name_of_code(of: _Judged) -> Verdict | None:
     """A code that no table has is read as the words that it is made of: `ParameterNotFound`, `COLUMN_NOT_FOUND`."""
     code = of.cause.facts.get("code")
-    if not isinstance(code, str) or code in codes.KNOWN:
+    if not isinstance(code, str):
+        return _by_code_in_front(of)
+    if code in codes.KNOWN:
         return None
     text = spelled(code)
     words = words_of(text)
     phrase = (_OVERRIDING.first_in(text, words) or _GENERAL.first_in(text, words)) if len(words) > 1 else None
     return _worded(phrase) if phrase else None
+
+
+def _by_code_in_front(of: _Judged) -> Verdict | None:
+    """`RESOURCE_DOES_NOT_EXIST: …`; a setting looks so, too, so it never says that it may pass by itself."""
+    found = _IN_FRONT.match(of.message)
+    text = spelled(found.group(1)) if found else ""
+    phrase = _GENERAL.first_in(text, words_of(text)) if text else None
+    return _worded(phrase) if phrase and phrase.kind not in RETRYABLE else None
 
 
 def _by_reply(of: _Judged) -> Verdict | None:

@@ -26,7 +26,7 @@ _HYPHENS_OF_ID = 4
 _QUOTES = re.compile("['\"`«»„“]")
 # A quoted value, but not what a JSON body says under `message` and its like, and not an apostrophe.
 _QUOTED = re.compile(
-    r"(?P<key>[\"'](?:message|msg|error\w*|reason|details?|code|status|title|description|type|cause)[\"']\s*:\s*"
+    r"(?P<key>[\"'](?:message|msg|m|error\w*|reason|details?|code|status|title|description|type|cause)[\"']\s*:\s*"
     r"|\bdetails = |\blimit )?"
     r"(?:(?<!\w)'[^'\n]{0,200}'(?!\w)|\"[^\"\n]{0,200}\"|`[^`\n]{0,200}`|«[^»\n]{0,200}»|»[^«\n]{0,200}«|„[^“”\n]{0,200}[“”]"
     r"|“[^”\n]{0,200}”)",

@@ -27,6 +27,7 @@ _FORMS: tuple[tuple[str, re.Pattern[str], tuple[str, ...]], ...] = (
     ("SQLSTATE", re.compile(r"SQLSTATE[\[:= ]+([0-9A-Z]{5})\b"), ("sqlstate",)),
     ("ORA-", re.compile(r"\bORA-0*(\d+)"), ("ora",)),
     ("Code: ", re.compile(r"\bCode: (\d+)\. DB::"), ("clickhouse",)),
+    ("'C': '", re.compile(r"'C': '(?!XX000)([0-9A-Z]{5})'"), ("sqlstate",)),  # pg8000, redshift
     ("[SQL Server]", re.compile(r"\[SQL Server\].*?\((\d+)\) \(SQL", re.DOTALL), ("mssql",)),
     ("[SQLServer", re.compile(r"\[SQLServer\b.*?\((\d+)\)", re.DOTALL), ("mssql",)),
     ("DB-Lib error", re.compile(r"^\((\d+), b['\"]"), ("mssql",)),

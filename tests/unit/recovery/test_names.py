@@ -129,3 +129,10 @@ def test_a_port_that_is_none_never_resolves():
     said = "[Errno -8] Servname not supported for ai_socktype"
 
     assert verdict_of(said, exc_type="socket.gaierror", mro=["builtins.OSError"]).kind is Kind.CONFIG
+
+
+def test_a_code_in_front_is_read_but_may_be_a_setting():
+    assert verdict_of("RESOURCE_DOES_NOT_EXIST: experiment 503").kind is Kind.MISSING
+    assert verdict_of("COLUMN_NOT_FOUND: line 1:8").kind is Kind.CONTRACT
+    assert verdict_of("QUERY_TIMEOUT: 17").kind is Kind.UNKNOWN
+    assert verdict_of("{'S': 'ERROR', 'C': '42P01', 'M': 'relation \"a\" does not exist'}").kind is Kind.MISSING

@@ -20,7 +20,10 @@ CLASS_NAMES: Final[tuple[Block, ...]] = (
     ),
     (Kind.PERMISSION, "permission* | privilege* | read only | not permitted"),
     (Kind.CONFIG, "config* | setting* | improperly configured | misconfigur* | profile | usage | environment"),
-    (Kind.CORRUPT, "corrupt* | checksum | decod* | decompress* | truncated | magic | malformed | unreadable | digest"),
+    (
+        Kind.CORRUPT,
+        "corrupt* | bad … file | checksum | decod* | decompress* | truncated | magic | malformed | unreadable | digest",
+    ),
     (Kind.QUALITY, "quality | expectation* | check failed | checks failed | failed check | check violation"),
     (Kind.BLOCKED, "upstream | dependency | dependencies | gap | incomplete data | stale snapshot"),
     (

@@ -39,7 +39,7 @@ CODE: Final[Mapping[str, Kind]] = by_word(
         Kind.TIMEOUT: "OperationTimedOut ExecutionTimeout _MAX_POLL_EXCEEDED QUERY_TIMEOUT EXCEEDED_TIME_LIMIT",
         Kind.MISSING: "NoSuchKey NoSuchBucket NoSuchUpload NoSuchVersion NotFound ResourceNotFoundException"
         " ResourceNotFound BlobNotFound ContainerNotFound EntityNotFoundException"
-        " ContainerBeingDeletedNotFound PathNotFound FilesystemNotFound ShareNotFound"
+        " ContainerBeingDeleted ShareBeingDeleted PathNotFound FilesystemNotFound ShareNotFound"
         " QueueNotFound TableNotFound QueueDoesNotExist NoSuchEntity notFound FileNotFound"
         " AWS.SimpleQueueService.NonExistentQueue DBInstanceNotFound NoSuchTagSet 404"
         " SecretNotFound NoSuchLifecycleConfiguration UNKNOWN_TOPIC_OR_PART _UNKNOWN_TOPIC"
@@ -66,8 +66,7 @@ CODE: Final[Mapping[str, Kind]] = by_word(
         " TargetConditionNotMet ConcurrentModificationException TransactionConflictException"
         " TransactionCanceledException OperationAborted ConditionalRequestConflict"
         " ResourceInUseException ConflictException VersionMismatchException EntityWasModified"
-        " UpdateConditionNotSatisfied BlobBeingRehydratedConflict ContainerBeingDeleted"
-        " ShareBeingDeleted OptimisticLockException UNABLE_TO_LOCK_ROW"
+        " UpdateConditionNotSatisfied BlobBeingRehydratedConflict OptimisticLockException UNABLE_TO_LOCK_ROW"
         " version_conflict_engine_exception RestoreAlreadyInProgress ILLEGAL_GENERATION"
         " REBALANCE_IN_PROGRESS _ASSIGN_PARTITIONS_CONFLICT ConcurrentWriteException"
         " BucketAlreadyExists BucketAlreadyOwnedByYou EntityAlreadyExists"

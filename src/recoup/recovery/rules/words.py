@@ -72,6 +72,7 @@ GENERAL: Final[tuple[Block, ...]] = (
     (
         Kind.AUTH,  # whoever is refused is often told of a lock, or loses the connection
         """
+        security processing failed | reauthentication failed | password or account is invalid |
         login failed | login denied | locked out | logon failed | authentication failed | account is locked |
         account locked |
         account has been locked | jwt expired | jwt has expired | token expired | token has expired | token is expired
@@ -79,7 +80,13 @@ GENERAL: Final[tuple[Block, ...]] = (
     ),
     (Kind.MISSING, "read-only mode: database does not exist"),
     (Kind.PERMISSION, "nio.file.accessdenied* | accesscontrolexception"),  # of a file, not of a service
-    (Kind.CONFLICT, "deadlock detected | deadlock victim | deadlocked on | deadlock found"),  # before `blocked by`
+    (
+        Kind.CONFLICT,  # before `blocked by`
+        """
+        deadlock detected | neo.transienterror.transaction.deadlockdetected | serializable isolation violation |
+        deadlock victim | deadlocked on | deadlock found
+        """,
+    ),
     (
         Kind.BLOCKED,
         """
@@ -109,7 +116,7 @@ GENERAL: Final[tuple[Block, ...]] = (
     (
         Kind.DISK,
         """
-        no space left | disk full | disk is full | disk … is full | disk quota is | not enough space |
+        no space left | no more room | disk full | disk is full | disk … is full | disk quota is | not enough space |
         not enough disk | not enough free space | insufficient disk | insufficient space | could not extend file |
         too many open files | file size limit exceeded | file too large | filesize limit | out of disk |
         out of inodes | no free inodes | inode* … exhausted | table … is full | database or disk is full |
@@ -174,7 +181,7 @@ GENERAL: Final[tuple[Block, ...]] = (
         not configured | misconfigur* | missing … configuration | missing configuration | invalid configuration |
         configuration … invalid | configuration … missing | configuration error | improperly configured |
         imagepullbackoff | errimagepull | unknown encoding | no endpoint configured | no connection named |
-        missing setting |
+        missing setting | no configuration files |
         required setting |
         setting … missing | setting … not set | setting … required |
         is not set | must be set | not been set | unset | invalid setting | unknown setting | no such option |
@@ -207,7 +214,8 @@ GENERAL: Final[tuple[Block, ...]] = (
     (
         Kind.LOGIC,  # before data: an error of the language of a query or program
         """
-        release unlocked lock | un-acquired lock | no running event loop | a coroutine was expected |
+        invalid parameter | release unlocked lock | un-acquired lock | no running event loop |
+        a coroutine was expected |
         event loop is already running | already awaited coroutine | could not be broadcast | cannot reshape |
         mismatch in its core dimension |
         argument/count mismatch | wrong kind of value | with args beginning with | not an integer or out of range |

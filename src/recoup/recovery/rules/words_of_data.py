@@ -22,7 +22,8 @@ DATA: Final[tuple[Block, ...]] = (
         Kind.CORRUPT,
         """
         cannot read header | expected object or value | footer … error | invalid footer | file is too small |
-        malformedinputexception | java.io.eofexception | zipexception | unpack failed |
+        failed to read parquet | failed the read enough | malformedinputexception | java.io.eofexception |
+        zipexception | unpack failed |
         bytes shorter than | in the middle of a … field | open file (bad | open file (file signature |
         open file (truncated | lz4f_* failed | out-of-spec | invalidfooter | at character # ( |
         bad magic | magic byte* | magic number | not in gzip format | not a gzip* | truncated |
@@ -71,7 +72,8 @@ DATA: Final[tuple[Block, ...]] = (
         partition not found | partition … not found | partitions … not found | snapshot … not found |
         sheet … not found | worksheet … not found | worksheet named | repository … not found |
         repository not found | manifest unknown | manifest … not found | image … not found | page not found |
-        resource not found | resource … not found | no objects to concatenate | no data found | no raw data |
+        resource not found | resource … not found | no objects to concatenate | no urls matched | no data found |
+        no raw data |
         no data for | no data in |
         delivered 0 | delivered no | found 0 files | no object ~ | no file ~ | no data available | no data yet |
         no data returned |
@@ -98,7 +100,8 @@ DATA: Final[tuple[Block, ...]] = (
         Kind.CONTRACT,
         """
         could not find an appropriate format | column … expected … got |
-        trying to merge on … columns | value # not in range | error while reading data | encountered too many errors |
+        field type conflict | bad data | error parsing field | trying to merge on … columns | value # not in range |
+        error while reading data | encountered too many errors |
         more fields than | fewer fields than |
         out of range for month | must be in 1..12 | must be in 0..# | year # is out of range |
         usecols do not match | column names don't match | does not exist in schema |

@@ -37,7 +37,10 @@ PASSING: Final[tuple[Block, ...]] = (
         already in progress | stale file handle
         """,
     ),
-    (Kind.CANCELLED, "due to user request | by user request | cancelled by user | canceled by user"),
+    (
+        Kind.CANCELLED,
+        "due to user request | on user's request | cancelled on user | cancelled by user | canceled by user",
+    ),
     (
         Kind.TIMEOUT,  # before what is cancelled because of it
         """
@@ -64,7 +67,7 @@ PASSING: Final[tuple[Block, ...]] = (
     (
         Kind.CANCELLED,
         """
-        by the user | by user | user requested | at user's request |
+        by user request | by the user | by user | user requested | at user's request |
         cancelled by | canceled by | cancelled from | canceled from | cancelled via | canceled via |
         was cancelled | was canceled | been cancelled | been canceled | job cancelled | job canceled |
         query cancelled | query canceled | query was killed | query execution was interrupted | task cancelled |
@@ -184,6 +187,7 @@ ELSEWHERE: Final[tuple[Block, ...]] = (
         response timed out | i/o timeout | io timeout | network error | network timeout | network failure |
         network-related | transport error | communications link failure | communication link failure |
         tcp provider | early eof | unexpected disconnect | hung up unexpectedly | ran out of bytes |
+        tsocket read 0 bytes |
         incompleteread | incomplete read | empty reply | transfer closed | stream error | http/2 stream |
         proxy error | tunnel no response from | server selection timeout | serverselectiontimeout* |
         timed out: connect | api timeout* | source timeout* | endpoint … timed out |
@@ -201,7 +205,8 @@ ELSEWHERE: Final[tuple[Block, ...]] = (
         electing | not the leader | not leader | no leader | not a leader | not leader or follower |
         leader not available | not primary | notwritableprimary | not master | no primary | no master |
         primary … stepped down | master is down | administrator command | server is not ready |
-        not ready to serve | under maintenance | maintenance mode | in maintenance | down for maintenance |
+        not ready to serve | in state standby | in safe mode | under maintenance | maintenance mode | in maintenance |
+        down for maintenance |
         scheduled maintenance | connection_forced | backend error | backenderror | internal error |
         internal failure | currently unavailable | currently not available | is not currently available |
         service not available | service … not available | not available at this time | please try again later |
