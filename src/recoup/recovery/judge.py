@@ -3,33 +3,26 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from functools import cached_property
 from typing import Final
 
 from recoup.model.evidence import Cause
 from recoup.model.failure import RETRYABLE
 from recoup.model.failure import FailureKind as Kind
 from recoup.recovery import codes
-from recoup.recovery.phrases import Phrase, Phrasebook, readable, spelled, split, words_of
+from recoup.recovery.phrases import Phrase, Phrasebook, spelled, split, words_of
+from recoup.recovery.reading import GENERAL_WORDS, OVERRIDING_WORDS, Reading
 from recoup.recovery.rules import clouds, types
 from recoup.recovery.rules.class_names import CLASS_NAMES
 from recoup.recovery.rules.languages import TRANSLATED
-from recoup.recovery.rules.words import GENERAL, OVERRIDING
-from recoup.recovery.rules.words_of_data import CHECKED, DATA, KEYS
-from recoup.recovery.rules.words_of_passing import ELSEWHERE, MAY_BE_A_NAME, PASSING
+from recoup.recovery.rules.words_of_data import KEYS
+from recoup.recovery.rules.words_of_passing import MAY_BE_A_NAME
 from recoup.recovery.shapes import SHAPES
-from recoup.recovery.spoken import spoken
 from recoup.recovery.told import status_in
 from recoup.recovery.verdict import Basis, Verdict
 
-_OVERRIDING: Final = Phrasebook(OVERRIDING)
-_GENERAL: Final = Phrasebook((*GENERAL, *DATA, *PASSING, *CHECKED, *ELSEWHERE, *TRANSLATED))
 _CLASS_NAMES: Final = Phrasebook(CLASS_NAMES)
 _LASTING: Final = frozenset(phrase for _, phrases in (KEYS, TRANSLATED[3]) for phrase in split(phrases))
 _NAMES: Final = frozenset(phrase for _, phrases in MAY_BE_A_NAME for phrase in split(phrases))
-_OF_OTHERS: Final = ("site-packages/", "lib/python3", "/python3.")
-_SENTENCE_WORDS: Final = 4
 # What Python itself says of a value that code handed it wrongly; it would read as a check of data.
 _OF_PYTHON: Final = re.compile(
     r".{1,200} is not in (?:list|deque|range|tuple)$|\w+\.(?:remove|index)\(x\): x not in \w+"
@@ -56,74 +49,13 @@ _TOLD_BESIDE_CODE: Final = frozenset(
 )
 
 
-@dataclass(frozen=True)
-class _Judged:
-    """A cause with what is read from it more than once."""
-
-    cause: Cause
-    warnings: bool = True
-
-    @cached_property
-    def packages(self) -> tuple[tuple[str, str], ...]:
-        """Of the type and its bases: the package and the name."""
-        return tuple((name.partition(".")[0].lstrip("_"), name.rpartition(".")[2]) for name in self.cause.classes)
-
-    @cached_property
-    def package(self) -> str:
-        return self.packages[0][0] if self.packages else ""
-
-    @cached_property
-    def message(self) -> str:
-        return spoken(self.cause, warnings=self.warnings)
-
-    @cached_property
-    def text(self) -> str:
-        message = self.message
-        if self.packages[:1] == (("builtins", "KeyError"),) and self.is_sentence:
-            message = message.strip("'\"")  # str() of it is the repr of its key
-        return readable(message).strip()
-
-    @cached_property
-    def words(self) -> frozenset[str]:
-        return words_of(self.text)
-
-    @cached_property
-    def word(self) -> Phrase | None:
-        return _GENERAL.first_in(self.text, self.words)
-
-    @cached_property
-    def override(self) -> Phrase | None:
-        return _OVERRIDING.first_in(self.text, self.words)
-
-    @property
-    def is_sentence(self) -> bool:
-        """Several words, as a person writes them."""
-        return len(self.message.strip("'\"").split()) >= _SENTENCE_WORDS
-
-    @property
-    def refused_by(self) -> str:
-        """The library whose innermost frame it is that says of shapes and arguments what it has no class for."""
-        last = self.cause.frames[-1] if self.cause.frames else ""
-        return next((library for library in types.REFUSE_VALUES if f"/{library}/" in last), "")
-
-    @property
-    def is_of_library(self) -> bool:
-        """Raised in the code of others."""
-        return any(place in frame for frame in self.cause.frames[-1:] for place in _OF_OTHERS)
-
-    @property
-    def is_plain(self) -> bool:
-        """A bug's own class, or a bad value, of Python itself."""
-        return self.package == "builtins" and self.packages[0][1] in types.PLAIN
-
-
 def judge(cause: Cause) -> Verdict | None:
     """None when nothing in it tells; a warning in a log is heard where its errors do not tell."""
-    of, all_of_it = _Judged(cause, warnings=False), _Judged(cause)
+    of, all_of_it = Reading(cause, warnings=False), Reading(cause)
     return _judged(of) or (_judged(all_of_it) if of.message != all_of_it.message else None)
 
 
-def _judged(of: _Judged) -> Verdict | None:
+def _judged(of: Reading) -> Verdict | None:
     for look in (
         _by_shape,
         _plain,
@@ -148,14 +80,14 @@ _SILENT: Final = Verdict(Kind.UNKNOWN, "", Basis.NOTHING)
 """It was looked at, and what it says is not to be believed."""
 
 
-def _by_shape(of: _Judged) -> Verdict | None:
+def _by_shape(of: Reading) -> Verdict | None:
     for shape in SHAPES:
         if kind := shape(of.cause, of.text):
             return Verdict(kind, f"shape: {shape.__name__.replace('_', ' ')}", Basis.TYPE)
     return None
 
 
-def _plain(of: _Judged) -> Verdict | None:
+def _plain(of: Reading) -> Verdict | None:
     if of.package == "pyo3_runtime":  # a panic of polars speaks of its own insides; a torn file looks so too
         return _SILENT
     if not of.is_plain:
@@ -178,12 +110,12 @@ def _plain(of: _Judged) -> Verdict | None:
     return _SILENT
 
 
-def _overriding(of: _Judged) -> Verdict | None:
+def _overriding(of: Reading) -> Verdict | None:
     phrase = of.override
     return _worded(phrase) if phrase else None
 
 
-def _by_code(of: _Judged) -> Verdict | None:
+def _by_code(of: Reading) -> Verdict | None:
     verdict = codes.by_code(of.cause, of.package)
     if verdict and verdict.rule == "sqlstate 57014" and of.word and of.word.kind is Kind.CANCELLED:
         return _worded(of.word)  # one code for a limit that ran out and for a person who had enough
@@ -204,14 +136,14 @@ def _by_code(of: _Judged) -> Verdict | None:
     return told
 
 
-def _by_type(of: _Judged) -> Verdict | None:
+def _by_type(of: Reading) -> Verdict | None:
     exit_code = of.cause.facts.get("exit_code")
     if isinstance(exit_code, int) and codes.is_signal(exit_code) and (verdict := codes.by_exit_code(exit_code)):
         return verdict
     return _in_table(of, types.SPECIFIC, Basis.TYPE)
 
 
-def _by_name_of_code(of: _Judged) -> Verdict | None:
+def _by_name_of_code(of: Reading) -> Verdict | None:
     """A code that no table has is read as the words that it is made of: `ParameterNotFound`, `COLUMN_NOT_FOUND`."""
     code = of.cause.facts.get("code")
     if not isinstance(code, str):
@@ -220,19 +152,19 @@ def _by_name_of_code(of: _Judged) -> Verdict | None:
         return None
     text = spelled(code)
     words = words_of(text)
-    phrase = (_OVERRIDING.first_in(text, words) or _GENERAL.first_in(text, words)) if len(words) > 1 else None
+    phrase = (OVERRIDING_WORDS.first_in(text, words) or GENERAL_WORDS.first_in(text, words)) if len(words) > 1 else None
     return _worded(phrase) if phrase else None
 
 
-def _by_code_in_front(of: _Judged) -> Verdict | None:
+def _by_code_in_front(of: Reading) -> Verdict | None:
     """`RESOURCE_DOES_NOT_EXIST: …`; a setting looks so, too, so it never says that it may pass by itself."""
     found = _IN_FRONT.match(of.message)
     text = spelled(found.group(1)) if found else ""
-    phrase = _GENERAL.first_in(text, words_of(text)) if text else None
+    phrase = GENERAL_WORDS.first_in(text, words_of(text)) if text else None
     return _worded(phrase) if phrase and phrase.kind not in RETRYABLE else None
 
 
-def _by_reply(of: _Judged) -> Verdict | None:
+def _by_reply(of: Reading) -> Verdict | None:
     """Of FTP and mail, whose three figures are not those of HTTP; words go before one that means several things."""
     if of.package not in codes.OWN_REPLIES:
         return None
@@ -240,7 +172,7 @@ def _by_reply(of: _Judged) -> Verdict | None:
     return _worded(of.word) if verdict and of.word and verdict.rule in codes.UNTOLD_REPLIES else verdict
 
 
-def _by_status(of: _Judged) -> Verdict | None:
+def _by_status(of: Reading) -> Verdict | None:
     if of.package in codes.OWN_REPLIES:
         return None
     own = of.cause.facts.get("http_status")
@@ -261,18 +193,18 @@ def _by_status(of: _Judged) -> Verdict | None:
     return verdict
 
 
-def _by_words(of: _Judged) -> Verdict | None:
+def _by_words(of: Reading) -> Verdict | None:
     return _worded(of.word) if of.word and of.word.text not in _NAMES else None
 
 
-def _by_family(of: _Judged) -> Verdict | None:
+def _by_family(of: Reading) -> Verdict | None:
     if verdict := _in_table(of, types.FAMILY, Basis.FAMILY):
         return verdict
     bug = next((name for package, name in of.packages if package == "builtins" and name in types.BUGS), None)
     return Verdict(Kind.LOGIC, f"type {bug}", Basis.BUG) if bug else None
 
 
-def _by_class_name(of: _Judged) -> Verdict | None:
+def _by_class_name(of: Reading) -> Verdict | None:
     """As its author called it; a base, which may be of many things, never says that it may pass by itself."""
     for place, (package, name) in enumerate(of.packages):
         text = spelled(name)
@@ -282,17 +214,17 @@ def _by_class_name(of: _Judged) -> Verdict | None:
     return None
 
 
-def _by_names(of: _Judged) -> Verdict | None:
+def _by_names(of: Reading) -> Verdict | None:
     """Words that may be somebody's name for a table, where nothing else tells."""
     return _worded(of.word) if of.word else None
 
 
-def _by_exit(of: _Judged) -> Verdict | None:
+def _by_exit(of: Reading) -> Verdict | None:
     code = of.cause.facts.get("exit_code")
     return codes.by_exit_code(code) if isinstance(code, int) else None
 
 
-def _in_table(of: _Judged, table: dict[tuple[str, str], Kind], basis: Basis) -> Verdict | None:
+def _in_table(of: Reading, table: dict[tuple[str, str], Kind], basis: Basis) -> Verdict | None:
     for package, name in of.packages:
         if kind := table.get((package, name)):
             lasting = kind is Kind.CONFLICT and ("Exist" in name or "Duplicate" in name)
