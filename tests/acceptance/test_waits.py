@@ -145,7 +145,7 @@ def test_three_retries_five_minutes_apart_and_a_step_s_own_limit_holds_for_it_al
 def test_an_attempt_is_cut_at_its_hour(here, until, monkeypatch):
     """Its worker is killed, not before the hour and soon after it: the clock of the executor leaps."""
     here.project.declare("lake", HOURLY, "max_parallel = 1")
-    leap, alive = [0.0], []
+    leap, alive, ended = [0.0], [], threading.Event()
     monkeypatch.setattr(
         "recoup.executors.processes.time", SimpleNamespace(monotonic=lambda: time.monotonic() + leap[0])
     )
@@ -153,15 +153,20 @@ def test_an_attempt_is_cut_at_its_hour(here, until, monkeypatch):
     def leaping():
         until(here.project.calls)
         [call] = here.project.calls()
+        time.sleep(2 * LOOK_SECONDS)  # the executor hears that it has begun, before the clock leaps
         leap[0] = 3500.0
         time.sleep(2 * LOOK_SECONDS)
         os.kill(call.pid, 0)
         alive.append(call.pid)
         leap[0] = 3601.0
+        if not ended.wait(60):
+            alive.append(call.pid)  # it should be over: the test fails, and ends
+            leap[0] = 1e6
 
     thread = threading.Thread(target=leaping)
     thread.start()
     code = here.recoup("run", "lake", "--step", "hangs").returncode
+    ended.set()
     thread.join()
     assert code == 1
     assert len(alive) == 1
