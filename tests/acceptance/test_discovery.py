@@ -59,6 +59,7 @@ def test_all_of_them_are_planned_run_and_told_about(three):
         "remaining": 1,
         "pct_complete": 75.0,
         "partial_dates": 0,
+        "interrupted": [],
         "failed": 1,
         "blocked": 1,
     }

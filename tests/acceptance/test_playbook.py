@@ -162,7 +162,7 @@ def test_scenario_6_what_the_gate_misses_is_recovered_and_the_gate_passes(shift)
     skipped, failed, emptied = days[2], days[5], days[8]
     shift.trouble(f"{FIRST}/{failed}/ConnectionResetError")
     assert shift.recoup("run", "phase3", *window, "--exclude", skipped).returncode == 1
-    shift.recoup("publish", "rollback", f"phase3.{FIRST}", emptied, "--yes")
+    shift.say(f"DELETE FROM nba_analytics.{FIRST} WHERE game_date = '{emptied}'")
     short = shift.answer("verify", "phase3", "--gate", *window)
     assert (short["phase3_dates"], short["missing_dates"]) == (len(days) - 3, 3)
     assert short["missing"] == [skipped, failed, emptied]
@@ -171,8 +171,8 @@ def test_scenario_6_what_the_gate_misses_is_recovered_and_the_gate_passes(shift)
 
     recovered = shift.answer("recover", "phase3", *window, "--yes")
     assert (recovered["exit_code"], recovered["runs"][0]["gate"]["missing_dates"]) == (0, 0)
-    expected = [(step, skipped) for step in STEPS] + [(FIRST, failed), (FIRST, emptied)]
-    assert sorted(shift.ran()) == sorted(expected)
+    expected = [(step, skipped) for step in STEPS] + [(FIRST, failed)]
+    assert sorted(shift.ran()) == sorted(expected), "rows that are gone are delivered again from what is published"
     passed = shift.answer("verify", "phase3", "--gate", *window)
     assert (passed["phase3_dates"], passed["missing_dates"], passed["exit_code"]) == (len(days), 0, 0)
 

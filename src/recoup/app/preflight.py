@@ -20,7 +20,7 @@ from recoup.app.reach_checks import connection_checks
 from recoup.app.scratch import Scratch, remove_empty, scratch
 from recoup.app.trial import Trial
 from recoup.app.workspace import Workspace
-from recoup.model.errors import ExitCode, PartitionError, RecoupError, RefusedError, UsageError
+from recoup.model.errors import ExitCode, NotAKeyError, PartitionError, RecoupError, RefusedError, UsageError
 from recoup.model.graph import Graph
 from recoup.model.pipeline import Pipeline
 from recoup.plan.plan import Verb
@@ -28,7 +28,7 @@ from recoup.plan.planner import make_plan
 from recoup.plan.request import Only, Request
 from recoup.plan.scope import Scope
 
-SLIPS = (UsageError, PartitionError)
+SLIPS = (UsageError, PartitionError, NotAKeyError)
 """What was asked cannot be: told as such, and not as a finding."""
 EVERYTHING = (Only.MISSING, Only.FAILED, Only.STALE)
 

@@ -43,9 +43,15 @@ class PartitionError(UsageError):
 class NotAKeyError(PartitionError):
     """A word that no partition is called by; `written` says how one is."""
 
-    def __init__(self, word: str, written: str, message: str = "") -> None:
-        super().__init__(message or f"{word} is not a key: {written}", written if message else "")
-        self.word, self.written = word, written
+    word = ""
+    written = ""
+
+    @classmethod
+    def of(cls, word: str, written: str, message: str = "") -> NotAKeyError:
+        """With the usual sentence, or one that fits better."""
+        error = cls(message or f"{word} is not a key: {written}", written if message else "")
+        error.word, error.written = word, written
+        return error
 
 
 class PipelineError(UsageError):

@@ -86,7 +86,7 @@ class Grid(Partitioning):
         time, separator, member = key.partition("/") if isinstance(key, str) else (key, "", "")
         if not separator:
             example = f"{self.time.example}/{self.members.members[0] if self.members.members else 'acme'}"
-            raise NotAKeyError(quoted(key), f"one cell is written {example}")
+            raise NotAKeyError.of(quoted(key), f"one cell is written {example}")
         return self.cell(self.members.ordinal(member), self.time.ordinal(time))
 
     def name(self, ordinal: int) -> str:

@@ -142,7 +142,7 @@ class Members(Partitioning):
             return PartitionError(f"{quoted(key)} is no member of {self.key}: none has arrived yet")
         message = f"{quoted(key)} is not one of the {len(self.members)} members of {self.key}"
         written = f"a member is written as declared, for example {quoted(self.members[0])}"
-        return NotAKeyError(quoted(key), written, message)
+        return NotAKeyError.of(quoted(key), written, message)
 
     @cached_property
     def _ordinals(self) -> dict[str, int]:

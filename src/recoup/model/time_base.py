@@ -129,7 +129,7 @@ class TimePartitioning(Partitioning):
         raise self._refuse_nesting(coarser)
 
     def _not_a_key(self, key: object) -> PartitionError:
-        return NotAKeyError(quoted(key), f"one {self.noun} is written {self.example}")
+        return NotAKeyError.of(quoted(key), f"one {self.noun} is written {self.example}")
 
     def _never_was(self, key: str, why: str) -> PartitionError:
         return PartitionError(f"{quoted(key)} does not exist in {self.tz}: {why}")
