@@ -51,9 +51,11 @@ def test_who_comes_second_begins_nothing(ledger, reader):
     with ledger.transaction() as tx:
         take(tx, due, backfill(ledger, tx, "do-1"))
 
-    with pytest.raises(FiredElsewhereError, match="what follows up-1 has been fired by somebody else"):  # noqa: SIM117
-        with ledger.transaction() as tx:
-            take(tx, due, backfill(ledger, tx, "do-2"))
+    with (
+        pytest.raises(FiredElsewhereError, match="what follows up-1 has been fired by somebody else"),
+        ledger.transaction() as tx,
+    ):
+        take(tx, due, backfill(ledger, tx, "do-2"))
 
     assert [row.backfill_id for row in reader.backfills()] == ["do-1", "up-1"]
     assert due_of(reader, "down", {1}) == []
@@ -75,9 +77,8 @@ def test_what_was_begun_is_due_again_while_that_is_interrupted_and_one_takes_it(
         take(tx, due_of(reader, "down", {1}), down)
     assert [one.begun for one in due_of(reader, "down", {2})] == ["do-1"]  # its controller is gone
 
-    with pytest.raises(FiredElsewhereError):  # noqa: SIM117
-        with ledger.transaction() as tx:
-            take(tx, due_of(reader, "down", {2}), down)  # and has come back
+    with pytest.raises(FiredElsewhereError), ledger.transaction() as tx:
+        take(tx, due_of(reader, "down", {2}), down)  # and has come back
     with ledger.transaction() as tx:
         set_state(tx, down, "interrupted")
     due = due_of(reader, "down", {1})
