@@ -14,7 +14,8 @@ from recoup.ledger.watermarks import Advance, Pinned
 from recoup.model.failure import Failure
 from recoup.model.graph import Node, NodeKind
 from recoup.model.manifest import DataFile, InputRead, Manifest, output_digest
-from recoup.recovery.classify import out_of_memory
+from recoup.ports import Lost
+from recoup.recovery.classify import lost, out_of_memory, timed_out
 
 
 @dataclass(slots=True)
@@ -62,6 +63,15 @@ class Inflight:
             peak_memory_bytes=evidence.get("peak_memory_bytes"),
             cpu_seconds=evidence.get("cpu_seconds"),
         )
+
+    def lost(self, event: Lost) -> Failure:
+        """The failure of an attempt whose worker is gone: killed at a limit of its own, or by somebody else."""
+        step, evidence = self.node.step, event.evidence
+        if event.timed_out and step is not None and step.timeout_seconds is not None:
+            return timed_out(step.timeout_seconds, evidence, self.node.name)
+        if "memory_limit_bytes" in evidence or "out_of_memory" in evidence:
+            return out_of_memory(evidence, self.node.name)
+        return lost(evidence)
 
     def over_memory(self, result: Mapping[str, Any]) -> Failure | None:
         """The failure of an attempt that came to its end, but took more than it may."""

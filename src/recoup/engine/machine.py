@@ -12,6 +12,7 @@ from typing import assert_never
 
 from recoup.engine.awaited import awaited
 from recoup.engine.breaker import OUTAGE, Breakers, Follows
+from recoup.engine.delivery_pools import lanes_of, with_deliveries
 from recoup.engine.events import (
     Block,
     Broken,
@@ -37,7 +38,7 @@ from recoup.engine.queues import Queues
 from recoup.engine.retrying import retry_after, wait_before_retry
 from recoup.engine.work import Settled, Status, Work, grains_of, mark
 from recoup.model.failure import Failure, FailureKind
-from recoup.model.graph import Graph, Node, NodeKind
+from recoup.model.graph import Graph, Node
 from recoup.model.partition import PartitionSet
 from recoup.model.policy import Retry as Policy
 from recoup.model.pool import Pool
@@ -46,13 +47,6 @@ from recoup.plan.failure_limit import FailureLimit
 from recoup.plan.plan import Plan, Verb
 from recoup.plan.request import Order
 from recoup.plan.snapshot import Snapshot
-
-LANE_AHEAD = 16
-"""How many deliveries are claimed for a lane that carries them out one by one: it keeps busy, and little is claimed."""
-_LANE = Pool(slots=LANE_AHEAD)
-DELIVERIES_AT_ONCE = 8
-"""To one server, unless its pool says otherwise: with a thousand threads it would run out of connections."""
-_SERVER = Pool(slots=DELIVERIES_AT_ONCE)
 
 NO_OUTAGES: Mapping[int, Failure] = {}
 
@@ -71,10 +65,7 @@ class Machine:
         self.graph = graph
         self.counts = Counts()
         self.halted = False  # nothing more is taken: every attempt would fail alike
-        sinks = [node.sink for node in graph.nodes if node.sink and node.kind is NodeKind.DELIVERY]
-        lanes = {sink.lane for sink in sinks if sink.lane}
-        servers = {sink.pool for sink in sinks if sink.pool}
-        self.lanes = frozenset(lanes)
+        self.lanes = lanes_of(graph)
         self._grains = grains_of(graph)
         self._breakers = Breakers()
         for step, failure in outages.items():
@@ -86,8 +77,8 @@ class Machine:
             Work(node, plan.of(node.index) | self._awaited[node.index], self._grains[node.index])
             for node in graph.nodes
         ]
-        pools = {**dict.fromkeys(servers, _SERVER), **pools, **dict.fromkeys(lanes, _LANE)}
-        self.queues = Queues(graph, self._work, pools, newest_first=plan.request.order is Order.NEWEST)
+        newest_first = plan.request.order is Order.NEWEST
+        self.queues = Queues(graph, self._work, with_deliveries(graph, pools), newest_first=newest_first)
         self._inputs = Inputs(graph, self._work, plan, snapshot)
         self._open: dict[tuple[int, int], int] = {}
         self._failed_partitions: set[tuple[int, int]] = set()

@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 from recoup.engine import events
 from recoup.engine.budgets import STARVED_SECONDS, Budgets
 from recoup.engine.claims import Claims
-from recoup.engine.events import Block, Broken, CloseRun, Counts, Enough, Halt, Instruction, Outage, Pause
+from recoup.engine.consequences import Consequences
+from recoup.engine.events import Block, Broken, Counts, Pause
 from recoup.engine.inflight import Inflight, Whose, intent_of, manifest_of
 from recoup.engine.machine import Machine
 from recoup.engine.neighbours import Neighbours
@@ -25,6 +26,7 @@ from recoup.engine.remembered import remembered
 from recoup.engine.runs import RunBook
 from recoup.engine.stopping import Progress, Stopping
 from recoup.engine.tasks import TaskMaker
+from recoup.engine.turn import Turn
 from recoup.ledger import planes
 from recoup.ledger.backfills import IN_FORCE, set_state, wish_of
 from recoup.ledger.facts import (
@@ -39,7 +41,7 @@ from recoup.ledger.facts import (
 from recoup.ledger.leases import ControllerLease
 from recoup.ledger.registry import register_members
 from recoup.ledger.transaction import Transaction
-from recoup.ledger.watermarks import Advance, advance, foresee, forget
+from recoup.ledger.watermarks import forget
 from recoup.ledger.writer import Ledger
 from recoup.model.errors import CommitUnknownError
 from recoup.model.failure import Failure, FailureKind
@@ -47,25 +49,13 @@ from recoup.model.graph import Graph, NodeKind
 from recoup.model.manifest import Manifest, Pointer
 from recoup.model.redact import Redact, redact
 from recoup.ports import Clock, Executor, Lost, TaskEvent
-from recoup.recovery.classify import classify, lost, out_of_memory, timed_out
+from recoup.recovery.classify import classify
 
 LOOK_SECONDS = 0.2
 """How often the loop looks at wishes and at other controllers when nothing else wakes it."""
 NEIGHBOUR_SECONDS = 1.0
 """How often it looks whether those that share its slots are still alive."""
 MANIFESTS_AT_ONCE = 256
-
-
-@dataclass(slots=True)
-class _Turn:
-    """What one transaction records, and what is to be done once it is durable."""
-
-    succeeded: list[Succeeded] = field(default_factory=list)
-    failed: list[Failed] = field(default_factory=list)
-    intents: list[tuple[Inflight, Publication]] = field(default_factory=list)
-    instructions: list[Instruction] = field(default_factory=list)
-    over: list[int] = field(default_factory=list)
-    advances: list[Advance] = field(default_factory=list)
 
 
 @dataclass
@@ -109,6 +99,9 @@ class Runner:
             self.runs,
             self.lease.controller,
             self.backfill,
+        )
+        self._consequences = Consequences(
+            self.graph, self.node_ids, self.backfill, self.runs, self.budgets, self.outages, self.stopping
         )
         self._ledger_id, self._epoch = self.ledger.ledger_id, self.ledger.epoch
 
@@ -162,24 +155,24 @@ class Runner:
         shares = self.budgets.due(now, claims=self.stopping.claims)
         if not (happened or outcomes or shares or self._can_start(now) or self.lease.renewal_due):
             return
-        turn = _Turn()
+        turn = Turn()
         with self._transaction() as tx:
             now = self.clock.monotonic()  # the same moment as the transaction's own
             for event in happened:
                 self._take_result(tx, turn, event)
             for outcome in outcomes:
                 self._take_outcome(tx, turn, outcome)
-            self._record(tx, turn)
+            turn.record(tx, self.outages)
             started = self._claim(tx, turn, now)
-            self._carry_out(tx, turn)
+            self._consequences.record(tx, turn.instructions)
             if self.lease.renewal_due:
                 self.lease.renew(tx)
         self._act(turn, started)
 
-    def _take_result(self, tx: Transaction, turn: _Turn, event: TaskEvent) -> None:
+    def _take_result(self, tx: Transaction, turn: Turn, event: TaskEvent) -> None:
         inflight = self._inflight[event.token]
         if isinstance(event, Lost):
-            failure = inflight.killed or _lost(inflight, event)
+            failure = inflight.killed or inflight.lost(event)
             self._fail(turn, inflight, failure, inflight.measure_lost(event.evidence, tx.now))
             return
         inflight.result = event.body
@@ -200,7 +193,7 @@ class Runner:
             self._succeed(turn, inflight, inflight.publication, inflight.measured)
             self._keep_manifest(inflight, inflight.measured, "success", None)
 
-    def _take_outcome(self, tx: Transaction, turn: _Turn, outcome: PublishOutcome) -> None:
+    def _take_outcome(self, tx: Transaction, turn: Turn, outcome: PublishOutcome) -> None:
         inflight = self._inflight[outcome.token]
         assert inflight.publication is not None
         assert inflight.measured is not None
@@ -212,7 +205,7 @@ class Runner:
             forget(tx, [inflight.claimed.token])
         self._fail(turn, inflight, classify(outcome.error, redact=self.redact), inflight.measured)
 
-    def _succeed(self, turn: _Turn, inflight: Inflight, publication: Publication, measured: Measured) -> None:
+    def _succeed(self, turn: Turn, inflight: Inflight, publication: Publication, measured: Measured) -> None:
         node, ordinal = inflight.node, publication.ordinal
         readers = tuple((self.node_ids[reader], span) for reader, span in self.graph.touched_by(node.index, ordinal))
         turn.succeeded.append(Succeeded(publication, measured, readers))
@@ -220,7 +213,7 @@ class Runner:
         turn.advances += inflight.advances()
         turn.over.append(inflight.token)
 
-    def _fail(self, turn: _Turn, inflight: Inflight, failure: Failure, measured: Measured) -> None:
+    def _fail(self, turn: Turn, inflight: Inflight, failure: Failure, measured: Measured) -> None:
         node, claim = inflight.node, inflight.claimed.claim
         state = {FailureKind.LOST: "lost", FailureKind.CANCELLED: "cancelled"}.get(failure.kind, "failed")
         token = inflight.claimed.token
@@ -235,15 +228,7 @@ class Runner:
         inflight.publication = None
         self._keep_manifest(inflight, measured, "failed", failure)
 
-    def _record(self, tx: Transaction, turn: _Turn) -> None:
-        tx.succeed(turn.succeeded)
-        self.outages.succeed(tx, (one.publication.node for one in turn.succeeded))
-        advance(tx, turn.advances)
-        tx.fail(turn.failed)
-        tx.intend([publication for _, publication in turn.intents])
-        foresee(tx, (one for inflight, _ in turn.intents for one in inflight.advances()))
-
-    def _claim(self, tx: Transaction, turn: _Turn, now: float) -> list[Inflight]:
+    def _claim(self, tx: Transaction, turn: Turn, now: float) -> list[Inflight]:
         """Take what is ready, as far as there is room."""
         self.budgets.load(tx, now, claims=self.stopping.claims)
         room = self.executor.room() if self.stopping.claims else 0
@@ -256,26 +241,7 @@ class Runner:
         self.budgets.save(tx, now)
         return taking.started
 
-    def _carry_out(self, tx: Transaction, turn: _Turn) -> None:
-        blocks = [i for i in turn.instructions if isinstance(i, Block)]
-        tx.block([Blocked(self.node_ids[b.node], b.ordinal, b.reason) for b in blocks], self.backfill)
-        closed = [i for i in turn.instructions if isinstance(i, CloseRun)]
-        tx.close_runs(self.runs.close((self.graph.nodes[i.node], i.ordinal) for i in closed))
-        for halt in (i for i in turn.instructions if isinstance(i, Halt)):
-            failure = self.stopping.halted = halt.failure
-            tx.event("halted", backfill=self.backfill, data={"kind": failure.kind, "message": failure.message})
-        for enough in (i for i in turn.instructions if isinstance(i, Enough)):
-            self.stopping.enough = enough.failed
-            tx.event("failures reached their limit", backfill=self.backfill, data={"partitions": enough.failed})
-        for outage in (i for i in turn.instructions if isinstance(i, Outage)):
-            self.outages.begin(tx, outage.node, outage.failure)
-        for pause in (i for i in turn.instructions if isinstance(i, Pause)):
-            self.budgets.pause(tx, pause.pool, pause.seconds, pause.failure.message)
-        for broken in (i for i in turn.instructions if isinstance(i, Broken)):
-            step, message = self.graph.nodes[broken.node].name, broken.failure.message
-            tx.event("breaker opened", backfill=self.backfill, data={"step": step, "message": message})
-
-    def _act(self, turn: _Turn, started: Sequence[Inflight]) -> None:
+    def _act(self, turn: Turn, started: Sequence[Inflight]) -> None:
         """Everything that had to wait until the transaction was durable."""
         self.executor.submit([self.tasks.task(inflight) for inflight in started])
         now = self.clock.now().timestamp()
@@ -304,7 +270,7 @@ class Runner:
         name = inflight.node.name
         return remembered(self.ledger, name, inflight.partition, publication.node, publication.ordinal)
 
-    def _tell(self, turn: _Turn) -> None:
+    def _tell(self, turn: Turn) -> None:
         blocks = tuple(i for i in turn.instructions if isinstance(i, Block))
         retries = tuple(i for i in turn.instructions if isinstance(i, events.Retry))
         # What was only claimed ahead does not run yet.
@@ -339,7 +305,7 @@ class Runner:
         waiting = self.budgets.starved and not self.machine.running
         if waiting != self._waiting:
             self._waiting = waiting
-            self._tell(_Turn())
+            self._tell(Turn())
         now = self.clock.monotonic()
         if now - self._looked_at >= self._look_interval():
             self._looked_at = now
@@ -376,13 +342,13 @@ class Runner:
         if not tokens:
             return
         given = [self._inflight.pop(token) for token in tokens]
-        turn = _Turn()
+        turn = Turn()
         with self._transaction() as tx:
             tx.release([(i.claimed.token, i.claimed.claim.node, i.claimed.claim.ordinal) for i in given])
             for inflight in given:
                 event = events.Released(inflight.node.index, inflight.claimed.claim.ordinal)
                 turn.instructions += self.machine.handle(event)
-            self._carry_out(tx, turn)
+            self._consequences.record(tx, turn.instructions)
 
     def _kill_all(self, why: Failure) -> None:
         self._give_back()
@@ -414,7 +380,7 @@ class Runner:
     def _look_elsewhere(self) -> None:
         """How the actions stand that other controllers took; those of a dead one are ours to take."""
         reconcile(self.ledger, self.lease, self.publisher.store, self.graph, self.node_ids)
-        turn = _Turn()
+        turn = Turn()
         with self._transaction() as tx:
             for node, ordinal in self.machine.elsewhere:
                 node_id = self.node_ids[node]
@@ -429,15 +395,6 @@ class Runner:
                     continue  # they have it in their plans, and have not come to it
                 if event:
                     turn.instructions += self.machine.handle(event)
-            self._carry_out(tx, turn)
+            self._consequences.record(tx, turn.instructions)
         if turn.instructions or self.machine.has_settled:
             self._tell(turn)
-
-
-def _lost(inflight: Inflight, event: Lost) -> Failure:
-    step = inflight.node.step
-    if event.timed_out and step is not None and step.timeout_seconds is not None:
-        return timed_out(step.timeout_seconds, event.evidence, inflight.node.name)
-    if "memory_limit_bytes" in event.evidence or "out_of_memory" in event.evidence:
-        return out_of_memory(event.evidence, inflight.node.name)
-    return lost(event.evidence)

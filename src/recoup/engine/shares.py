@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from recoup.engine.delivery_pools import LANE_AHEAD
 from recoup.engine.fair import Claimant, allot
-from recoup.engine.machine import LANE_AHEAD, Machine
+from recoup.engine.machine import Machine
 from recoup.ledger.pools import Share
 from recoup.ports import Executor
 
